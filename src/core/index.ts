@@ -1,0 +1,10 @@
+export { canonicalJson } from "./canonical.js";
+export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
+export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
+export { createLogger, type Logger } from "./logger.js";
+export type * from "./ports.js";
+export type * from "./program.js";
+export type * from "./records.js";
+export type * from "./stats.js";
+export { decodeToken, encodeToken, partitionOf, UNKNOWN_TOKEN } from "./subjects.js";
+export { DAY_MS, formatTime, HOUR_MS, MINUTE_MS, parseTimeMs, SECOND_MS } from "./time.js";

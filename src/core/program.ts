@@ -1,0 +1,80 @@
+import type { Inference, LogMessage } from "./ports.js";
+import type { OutputRecord } from "./records.js";
+
+/** One thing a program says about one input message. */
+export interface Output {
+  readonly stream: string;
+  readonly subject: string;
+  readonly record: OutputRecord | Mark;
+  /** True: may share a message with its neighbours on the same subject (NDJSON). */
+  readonly pack?: boolean;
+}
+
+/** A watermark passed on to the next stage: no output of this task will have an earlier event time. */
+export interface Mark {
+  readonly kind: "mark";
+  readonly task: string;
+  readonly watermarkMs: number;
+}
+
+export type Emit = (output: Output) => void;
+
+export interface Counters {
+  /** Events seen in the log, before any decision. */
+  readonly received: number;
+  readonly duplicates: number;
+  readonly deadLettered: number;
+  readonly late: number;
+  readonly accepted: number;
+}
+
+/**
+ * A pipeline's program for one partition: a deterministic function of its input sequence. Same messages, same outputs, same state
+ * bytes. It reads no clock, no random source, no network and no second stream.
+ */
+export interface Program {
+  /**
+   * Batch function, run over a slice of messages before they are applied. Must be pure, and item i may depend on message i alone,
+   * so that the cutting of slices never shows.
+   */
+  lookAhead?(messages: readonly LogMessage[]): Promise<readonly unknown[]>;
+  /** Applies one message; synchronous. `ahead` is the message's item of `lookAhead`. */
+  apply(message: LogMessage, ahead: unknown, emit: Emit): void;
+  counters(): Counters;
+  /** Undefined until a source has announced itself. */
+  watermarkMs(): number | undefined;
+  /** Canonical bytes: equal states give equal bytes. */
+  save(): Uint8Array;
+  /** Errors: MR_STATE_INCOMPATIBLE. */
+  load(state: Uint8Array): void;
+}
+
+export interface TaskContext {
+  /** `<pipeline>/<partition>`. */
+  readonly task: string;
+  readonly partition: number;
+  readonly partitions: number;
+  readonly inference: Inference;
+}
+
+/** One step of a pipeline, for people: what `millrace topology` prints. */
+export interface TopologyStep {
+  readonly name: string;
+  readonly kind: "source" | "operator" | "window" | "score" | "predict" | "alert" | "sink";
+  readonly detail: string;
+  /** Streams this step writes to. */
+  readonly to?: readonly string[];
+}
+
+export interface Pipeline {
+  readonly name: string;
+  readonly summary: string;
+  /** The one stream its tasks read, one partition each. */
+  readonly source: string;
+  /** Streams its tasks write to. */
+  readonly writes: readonly string[];
+  readonly steps: readonly TopologyStep[];
+  /** Raised when state or outputs change meaning: part of the snapshot's identity. */
+  readonly version: number;
+  create(context: TaskContext): Program;
+}
