@@ -5,6 +5,7 @@ export { createLogger, type Logger } from "./logger.js";
 export type * from "./ports.js";
 export type * from "./program.js";
 export type * from "./records.js";
+export { packageRoot } from "./root.js";
 export type * from "./stats.js";
 export { decodeToken, encodeToken, partitionOf, UNKNOWN_TOKEN } from "./subjects.js";
 export { DAY_MS, formatTime, HOUR_MS, MINUTE_MS, parseTimeMs, SECOND_MS } from "./time.js";

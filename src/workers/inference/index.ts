@@ -1,0 +1,1 @@
+export { BLOCK_ROWS, createInference, type InferenceOptions, type ModelRunner } from "./onnx.js";
