@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { MillraceError } from "./errors.js";
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
+const url = (protocols: string): z.ZodType<string> =>
+  z.string().regex(new RegExp(`^(?:${protocols})://.+`), `must be a URL beginning with ${protocols.replaceAll("|", ":// or ")}://`);
+
+/** Every option: the same names in flags (`--mqtt-port`), in the environment (see `env`) and in `millrace.yaml` (`mqttPort`). */
+export const configSchema = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: port.default(8080),
+  mqttPort: port.default(1883),
+  dataDir: z.string().min(1).default("data"),
+  speed: z.union([z.literal("max"), z.coerce.number().positive().max(100_000)]).default(1),
+  replay: z.union([flag, z.string().min(1)]).default(true),
+  rebase: z.enum(["now", "none"]).default("now"),
+  partitions: z.coerce.number().int().min(1).max(64).default(4),
+  natsUrl: url("nats|tls").optional(),
+  natsServerBin: z.string().min(1).optional(),
+  clickhouseUrl: url("http|https").optional(),
+  mqttUrl: url("mqtt|mqtts").optional(),
+  githubWebhookSecret: z.string().min(8, "must have at least 8 characters").optional(),
+  transport: z.enum(["auto", "uws", "node"]).default("auto"),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("warn"),
+});
+
+export type Config = Readonly<z.output<typeof configSchema>>;
+export type ConfigKey = keyof Config;
+
+interface OptionHelp {
+  readonly env: string;
+  /** Placeholder of the flag's value; none for what is set by environment or file only. */
+  readonly flag?: string;
+  readonly help: string;
+}
+
+/** How each option is named outside, and what it is for. */
+export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
+  host: { env: "MILLRACE_HOST", flag: "address", help: "address to listen on; beyond loopback every call but /healthz needs the key" },
+  port: { env: "MILLRACE_PORT", flag: "port", help: "HTTP and WebSocket port, 0 = any free" },
+  mqttPort: { env: "MILLRACE_MQTT_PORT", flag: "port", help: "port of the embedded MQTT listener, 0 = any free" },
+  dataDir: { env: "MILLRACE_DATA_DIR", flag: "path", help: "where the log, the database and the keys live" },
+  speed: { env: "MILLRACE_SPEED", flag: "n|max", help: "pace of the replay: 1 plays the sample in about 15 minutes, 2 twice as fast, max as fast as the log accepts" },
+  replay: { env: "MILLRACE_REPLAY", flag: "path", help: "play this folder instead of the bundled sample; --no-replay plays nothing" },
+  rebase: { env: "MILLRACE_REBASE", flag: "now|none", help: "now: shift each source by one fixed offset so that it ends now; none: keep recorded times" },
+  partitions: { env: "MILLRACE_PARTITIONS", flag: "n", help: "partitions of the input streams, fixed at the first start" },
+  natsUrl: { env: "NATS_URL", flag: "url", help: "use this NATS server (>= 2.14) and start none" },
+  natsServerBin: { env: "NATS_SERVER_BIN", flag: "path", help: "nats-server binary to start" },
+  clickhouseUrl: { env: "CLICKHOUSE_URL", flag: "url", help: "use this ClickHouse server instead of the embedded one" },
+  mqttUrl: { env: "MQTT_URL", flag: "url", help: "use this MQTT broker instead of the embedded listener" },
+  githubWebhookSecret: { env: "GITHUB_WEBHOOK_SECRET", help: "secret of the GitHub webhook; generated into the data directory when unset" },
+  transport: { env: "MILLRACE_TRANSPORT", flag: "auto|uws|node", help: "HTTP transport; auto takes uWebSockets.js where a binary fits" },
+  logLevel: { env: "MILLRACE_LOG_LEVEL", flag: "level", help: "trace, debug, info, warn, error, fatal or silent" },
+};
+
+/** The environment and `millrace.yaml` name options; where a value came from is part of every complaint about it. */
+export interface ConfigSource {
+  /** Shown in errors: `--port`, `MILLRACE_PORT`, `millrace.yaml`. */
+  readonly label: (key: string) => string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Merges sources, first wins, and checks the result. Frozen.
+ * Errors: MR_OPTION_INVALID naming the place, the value and what is accepted.
+ */
+export function resolveConfig(sources: readonly ConfigSource[]): Config {
+  const merged: Record<string, unknown> = {};
+  const from = new Map<string, string>();
+  for (const { label, values } of sources) {
+    for (const [key, value] of Object.entries(values)) {
+      if (value === undefined || key in merged) continue;
+      merged[key] = value;
+      from.set(key, label(key));
+    }
+  }
+  const parsed = configSchema.safeParse(merged);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const complaints = parsed.error.issues.flatMap((issue) => complaint(issue, merged, from));
+  throw new MillraceError("MR_OPTION_INVALID", complaints.join("\n"));
+}
+
+function complaint(issue: z.core.$ZodIssue, merged: Record<string, unknown>, from: ReadonlyMap<string, string>): string[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = Object.keys(CONFIG_HELP).join(", ");
+    return issue.keys.map((key) => `${from.get(key) ?? key}: there is no option ${key}; known are ${known}`);
+  }
+  const key = String(issue.path[0]) as ConfigKey;
+  const shown = key === "githubWebhookSecret" ? "(hidden)" : JSON.stringify(merged[key]);
+  return [`${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`];
+}

@@ -1,0 +1,205 @@
+import {
+  type Clock,
+  type Counters,
+  formatTime,
+  type Inference,
+  isMillraceError,
+  type Leases,
+  type Log,
+  type Logger,
+  type LogMessage,
+  MillraceError,
+  type Objects,
+  type Pipeline,
+  type Program,
+  type Registers,
+  type StreamInfo,
+} from "../core/index.js";
+import { OutputWriter } from "./outputs.js";
+import { programHash, type Restored, Snapshots } from "./snapshots.js";
+
+/** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
+const SLICE_MESSAGES = 512;
+const SNAPSHOT_EVERY_MS = 5_000;
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 15_000;
+
+export interface TaskOptions {
+  readonly pipeline: Pipeline;
+  readonly partition: number;
+  readonly partitions: number;
+  /** Who we are, for the lease: host and process. */
+  readonly holder: string;
+  readonly log: Log;
+  readonly objects: Objects;
+  readonly registers: Registers;
+  readonly leases: Leases;
+  readonly inference: Inference;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface TaskStatus {
+  readonly task: string;
+  readonly pipeline: string;
+  readonly partition: number;
+  readonly state: "starting" | "running" | "failed" | "fenced" | "stopped";
+  /** Why it failed, until it runs again. */
+  readonly reason: string | null;
+  readonly position: number;
+  readonly watermarkMs: number | null;
+  readonly counters: Counters;
+  readonly snapshotAt: number;
+}
+
+const NOTHING_COUNTED: Counters = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 };
+
+/**
+ * Runs one partition of one pipeline: reads by position, applies the program, writes the outputs exactly once, saves snapshots.
+ *
+ * A failure discards the program's state and starts again from the newest snapshot, with growing pauses; other partitions go on.
+ * A task that another process took over stops (`fenced`).
+ */
+export class Task {
+  readonly name: string;
+  readonly #options: TaskOptions;
+  #state: TaskStatus["state"] = "starting";
+  #reason: string | null = null;
+  #position = 0;
+  #snapshotAt = 0;
+  #program: Program | undefined;
+
+  constructor(options: TaskOptions) {
+    this.#options = options;
+    this.name = `${options.pipeline.name}/${options.partition}`;
+  }
+
+  status(): TaskStatus {
+    const { pipeline, partition } = this.#options;
+    return {
+      task: this.name,
+      pipeline: pipeline.name,
+      partition,
+      state: this.#state,
+      reason: this.#reason,
+      position: this.#position,
+      watermarkMs: this.#program?.watermarkMs() ?? null,
+      counters: this.#program?.counters() ?? NOTHING_COUNTED,
+      snapshotAt: this.#snapshotAt,
+    };
+  }
+
+  /** Resolves when `signal` aborts (after a last snapshot) or another process takes the task over. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    let pauseMs = RETRY_FIRST_MS;
+    while (!signal.aborted) {
+      const startedMs = clock.nowMs();
+      try {
+        await this.#runOnce(signal);
+        this.#state = "stopped";
+        return;
+      } catch (error) {
+        this.#reason = error instanceof Error ? error.message : String(error);
+        if (isMillraceError(error, "MR_FENCED")) {
+          this.#state = "fenced";
+          logger.warn({ task: this.name, err: error }, "task taken over by another process");
+          return;
+        }
+        if (signal.aborted) return;
+        this.#state = "failed";
+        if (clock.nowMs() - startedMs > RETRY_LAST_MS) pauseMs = RETRY_FIRST_MS;
+        logger.error({ task: this.name, err: error, retryInMs: pauseMs }, "task failed, starting again from its snapshot");
+        await clock.sleep(pauseMs, signal);
+        pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS);
+      }
+    }
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<void> {
+    const { pipeline, partition, partitions, holder, log, leases } = this.#options;
+    const lease = await leases.acquire(`task/${this.name}`, holder);
+    try {
+      const source = await log.info(pipeline.source);
+      const identity = { task: this.name, incarnation: source.incarnation, program: programHash(pipeline, partitions) };
+      const { snapshots, restored } = await Snapshots.takeOver(this.#options, identity, lease.epoch);
+      checkLog(this.name, source, restored);
+      const program = this.#restore(restored);
+      const prefix = `${source.incarnation}/${pipeline.name}/${partition}`;
+      const writer = await OutputWriter.open(log, this.name, prefix, pipeline.writes);
+      const subjects = [`${pipeline.source}.${partition}.>`];
+      const reader = await log.read({ stream: pipeline.source, subjects, fromSequence: restored.sequence + 1 });
+      const stop = (): void => void reader.close();
+      signal.addEventListener("abort", stop, { once: true });
+      lease.lost.addEventListener("abort", stop, { once: true });
+      this.#state = "running";
+      this.#reason = null;
+      try {
+        await this.#loop(program, writer, snapshots, () => (signal.aborted || lease.lost.aborted ? undefined : reader.next(SLICE_MESSAGES)));
+        if (lease.lost.aborted) throw new MillraceError("MR_FENCED", `${this.name}: its lease was taken over`);
+        if (this.#position > this.#snapshotAt) await this.#commit(program, snapshots);
+      } finally {
+        signal.removeEventListener("abort", stop);
+        lease.lost.removeEventListener("abort", stop);
+        await reader.close();
+      }
+    } finally {
+      await lease.release();
+    }
+  }
+
+  #restore(restored: Restored): Program {
+    const { pipeline, partition, partitions, inference } = this.#options;
+    const program = pipeline.create({ task: this.name, partition, partitions, inference });
+    if (restored.state) program.load(restored.state);
+    this.#program = program;
+    this.#position = restored.sequence;
+    this.#snapshotAt = restored.sequence;
+    return program;
+  }
+
+  async #loop(
+    program: Program,
+    writer: OutputWriter,
+    snapshots: Snapshots,
+    next: () => Promise<readonly LogMessage[]> | undefined,
+  ): Promise<void> {
+    const { clock } = this.#options;
+    const emit = writer.add.bind(writer);
+    let savedMs = clock.nowMs();
+    for (;;) {
+      const messages = await next();
+      if (!messages || messages.length === 0) return;
+      const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
+      for (const [i, message] of messages.entries()) {
+        writer.begin(message.sequence);
+        program.apply(message, ahead[i], emit);
+      }
+      await writer.flush();
+      this.#position = messages[messages.length - 1]?.sequence ?? this.#position;
+      if (clock.nowMs() - savedMs < SNAPSHOT_EVERY_MS) continue;
+      await this.#commit(program, snapshots);
+      savedMs = clock.nowMs();
+    }
+  }
+
+  async #commit(program: Program, snapshots: Snapshots): Promise<void> {
+    await snapshots.commit(this.#position, program.save());
+    this.#snapshotAt = this.#position;
+    const watermarkMs = program.watermarkMs();
+    const watermark = watermarkMs === undefined || watermarkMs < 0 ? null : formatTime(watermarkMs);
+    this.#options.logger.debug({ task: this.name, position: this.#position, watermark }, "snapshot committed");
+  }
+}
+
+/** The broker skips silently what it no longer has; a task must not. */
+function checkLog(task: string, source: StreamInfo, { sequence }: Restored): void {
+  if (source.lastSequence < sequence) {
+    const message = `${task}: broker lost acknowledged data: ${source.name} ends at ${source.lastSequence}, ${sequence} was processed`;
+    throw new MillraceError("MR_LOG_LOST_DATA", message);
+  }
+  if (source.firstSequence > sequence + 1) {
+    const message = `${task}: log truncated: ${source.name} starts at ${source.firstSequence}, ${sequence + 1} is next`;
+    throw new MillraceError("MR_LOG_TRUNCATED", message);
+  }
+}
