@@ -1,0 +1,15 @@
+export { type AnomalyErrorCode, AnomalyError } from "./core/errors.js";
+export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.js";
+export type { FeatureOption } from "./core/features.js";
+export {
+  type CalibratedDetector,
+  type CalibrationOptions,
+  calibrated,
+  calibratedScore,
+  type FixedBoundary,
+  type QuantileBoundary,
+} from "./calibration/calibrated.js";
+export { type Adwin, type AdwinOptions, adwin } from "./drift/adwin.js";
+export { type LofBatch, type LofNovelty, type LofOptions, lofBatch, lofNovelty } from "./lof/batch.js";
+export type { Metric } from "./lof/metric.js";
+export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";

@@ -1,0 +1,95 @@
+import { AnomalyError, calibrated, type Input, slidingLof, type Stateful, adwin } from "../src/index.js";
+
+/** One detector under test: how to make it and how one value goes in. */
+export interface Subject {
+  name: string;
+  /** Features a row has; drift detectors take 1. */
+  dimensions: number;
+  make(): Stateful & { step(row: number[]): number | boolean | undefined; peek?(row: number[]): number | undefined };
+  /** Rows after which a well-behaved stream must have been scored at least once. */
+  warmUp: number;
+  /** The smallest and largest score documented; drift detectors answer true or false. */
+  range?: [number, number];
+}
+
+interface Scoring extends Stateful {
+  process(x: Input): number | undefined;
+  scoreOne(x: Input): number | undefined;
+}
+
+function scoring(
+  name: string,
+  dimensions: number,
+  warmUp: number,
+  range: [number, number],
+  make: () => Scoring,
+): Subject {
+  return {
+    name,
+    dimensions,
+    warmUp,
+    range,
+    make() {
+      const detector = make();
+      return Object.assign(Object.create(detector), {
+        step: (row: number[]) => detector.process(row),
+        peek: (row: number[]) => detector.scoreOne(row),
+        save: () => detector.save(),
+        load: (bytes: Uint8Array) => detector.load(bytes),
+        memoryBytes: () => detector.memoryBytes(),
+      });
+    },
+  };
+}
+
+function drift(name: string, make: () => Stateful & { update(x: number): boolean }): Subject {
+  return {
+    name,
+    dimensions: 1,
+    warmUp: 0,
+    make() {
+      const detector = make();
+      return Object.assign(Object.create(detector), {
+        step: (row: number[]) => detector.update(row[0] as number),
+        save: () => detector.save(),
+        load: (bytes: Uint8Array) => detector.load(bytes),
+        memoryBytes: () => detector.memoryBytes(),
+      });
+    },
+  };
+}
+
+/** Every detector this package offers: a new one is tested by one line here. */
+export const SUBJECTS: readonly Subject[] = [
+  scoring("slidingLof 1-D", 1, 21, [0, 1e120], () => slidingLof({ window: 60 })),
+  scoring("slidingLof 3-D floor", 3, 30, [0, 1e120], () =>
+    slidingLof({ features: 3, window: 64, neighbours: 7, metric: "manhattan", resolution: 0.01, warmUp: 30 }),
+  ),
+  scoring("calibrated(slidingLof) fixed", 2, 21, [0, 1], () =>
+    calibrated(slidingLof({ features: 2, window: 60 }), { boundary: { threshold: 1.5 } }),
+  ),
+  scoring("calibrated(slidingLof) quantile, protected", 2, 100, [0, 1], () =>
+    calibrated(slidingLof({ features: 2, window: 60, neighbours: 5 }), {
+      boundary: { quantile: 0.95, window: 200 },
+      learnFlagged: false,
+    }),
+  ),
+  drift("adwin", () => adwin({ clock: 8 })),
+];
+
+/** Streams every detector must survive. */
+export const STREAMS: Readonly<Record<string, (i: number, real: () => number) => number>> = {
+  noise: (_i, real) => real(),
+  shift: (i, real) => real() + (i > 300 ? 6 : 0),
+  constant: () => 4.2,
+  steps: (i) => Math.floor(i / 50),
+  duplicates: (_i, real) => Math.round(real()),
+  huge: (_i, real) => real() * 1e300,
+  tiny: (_i, real) => real() * 1e-300,
+  hugeConstant: () => -1e308,
+  holes: (i, real) => (i % 3 === 0 ? Number.NaN : i % 17 === 0 ? Number.NEGATIVE_INFINITY : real()),
+  missing: () => Number.NaN,
+  extremes: (i, real) => (i % 41 === 0 ? Number.MAX_VALUE : i % 43 === 0 ? -Number.MAX_VALUE : real()),
+};
+
+export { AnomalyError };
