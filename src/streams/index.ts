@@ -1,0 +1,3 @@
+export type { LogOptions } from "./connection.js";
+export { type Connection, connectLog } from "./jetstream.js";
+export { type StreamName, streamSpecs } from "./specs.js";

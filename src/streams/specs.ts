@@ -1,0 +1,46 @@
+import type { StreamSpec } from "../core/index.js";
+
+/** Shares of the space the streams may take together, in percent. Inputs and their accepted copies are the bulk. */
+const SHARES = {
+  github: 20,
+  telemetry: 25,
+  accepted: 25,
+  features: 10,
+  alerts: 4,
+  plans: 2,
+  dead: 10,
+  late: 4,
+} as const;
+
+export type StreamName = keyof typeof SHARES;
+
+const BUDGET_BYTES = 8 * 1024 ** 3;
+
+/**
+ * Every stream of Millrace. The two input streams take single events on `in.<stream>.…` and file them under
+ * `<stream>.<partition>.…` themselves; ticks, control messages and packs name their partition and go there directly, which is why
+ * the transform's source is `in.…` alone.
+ *
+ * `budgetBytes` is what all of them may take together (default 8 GiB); a full stream refuses, it never drops.
+ */
+export function streamSpecs(partitions: number, budgetBytes = BUDGET_BYTES): readonly StreamSpec[] {
+  const spec = (name: StreamName, rest: Pick<StreamSpec, "subjects" | "transform">): StreamSpec => ({
+    name,
+    ...rest,
+    maxBytes: Math.floor((budgetBytes * SHARES[name]) / 100),
+  });
+  const input = (name: "github" | "telemetry", direct: readonly string[]): StreamSpec =>
+    spec(name, {
+      subjects: [`in.${name}.*.*.*`, ...direct, `${name}.*._tick.*`, `${name}.*._ctl.>`],
+      transform: {
+        src: `in.${name}.*.*.*`,
+        dest: `${name}.{{partition(${partitions},1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}`,
+      },
+    });
+  const output = (name: StreamName): StreamSpec => spec(name, { subjects: [`${name}.>`] });
+  return [
+    input("github", []),
+    input("telemetry", ["telemetry.*.pack"]),
+    ...(["accepted", "features", "alerts", "plans", "dead", "late"] as const).map(output),
+  ];
+}

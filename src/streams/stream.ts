@@ -1,0 +1,115 @@
+import { randomBytes } from "node:crypto";
+import {
+  DiscardPolicy,
+  RetentionPolicy,
+  type StreamInfo as ServerStreamInfo,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { MillraceError, type StreamInfo, type StreamSpec } from "../core/index.js";
+import type { Link } from "./connection.js";
+import { existsDifferently, isNotFound, logError } from "./failures.js";
+
+const INCARNATION = "millrace.incarnation";
+
+/**
+ * Creates the stream or checks that the existing one agrees; a different size limit is adopted, anything else is refused.
+ * Two callers at once end with one stream and one incarnation.
+ *
+ * Errors: MR_STREAM_MISMATCH, MR_LOG_FULL (the server has no room for `maxBytes`), MR_LOG_UNAVAILABLE.
+ */
+export async function ensureStream(link: Link, spec: StreamSpec): Promise<StreamInfo> {
+  const attempt = `creating stream ${spec.name}`;
+  const found = (await find(link, spec.name)) ?? (await create(link, spec));
+  checkSame(spec, found.config);
+  if (found.config.max_bytes === spec.maxBytes) return toInfo(found);
+  try {
+    return toInfo(await link.jsm.streams.update(spec.name, { max_bytes: spec.maxBytes }));
+  } catch (cause) {
+    throw logError(`${attempt}: changing its limit to ${spec.maxBytes} bytes`, cause);
+  }
+}
+
+/** Errors: MR_LOG_UNAVAILABLE, also when there is no such stream. */
+export async function streamInfo({ jsm }: Link, stream: string): Promise<StreamInfo> {
+  try {
+    return toInfo(await jsm.streams.info(stream));
+  } catch (cause) {
+    throw logError(`reading about stream ${stream}`, cause);
+  }
+}
+
+async function find({ jsm }: Link, stream: string): Promise<ServerStreamInfo | undefined> {
+  try {
+    return await jsm.streams.info(stream);
+  } catch (cause) {
+    if (isNotFound(cause)) return undefined;
+    throw logError(`reading about stream ${stream}`, cause);
+  }
+}
+
+async function create(link: Link, spec: StreamSpec): Promise<ServerStreamInfo> {
+  try {
+    return await link.jsm.streams.add(toConfig(spec));
+  } catch (cause) {
+    // Another thread was faster: its stream differs from ours in the incarnation at least. Subjects that belong to a third
+    // stream give the same refusal, and then there is nothing to find.
+    const other = existsDifferently(cause) ? await find(link, spec.name) : undefined;
+    if (other === undefined) throw logError(`creating stream ${spec.name}`, cause);
+    return other;
+  }
+}
+
+function toConfig({ name, subjects, transform, maxBytes }: StreamSpec): Partial<StreamConfig> & { name: string; subjects: string[] } {
+  return {
+    name,
+    subjects: [...subjects],
+    ...(transform === undefined ? {} : { subject_transform: { ...transform } }),
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.New,
+    max_bytes: maxBytes,
+    allow_atomic: true,
+    allow_direct: true,
+    metadata: { [INCARNATION]: randomBytes(8).toString("hex") },
+  };
+}
+
+function checkSame(spec: StreamSpec, config: StreamConfig): void {
+  const wanted = toConfig(spec);
+  const differences: string[] = [];
+  const compare = (what: string, want: unknown, have: unknown) => {
+    if (JSON.stringify(want) !== JSON.stringify(have)) {
+      differences.push(`${what} is ${JSON.stringify(have)}, expected ${JSON.stringify(want)}`);
+    }
+  };
+  const { transform } = spec;
+  const { subject_transform: had } = config;
+  compare("transform", transform && [transform.src, transform.dest], had && [had.src, had.dest]);
+  compare("subjects", [...wanted.subjects].sort(), [...(config.subjects ?? [])].sort());
+  for (const field of ["storage", "retention", "discard", "allow_atomic", "allow_direct"] as const) {
+    compare(field, wanted[field], config[field]);
+  }
+  if (incarnationOf(config) === "") differences.push("it was not created by millrace (no incarnation in its metadata)");
+  if (differences.length === 0) return;
+  throw new MillraceError(
+    "MR_STREAM_MISMATCH",
+    `stream ${spec.name} exists and differs: ${differences.join("; ")}. The number of partitions is fixed when the streams are ` +
+      "created: start with the former --partitions, or use another data directory",
+  );
+}
+
+function incarnationOf({ metadata }: StreamConfig): string {
+  return metadata?.[INCARNATION] ?? "";
+}
+
+function toInfo({ config, state }: ServerStreamInfo): StreamInfo {
+  return {
+    name: config.name,
+    incarnation: incarnationOf(config),
+    firstSequence: state.first_seq,
+    lastSequence: state.last_seq,
+    messages: state.messages,
+    bytes: state.bytes,
+  };
+}
