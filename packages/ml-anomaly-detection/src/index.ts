@@ -13,3 +13,4 @@ export { type Adwin, type AdwinOptions, adwin } from "./drift/adwin.js";
 export { type LofBatch, type LofNovelty, type LofOptions, lofBatch, lofNovelty } from "./lof/batch.js";
 export type { Metric } from "./lof/metric.js";
 export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
+export { type AutoDetector, type AutoOptions, autoDetector } from "./auto/auto-detector.js";

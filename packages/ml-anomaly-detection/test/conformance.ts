@@ -1,4 +1,13 @@
-import { AnomalyError, calibrated, type Input, slidingLof, type Stateful, adwin } from "../src/index.js";
+import {
+  AnomalyError,
+  type AutoDetector,
+  adwin,
+  autoDetector,
+  calibrated,
+  type Input,
+  slidingLof,
+  type Stateful,
+} from "../src/index.js";
 
 /** One detector under test: how to make it and how one value goes in. */
 export interface Subject {
@@ -59,6 +68,21 @@ function drift(name: string, make: () => Stateful & { update(x: number): boolean
   };
 }
 
+/** Gives each row a time, 40 minutes after the last. */
+function timed(detector: AutoDetector): Scoring {
+  let rows = 0;
+  return Object.assign(Object.create(detector), {
+    scoreOne: (x: Input) => detector.scoreOne(x, rows * 2_400_000),
+    process: (x: Input) => detector.process(x, rows++ * 2_400_000),
+    save: () => new Uint8Array([...new Uint8Array(new Uint32Array([rows]).buffer), ...detector.save()]),
+    load(bytes: Uint8Array) {
+      detector.load(bytes.subarray(Math.min(4, bytes.length))); // first what may fail
+      rows = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    },
+    memoryBytes: () => detector.memoryBytes(),
+  });
+}
+
 /** Every detector this package offers: a new one is tested by one line here. */
 export const SUBJECTS: readonly Subject[] = [
   scoring("slidingLof 1-D", 1, 21, [0, 1e120], () => slidingLof({ window: 60 })),
@@ -74,6 +98,8 @@ export const SUBJECTS: readonly Subject[] = [
       learnFlagged: false,
     }),
   ),
+  scoring("autoDetector", 1, 101, [0, 1], () => autoDetector()),
+  scoring("autoDetector with time", 1, 101, [0, 1], () => timed(autoDetector())),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 

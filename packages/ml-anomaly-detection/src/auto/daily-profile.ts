@@ -1,0 +1,115 @@
+import type { ByteReader, ByteWriter } from "../core/bytes.js";
+
+const DAY_MS = 86_400_000;
+
+/**
+ * What is usual at this time of day: the median of the last values of the same part of earlier days, and whether it is
+ * worth asking. `proven` turns true when that median misses by less than 2/3 of what the plain mean misses by, which is
+ * a daily period that explains more than half of the variance; noise and slow drift stay near or above 1.
+ *
+ * Time:  ms since the epoch; days are UTC days, so whole weeks (or days) of shift change nothing. Values of today do not
+ *        count: an anomaly does not become usual an hour later. Steps back in time count as today.
+ * State: `slots` x `depth` values. O(1) a row, O(depth^2) once a slot and day.
+ */
+export class DailyProfile {
+  private readonly slots: number;
+  private readonly depth: number;
+  private readonly memory: number;
+  private readonly values: Float64Array;
+  private readonly counts: Float64Array;
+  /** Day for which `medians` holds, by slot; NaN before there is one. */
+  private readonly days: Float64Array;
+  private readonly medians: Float64Array;
+  private readonly scratch: Float64Array;
+  private compared = 0;
+  private missByMedian = 0;
+  private missByMean = 0;
+
+  constructor({ slots = 48, depth = 32, memory = 2000 } = {}) {
+    this.slots = slots;
+    this.depth = depth;
+    this.memory = memory;
+    this.values = new Float64Array(slots * depth);
+    this.counts = new Float64Array(slots);
+    this.days = new Float64Array(slots).fill(Number.NaN);
+    this.medians = new Float64Array(slots).fill(Number.NaN);
+    this.scratch = new Float64Array(depth);
+  }
+
+  get proven(): boolean {
+    return this.compared >= this.slots && this.missByMedian < (2 / 3) * this.missByMean;
+  }
+
+  /** The usual value at this time; NaN before an earlier day has one. Never changes what later calls return. */
+  usual(timeMs: number): number {
+    const slot = this.slotOf(timeMs);
+    const day = Math.floor(timeMs / DAY_MS);
+    if (!(day > (this.days[slot] as number))) return this.medians[slot] as number;
+    return this.median(slot);
+  }
+
+  /** `mean` is the long-run mean before this value: the rival prediction. */
+  learn(timeMs: number, value: number, mean: number): void {
+    const slot = this.slotOf(timeMs);
+    const day = Math.floor(timeMs / DAY_MS);
+    if (!(day <= (this.days[slot] as number))) {
+      this.medians[slot] = this.median(slot);
+      this.days[slot] = day;
+    }
+    const usual = this.medians[slot] as number;
+    if (!Number.isNaN(usual)) {
+      const step = 1 / Math.min(++this.compared, this.memory);
+      this.missByMedian += step * (Math.abs(value - usual) - this.missByMedian);
+      this.missByMean += step * (Math.abs(value - mean) - this.missByMean);
+    }
+    const count = this.counts[slot] as number;
+    this.values[slot * this.depth + (count % this.depth)] = value;
+    this.counts[slot] = count + 1;
+  }
+
+  private slotOf(timeMs: number): number {
+    const ofDay = timeMs - Math.floor(timeMs / DAY_MS) * DAY_MS;
+    return Math.floor((ofDay / DAY_MS) * this.slots);
+  }
+
+  private median(slot: number): number {
+    const { scratch, depth } = this;
+    const held = Math.min(this.counts[slot] as number, depth);
+    if (held === 0) return Number.NaN;
+    for (let i = 0; i < held; i++) {
+      const value = this.values[slot * depth + i] as number;
+      let at = i;
+      for (; at > 0 && (scratch[at - 1] as number) > value; at--) scratch[at] = scratch[at - 1] as number;
+      scratch[at] = value;
+    }
+    return scratch[held >> 1] as number;
+  }
+
+  memoryBytes(): number {
+    return this.values.byteLength + 3 * this.counts.byteLength + this.scratch.byteLength;
+  }
+
+  save(to: ByteWriter): void {
+    to.f64(this.compared)
+      .f64(this.missByMedian)
+      .f64(this.missByMean)
+      .f64s(this.days)
+      .f64s(this.medians)
+      .f64s(this.counts);
+    for (let slot = 0; slot < this.slots; slot++) {
+      const from = slot * this.depth;
+      to.f64s(this.values, from, from + Math.min(this.counts[slot] as number, this.depth));
+    }
+  }
+
+  load(from: ByteReader): void {
+    this.compared = from.f64();
+    this.missByMedian = from.f64();
+    this.missByMean = from.f64();
+    from.f64s(this.days);
+    from.f64s(this.medians);
+    from.f64s(this.counts);
+    for (let slot = 0; slot < this.slots; slot++)
+      from.f64s(this.values.subarray(slot * this.depth, (slot + 1) * this.depth));
+  }
+}
