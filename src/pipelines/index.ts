@@ -1,0 +1,6 @@
+import type { Pipeline } from "../core/index.js";
+import { telemetry } from "./mine/telemetry.js";
+import { activity } from "./parallel-org/activity.js";
+
+/** Every pipeline in this build. */
+export const pipelines: readonly Pipeline[] = [activity, telemetry];
