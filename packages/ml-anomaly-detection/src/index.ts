@@ -14,3 +14,5 @@ export { type LofBatch, type LofNovelty, type LofOptions, lofBatch, lofNovelty }
 export type { Metric } from "./lof/metric.js";
 export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
 export { type AutoDetector, type AutoOptions, autoDetector } from "./auto/auto-detector.js";
+export { type MahalanobisOptions, mahalanobis } from "./multivariate/mahalanobis.js";
+export { type PcaOptions, pcaMonitor } from "./multivariate/pca.js";

@@ -5,6 +5,8 @@ import {
   autoDetector,
   calibrated,
   type Input,
+  mahalanobis,
+  pcaMonitor,
   slidingLof,
   type Stateful,
 } from "../src/index.js";
@@ -100,6 +102,13 @@ export const SUBJECTS: readonly Subject[] = [
   ),
   scoring("autoDetector", 1, 101, [0, 1], () => autoDetector()),
   scoring("autoDetector with time", 1, 101, [0, 1], () => timed(autoDetector())),
+  scoring("autoDetector of 3", 3, 250, [0, 1], () => autoDetector({ features: 3 })),
+  scoring("mahalanobis 3-D", 3, 100, [0, Number.MAX_VALUE], () => mahalanobis({ features: 3 })),
+  scoring("mahalanobis smoothed", 2, 120, [0, Number.MAX_VALUE], () =>
+    mahalanobis({ features: 2, span: 10, memory: Number.POSITIVE_INFINITY }),
+  ),
+  scoring("pcaMonitor 4-D", 4, 110, [0, Number.MAX_VALUE], () => pcaMonitor({ features: 4, span: 5 })),
+  scoring("pcaMonitor 1-D", 1, 100, [0, Number.MAX_VALUE], () => pcaMonitor()),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 
