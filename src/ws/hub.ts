@@ -8,8 +8,6 @@ import type { WsListener, WsSocket } from "./transport.js";
 export interface HubLimits {
   /** Waiting for one client beyond this: it is closed with 3008. A frame on its own may be larger. */
   readonly maxBufferedBytes: number;
-  /** A replay sends on while less than this waits. */
-  readonly replayBufferedBytes: number;
   /** A replay that has had no room for this long: the client is closed with 3008. */
   readonly replayStallMs: number;
   readonly maxSubscriptions: number;
@@ -20,7 +18,6 @@ export interface HubLimits {
 
 export const HUB_LIMITS: HubLimits = {
   maxBufferedBytes: 1 << 20,
-  replayBufferedBytes: 256 << 10,
   replayStallMs: 10_000,
   maxSubscriptions: 32,
   burst: 60,
@@ -76,8 +73,6 @@ class Connection implements WsListener {
   readonly #gone: () => void;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #rate: () => "ok" | "over" | "abuse";
-  /** Set when the end was our doing. */
-  #reason: CloseReason | undefined;
   #open = true;
   /** Replays waiting for the client to read. */
   #waiting: ((room: boolean) => void)[] = [];
@@ -104,26 +99,26 @@ class Connection implements WsListener {
   }
 
   drain(): void {
-    if (this.#socket.bufferedBytes() > this.#shared.limits.replayBufferedBytes) return;
+    if (this.#socket.bufferedBytes() > replayRoom(this.#shared.limits)) return;
     this.#wake(true);
   }
 
   close(code: number): void {
-    this.#leave();
-    this.#shared.metrics.closed(this.#reason ?? reasonOf(code));
+    this.#leave(reasonOf(code));
     this.#gone();
   }
 
   /** Closes from our side. Nothing is sent after it. */
   end(code: CloseCode, reason: CloseReason, message: string): void {
     if (!this.#open) return;
-    this.#reason = reason;
-    this.#leave();
+    this.#leave(reason);
     this.#socket.close(code, message);
   }
 
-  #leave(): void {
+  #leave(reason: CloseReason): void {
+    if (!this.#open) return;
     this.#open = false;
+    this.#shared.metrics.closed(reason);
     for (const subscription of [...this.#subscriptions.values()]) subscription.end();
     this.#wake(false);
   }
@@ -193,7 +188,7 @@ class Connection implements WsListener {
       },
       send: (frame) => active && this.#send(frame),
       cork: (work) => socket.cork(work),
-      hasRoom: () => socket.bufferedBytes() <= limits.replayBufferedBytes,
+      hasRoom: () => socket.bufferedBytes() <= replayRoom(limits),
       room: () => this.#room(),
       replaced: () => this.end(3010, "replaced", "the log of a channel was replaced; reconnect, offsets start over"),
       end: () => {
@@ -240,6 +235,11 @@ class Connection implements WsListener {
     this.#shared.metrics.error(code);
     this.#answer({ op: "error", id, code, message });
   }
+}
+
+/** A replay sends on while less than this waits, so that live events of other channels still find room. */
+function replayRoom({ maxBufferedBytes }: HubLimits): number {
+  return maxBufferedBytes / 4;
 }
 
 function reasonOf(code: number): CloseReason {

@@ -271,7 +271,7 @@ t.test("a replay waits for its client", async (t) => {
     for (let n = 1; n <= 50; n++)
       await log.publish({ subject: "alerts.0.mine", data: Buffer.from(JSON.stringify({ n })) });
   };
-  const gateway = await setup({ replayBufferedBytes: 500, maxBufferedBytes: 1_000 }, fill);
+  const gateway = await setup({ maxBufferedBytes: 2_000 }, fill);
   const a = gateway.connect();
   a.stalled = true;
   a.say({ op: "subscribe", id: 1, channel: "alerts", since: 0 });
@@ -288,7 +288,7 @@ t.test("a replay waits for its client", async (t) => {
   );
   await gateway.close();
 
-  const impatient = await setup({ replayBufferedBytes: 500, maxBufferedBytes: 1_000, replayStallMs: 20 }, fill);
+  const impatient = await setup({ maxBufferedBytes: 2_000, replayStallMs: 20 }, fill);
   const b = impatient.connect();
   b.stalled = true;
   b.say({ op: "subscribe", id: 1, channel: "alerts", since: 0 });
