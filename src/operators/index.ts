@@ -17,4 +17,5 @@ export { type CycleEvent, type TruckWindow, truckWindow } from "./mine/truck-win
 export { loadState, type Stateful, saveState } from "./state.js";
 export { type InOrder, inOrder } from "./time/in-order.js";
 export { type SourceMarks, type SourceMarksOptions, sourceMarks, type Tick } from "./time/source-marks.js";
+export { type StageMarks, stageMarks } from "./time/stage-marks.js";
 export { type Aggregate, type Tumbling, tumbling, type WindowResult } from "./windows/tumbling.js";

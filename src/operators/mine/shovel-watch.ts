@@ -21,6 +21,8 @@ export interface Silence {
   /** Working time of the site since then, ms. */
   readonly silentMs: number;
   readonly medianGapMs: number;
+  /** Silence was ordinary up to here, ms. */
+  readonly limitMs: number;
   /** Its last loads. */
   readonly evidence: readonly Origin[];
 }
@@ -52,8 +54,8 @@ interface Site {
   shovels: Map<string, Shovel>;
 }
 
-/** A site with a dozen shovels loads every minute; after this long without any load the whole site stands. */
-const STILL_WORKING_MS = 5 * MINUTE_MS;
+/** A site with a dozen shovels loads every minute; a longer gap without any load is a site that stands. */
+const STILL_WORKING_MS = 2 * MINUTE_MS;
 const REMEMBERED_LOADS = 21; // twenty gaps
 const MAX_SHOVELS = 200;
 const SHOWN = 8;
@@ -118,8 +120,9 @@ function silenceOf(name: string, { loads }: Shovel, workMs: number, options: Sho
   if (silentMs <= options.leastSilenceMs) return undefined;
   const recent = loads.filter(({ timeMs }) => timeMs > last.timeMs - options.recentMs);
   const medianGapMs = median(recent.slice(1).map((load, i) => load.workMs - (recent[i] as typeof load).workMs));
-  if (medianGapMs === undefined || recent.length < options.leastLoads || silentMs <= options.gaps * medianGapMs)
-    return undefined;
+  if (medianGapMs === undefined || recent.length < options.leastLoads) return undefined;
+  const limitMs = Math.max(options.leastSilenceMs, options.gaps * medianGapMs);
+  if (silentMs <= limitMs) return undefined;
   const evidence = loads.slice(-SHOWN).map(({ origin }) => origin);
-  return { shovel: name, sinceMs: last.timeMs, silentMs, medianGapMs, evidence };
+  return { shovel: name, sinceMs: last.timeMs, silentMs, medianGapMs, limitMs, evidence };
 }

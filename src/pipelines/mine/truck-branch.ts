@@ -16,7 +16,7 @@ import type { Arrival, Branch } from "./branch.js";
 const MAX_TRUCKS = 2_000;
 /** Two hours hold two or three cycles; a week of them is normal, judged after two days. */
 const WINDOW_MS = 2 * HOUR_MS;
-const UNUSUAL = { window: 84, neighbours: 10, warmUp: 24, threshold: 1.8, leastSpreads: 3, maxKeys: MAX_TRUCKS };
+const UNUSUAL = { window: 84, neighbours: 10, warmUp: 24, threshold: 2, leastSpreads: 3, maxKeys: MAX_TRUCKS };
 const QUIET_MS = 6 * HOUR_MS;
 
 /** One cycle is an anecdote. */
