@@ -16,3 +16,14 @@ export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
 export { type AutoDetector, type AutoOptions, autoDetector } from "./auto/auto-detector.js";
 export { type MahalanobisOptions, mahalanobis } from "./multivariate/mahalanobis.js";
 export { type PcaOptions, pcaMonitor } from "./multivariate/pca.js";
+export { type NabProfile, type NabResult, type NabSeries, nabScore } from "./metrics/nab.js";
+export { type EventScores, eventScores, type PointScores, pointScores, rocAuc } from "./metrics/points.js";
+export { type HalfSpaceTreesOptions, halfSpaceTrees } from "./trees/half-space.js";
+export {
+  type IsolationForest,
+  type IsolationForestOptions,
+  averagePathLength,
+  isolationForest,
+  isolationForestBatch,
+  type SlidingIsolationForestOptions,
+} from "./trees/isolation.js";

@@ -4,7 +4,9 @@ import {
   adwin,
   autoDetector,
   calibrated,
+  halfSpaceTrees,
   type Input,
+  isolationForest,
   mahalanobis,
   pcaMonitor,
   slidingLof,
@@ -109,6 +111,13 @@ export const SUBJECTS: readonly Subject[] = [
   ),
   scoring("pcaMonitor 4-D", 4, 110, [0, Number.MAX_VALUE], () => pcaMonitor({ features: 4, span: 5 })),
   scoring("pcaMonitor 1-D", 1, 100, [0, Number.MAX_VALUE], () => pcaMonitor()),
+  scoring("halfSpaceTrees 3-D", 3, 100, [0, 1], () => halfSpaceTrees({ features: 3, window: 100, height: 6 })),
+  scoring("halfSpaceTrees limits", 1, 50, [0, 1], () =>
+    halfSpaceTrees({ window: 50, trees: 4, height: 5, limits: [[-2, 2]] }),
+  ),
+  scoring("isolationForest 2-D", 2, 64, [0, 1], () =>
+    isolationForest({ features: 2, window: 128, refit: 64, trees: 10, sample: 64 }),
+  ),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 
