@@ -195,7 +195,7 @@ for (const transport of TRANSPORTS) {
   t.test(`${transport}: on a real log`, async (t) => {
     const nats = await startNats();
     t.teardown(() => nats.stop());
-    const writer = await connectLog({ url: nats.url, name: "test-writer" });
+    const writer = await connectLog({ url: nats.url, name: "test-writer", timeoutMs: 1_000 });
     const reader = await connectLog({ url: nats.url, name: "test-gateway" });
     t.teardown(() => Promise.all([writer.close(), reader.close()]));
     for (const spec of streamSpecs(2)) {

@@ -369,8 +369,9 @@ for (const transport of TRANSPORTS) {
       c.ws.terminate();
     });
 
-    await t.test("slow senders are cut off", { timeout: 30_000 }, async (t) => {
-      const strict = await start(transport, await page(t), { headMs: 1_000, requestMs: 1_500 });
+    await t.test("slow senders and silent WebSockets are cut off", { timeout: 60_000 }, async (t) => {
+      const wsIdleS = transport === "node" ? 0.5 : 8; // the least uWS takes
+      const strict = await start(transport, await page(t), { headMs: 1_000, requestMs: 1_500, wsIdleS });
       t.teardown(() => strict.close(0));
       const drip = async (start: string, drop: string) => {
         const socket = connect(strict.port, "127.0.0.1");
@@ -382,11 +383,17 @@ for (const transport of TRANSPORTS) {
         clearInterval(timer);
         return Date.now() - from;
       };
+      const url = `ws://127.0.0.1:${strict.port}/ws?key=${KEY}`;
+      const [silent, healthy] = [await client(url, { autoPong: false }), await client(url)];
       const [head, body] = await Promise.all([
         drip("GET /hello HTTP/1.1\r\n", "X: y\r\n"),
         drip("POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "x"),
       ]);
       t.ok(head < 20_000 && body < 20_000, `head after ${head} ms, body after ${body} ms`);
+      t.equal((await silent.closed).code, 1006, "no pong, no connection");
+      healthy.send("{}");
+      t.match(await healthy.next(), { length: 2 }, "who answers pings stays");
+      healthy.ws.terminate();
     });
   });
 
@@ -521,6 +528,19 @@ for (const transport of TRANSPORTS) {
   });
 }
 
+t.test("auto takes uWebSockets.js where it loads", async (t) => {
+  const loadUws = () => import("../../src/ws/transport-uws.js");
+  const app = createHttpApp({ routes, wsPaths: [], hasKey: () => false, loopback: true, handlerMs: 1, logger });
+  const options = { host: "127.0.0.1", port: 0, app, endpoints: [], logger, loadUws };
+  const expected = await loadUws().then(
+    () => "uws",
+    () => "node",
+  );
+  const server = await createServer({ ...options, transport: "auto" });
+  t.equal(server.transport, expected);
+  await server.close(0);
+});
+
 t.test("no binary: one warning and the other transport, or an error when it was asked for by name", async (t) => {
   const warnings: unknown[] = [];
   const counting = Object.assign(createLogger("silent"), { warn: (...line: unknown[]) => warnings.push(line) });
@@ -529,6 +549,7 @@ t.test("no binary: one warning and the other transport, or an error when it was 
   const options = { host: "127.0.0.1", port: 0, app, endpoints: [], logger: counting, loadUws };
   const server = await createServer({ ...options, transport: "auto" });
   t.equal(server.transport, "node");
+  t.type((await import("../../src/ws/transport-node.js")).createNodeServer, "function");
   t.equal(warnings.length, 1);
   await server.close(0);
   await t.rejects(createServer({ ...options, transport: "uws" }), { code: "MR_BINARY_MISSING" });
