@@ -1,4 +1,4 @@
-import { type ClickHouseClient, createClient } from "@clickhouse/client";
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { MillraceError } from "../../core/index.js";
 import { openEmbedded } from "./embedded.js";
 import { translate } from "./errors.js";
@@ -31,6 +31,8 @@ export interface Clickhouse {
   close(): Promise<void>;
 }
 
+/** The client would print every failure to standard output, with its stack; we get the same error thrown. */
+const SILENT = { level: ClickHouseLogLevel.OFF };
 const DEFAULT_DATABASE = "millrace";
 
 /**
@@ -56,6 +58,7 @@ async function connectServer(text: string, timeoutMs: number): Promise<Clickhous
     password: decodeURIComponent(url.password),
     application: "millrace",
     request_timeout: timeoutMs,
+    log: SILENT,
   };
   // The database may not exist yet, and a request that names a missing one is refused whatever it asks.
   const setup = createClient({ ...common, database: "default" });
@@ -67,7 +70,7 @@ async function connectServer(text: string, timeoutMs: number): Promise<Clickhous
 async function connectEmbedded(path: string): Promise<Clickhouse> {
   const database = DEFAULT_DATABASE;
   const connection = await openEmbedded({ path, database });
-  const client = createClient({ connection });
+  const client = createClient({ connection, log: SILENT });
   try {
     const { version } = await prepare(client, database, path);
     return { kind: "embedded", place: path, database, version, client, close: once(() => client.close()) };

@@ -16,6 +16,7 @@ const HARMLESS_TABLE_FUNCTIONS = new Set(
     "values",
     "view",
     "generateRandom",
+    "format",
     "null",
   ].map(lower),
 );
