@@ -27,3 +27,4 @@ export {
   isolationForestBatch,
   type SlidingIsolationForestOptions,
 } from "./trees/isolation.js";
+export { type RandomCutForest, type RandomCutForestOptions, randomCutForest } from "./trees/random-cut.js";

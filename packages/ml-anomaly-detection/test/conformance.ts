@@ -9,6 +9,7 @@ import {
   isolationForest,
   mahalanobis,
   pcaMonitor,
+  randomCutForest,
   slidingLof,
   type Stateful,
 } from "../src/index.js";
@@ -117,6 +118,12 @@ export const SUBJECTS: readonly Subject[] = [
   ),
   scoring("isolationForest 2-D", 2, 64, [0, 1], () =>
     isolationForest({ features: 2, window: 128, refit: 64, trees: 10, sample: 64 }),
+  ),
+  scoring("randomCutForest 2-D", 2, 32, [0, 64], () =>
+    randomCutForest({ features: 2, window: 64, trees: 5, warmUp: 32 }),
+  ),
+  scoring("randomCutForest shingled", 1, 24, [0, 32], () =>
+    randomCutForest({ window: 32, trees: 4, shingle: 4, warmUp: 16 }),
   ),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
