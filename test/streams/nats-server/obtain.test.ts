@@ -61,6 +61,16 @@ t.test("when everything fails the error lists what was tried and three ways out"
   t.notMatch(error.message, /undefined/);
 });
 
+t.test("offline nothing is fetched", async (t) => {
+  const lines: string[] = [];
+  const report = (line: string): void => void lines.push(line);
+  const looking = obtainNatsServer({ env: { PATH: "" }, cacheDir: t.testdir({}), report, offline: true });
+  const error = await looking.catch((caught: unknown) => caught);
+  t.match(error, { code: "MR_BINARY_MISSING", message: /^ {2}- cache: none in/m });
+  t.notMatch((error as Error).message, /release archive|go install|Debian package/);
+  t.same(lines, []);
+});
+
 t.test("routes after the first success are not taken, and our own errors are not swallowed", async (t) => {
   const { context } = bareContext(t.testdir());
   const found: StepResult = { kind: "found", server: { kind: "url", url: "nats://x" } };
