@@ -16,9 +16,14 @@ if (parentPort === null) throw new Error("the solver's thread was started as a p
 const port = parentPort;
 const highs = loadHighs();
 
-port.on("message", ({ milp, limits }: SolveRequest) => {
-  const answer = highs.then((solver): SolveAnswer => ({ kind: "solved", solution: solver.solve(milp, limits) }));
-  answer
-    .catch((error: Error): SolveAnswer => ({ kind: "failed", message: error.message }))
-    .then((reply) => port.postMessage(reply));
+port.on("message", async (request: SolveRequest) => {
+  port.postMessage(await answer(request));
 });
+
+async function answer({ milp, limits }: SolveRequest): Promise<SolveAnswer> {
+  try {
+    return { kind: "solved", solution: (await highs).solve(milp, limits) };
+  } catch (error) {
+    return { kind: "failed", message: (error as Error).message };
+  }
+}
