@@ -11,11 +11,6 @@ import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
 import type { HttpApp, RequestHead, Server, TransportOptions, WsEndpoint, WsListener } from "./transport.js";
 
-/** LIBUS_LISTEN_EXCLUSIVE_PORT; without it two processes share a port in silence. */
-const EXCLUSIVE_PORT = 1;
-/** The typings of the repack leave this overload out. */
-type Listen = (host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void) => void;
-
 interface Connection {
   listener: WsListener | undefined;
 }
@@ -93,7 +88,7 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
   server.any("/*", (res, req) => serveRequest(shared, res, req));
 
   const socket = await new Promise<us_listen_socket | false>((resolve) => {
-    (server.listen as unknown as Listen).call(server, options.host, options.port, EXCLUSIVE_PORT, resolve);
+    server.listen(options.host, options.port, resolve);
   });
   if (!socket) {
     server.close();

@@ -31,6 +31,7 @@ async function setup(limits: Partial<HubLimits> = {}, before: (log: MemoryLog) =
   return {
     log,
     metrics,
+    state,
     hub,
     connect: () => fakeClient(hub),
     async close() {
@@ -356,6 +357,38 @@ t.test("state channel: at once, then again and again, without history", async (t
   while (b.frames.length < 4) await new Promise((resolve) => setTimeout(resolve, 2));
   for (const client of [a, b]) t.doesNotThrow(() => assertChain(client));
   t.equal(b.frames[0]?.epoch, a.frames[0]?.epoch);
+  await gateway.close();
+});
+
+t.test("state channel: read only while somebody watches, and never old", async (t) => {
+  const gateway = await setup();
+  const a = gateway.connect();
+  a.say({ op: "subscribe", id: 1, channel: "stats" });
+  while (a.frames.length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+  a.say({ op: "unsubscribe", id: 2, channel: "stats" });
+  let before = -1;
+  while (before !== gateway.state.value) {
+    before = gateway.state.value;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  const b = gateway.connect();
+  b.say({ op: "subscribe", id: 1, channel: "stats" });
+  while (b.frames.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  t.match(b.frames[1], { data: { value: before + 1 } }, "the first thing shown was read after the question");
+  await gateway.close();
+});
+
+t.test("a frame larger than the bound still reaches a client with nothing waiting", async (t) => {
+  const gateway = await setup({ maxBufferedBytes: 100 });
+  const a = gateway.connect();
+  a.say({ op: "subscribe", id: 1, channel: "alerts" });
+  await gateway.log.publish({
+    subject: "alerts.0.mine",
+    data: Buffer.from(JSON.stringify({ n: 1, text: "x".repeat(5_000) })),
+  });
+  await settle();
+  t.same(numbers(a), [1]);
+  t.same(a.ends, []);
   await gateway.close();
 });
 

@@ -500,6 +500,7 @@ for (const transport of TRANSPORTS) {
     await poll(() => gate.open !== undefined);
     const c = await client(`ws://127.0.0.1:${server.port}/ws?key=${KEY}`);
     const closed = server.close(5_000);
+    await t.rejects(client(`ws://127.0.0.1:${server.port}/ws?key=${KEY}`), "no new connections meanwhile");
     gate.open?.();
     t.equal(await (await answer).text(), "opened", "a request in flight gets its answer");
     await closed;
