@@ -1,110 +1,12 @@
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import t from "tap";
-import { type HttpRoute, jsonReply, MillraceError } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
-import { isOriginAllowed, keyCheck } from "../../src/ws/auth.js";
-import { createHttpApp, unauthorized } from "../../src/ws/http-app.js";
-import { problem } from "../../src/ws/problem.js";
-import { loadStatic } from "../../src/ws/static.js";
-import { createServer, type Server, type WsEndpoint, type WsSocket } from "../../src/ws/transport.js";
+import { createHttpApp } from "../../src/ws/http-app.js";
+import { createServer } from "../../src/ws/transport.js";
+import { gate, KEY, LIMIT, logger, page, poll, resetGate, routes, start } from "./conformance.js";
 import { client, raw, TRANSPORTS } from "./support.js";
-
-const KEY = "a-local-key";
-const LIMIT = 100_000;
-const logger = createLogger("silent");
-
-const gate: { open?: () => void } = {};
-const routes: HttpRoute[] = [
-  route("GET", "/hello", async (request) => ({
-    status: 200,
-    type: "text/plain",
-    headers: { "x-name": request.query.get("name") ?? "nobody" },
-    body: "hello\n",
-  })),
-  route("POST", "/size", async (request) =>
-    jsonReply(200, { size: request.body.length, first: request.body[0] ?? null }),
-  ),
-  route("POST", "/echo", async (request) => ({
-    status: 200,
-    type: request.header("content-type") ?? "",
-    body: request.body,
-  })),
-  route("GET", "/late", async () => {
-    await new Promise((resolve) => setImmediate(resolve));
-    return { status: 204 };
-  }),
-  route("GET", "/gate", async () => {
-    await new Promise<void>((resolve) => (gate.open = resolve));
-    return { status: 200, body: "opened" };
-  }),
-  route("GET", "/stuck", () => new Promise(() => {})),
-  route("GET", "/throws", async () => {
-    throw new Error("a secret detail");
-  }),
-  route("GET", "/full", async () => {
-    throw new MillraceError("MR_LOG_FULL", "stream telemetry is full");
-  }),
-  route("GET", "/big", async () => ({ status: 200, body: Buffer.alloc(3 << 20, "b") })),
-  { ...route("GET", "/mine", async () => ({ status: 200, body: "yours" })), access: "key" },
-  { ...route("POST", "/keyed", async () => ({ status: 200 })), access: "key" },
-];
-
-function route(method: "GET" | "POST", path: string, handle: HttpRoute["handle"]): HttpRoute {
-  return { method, path, access: "open", maxBodyBytes: method === "POST" ? LIMIT : 0, handle };
-}
-
-const sockets: { last?: WsSocket; closes: number[] } = { closes: [] };
-const endpoint: WsEndpoint = {
-  path: "/ws",
-  maxMessageBytes: 1_000,
-  maxBufferedBytes: 1 << 20,
-  refuse(head) {
-    if (!isOriginAllowed(head, ["https://wall.example"])) return problem(403, "origin");
-    return keyCheck(KEY)(head) ? undefined : unauthorized();
-  },
-  open(socket) {
-    sockets.last = socket;
-    return {
-      message(text) {
-        socket.cork(() => {
-          socket.send(Buffer.from(JSON.stringify({ length: text.length, text: text.slice(0, 20) })));
-          socket.send(Buffer.from('{"second":true}'));
-        });
-      },
-      drain() {},
-      close: (code) => sockets.closes.push(code),
-    };
-  },
-};
-
-async function start(transport: "uws" | "node", directory: string, limits = {}): Promise<Server> {
-  const app = createHttpApp({
-    routes,
-    files: await loadStatic(directory),
-    wsPaths: ["/ws"],
-    hasKey: keyCheck(KEY),
-    loopback: true,
-    handlerMs: 300,
-    logger,
-  });
-  return createServer({ transport, host: "127.0.0.1", port: 0, app, endpoints: [endpoint], limits, logger });
-}
-
-async function page(t: { teardown(work: () => unknown): void }): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "millrace-page-"));
-  t.teardown(() => rm(directory, { recursive: true }));
-  await mkdir(join(directory, "assets"));
-  await writeFile(join(directory, "index.html"), "<!doctype html><title>Millrace</title>");
-  await writeFile(join(directory, "assets/main.js"), "export {};");
-  await writeFile(join(directory, ".secret.txt"), "hidden");
-  await symlink("/etc/hostname", join(directory, "link.txt"));
-  return directory;
-}
 
 for (const transport of TRANSPORTS) {
   t.test(`${transport}: requests`, async (t) => {
@@ -397,102 +299,6 @@ for (const transport of TRANSPORTS) {
     });
   });
 
-  t.test(`${transport}: WebSocket`, async (t) => {
-    const server = await start(transport, await page(t));
-    t.teardown(() => server.close(0));
-    const url = `ws://127.0.0.1:${server.port}/ws`;
-
-    const refused: { name: string; query: string; origin?: string; status: string }[] = [
-      { name: "no key", query: "", status: "401" },
-      { name: "wrong key", query: "?key=x", status: "401" },
-      { name: "another site's page", query: `?key=${KEY}`, origin: "https://evil.example", status: "403" },
-      { name: "another port of this host", query: `?key=${KEY}`, origin: "http://127.0.0.1:1", status: "403" },
-      { name: "a sandboxed page", query: `?key=${KEY}`, origin: "null", status: "403" },
-    ];
-    for (const { name, query, origin, status } of refused) {
-      await t.rejects(client(url + query, origin === undefined ? {} : { origin }), { message: status }, name);
-    }
-    for (const origin of [undefined, `http://127.0.0.1:${server.port}`, "https://wall.example"]) {
-      const accepted = await client(`${url}?key=${KEY}`, origin === undefined ? {} : { origin });
-      accepted.ws.terminate();
-    }
-    await t.rejects(
-      client(`ws://127.0.0.1:${server.port}/hello?key=${KEY}`),
-      { message: "200" },
-      "a plain route stays plain",
-    );
-    await t.rejects(client(`ws://127.0.0.1:${server.port}/nothing`), { message: "404" }, "unknown path");
-
-    await t.test("echo, two frames in one cork, ping", async (t) => {
-      const c = await client(url, { headers: { authorization: `Bearer ${KEY}` } });
-      c.send('"grüße"');
-      t.same(await c.next(), { length: 7, text: '"grüße"' });
-      t.same(await c.next(), { second: true });
-      c.ws.ping("now");
-      const [pong] = await once(c.ws, "pong");
-      t.equal(pong.toString(), "now");
-      c.ws.close(1000);
-      t.equal((await c.closed).code, 1000);
-    });
-
-    const closing: { name: string; send: (ws: WebSocketLike) => void; codes: number[] }[] = [
-      { name: "over the message limit", send: (ws) => ws.send("x".repeat(1_001)), codes: [1009] },
-      {
-        name: "over it in fragments",
-        send: (ws) => [false, true].map((fin) => ws.send("x".repeat(600), { fin })),
-        codes: [1009],
-      },
-      // uWS cuts what is over its own limit (four times ours) without a close frame.
-      { name: "far over it", send: (ws) => ws.send("x".repeat(100_000)), codes: [1009, 1006] },
-      { name: "binary", send: (ws) => ws.send(Buffer.from("{}")), codes: [1003] },
-      {
-        name: "not UTF-8",
-        send: (ws) => ws.send(Buffer.from([0x22, 0xff, 0x22]), { binary: false }),
-        codes: [1007, 1006],
-      },
-    ];
-    for (const { name, send, codes } of closing) {
-      const c = await client(`${url}?key=${KEY}`);
-      send(c.ws as unknown as WebSocketLike);
-      const { code } = await c.closed;
-      t.ok(codes.includes(code), `${name}: ${code}`);
-    }
-    const c = await client(`${url}?key=${KEY}`);
-    c.send("x".repeat(1_000));
-    t.match(await c.next(), { length: 1_000 }, "at the limit");
-
-    await t.test("closing twice, and using a closed socket", async (t) => {
-      sockets.last?.close(3008, "slow");
-      sockets.last?.close(3008, "slow");
-      sockets.last?.send(Buffer.from("{}"));
-      t.same(await c.closed, { code: 3008, reason: "slow" });
-      sockets.last?.terminate();
-      sockets.last?.cork(() => {});
-      t.equal(sockets.last?.bufferedBytes(), 0);
-    });
-
-    await t.test(
-      "a client that does not read: bytes are seen waiting, and the close frame still comes after them",
-      async (t) => {
-        const c = await client(`${url}?key=${KEY}`);
-        c.ws.pause();
-        const socket = sockets.last;
-        const frame = Buffer.from(JSON.stringify("x".repeat(65_530)));
-        let sent = 0;
-        while (socket && socket.bufferedBytes() < 900_000 && sent < 2_000) {
-          socket.send(frame);
-          sent++;
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-        t.ok((socket?.bufferedBytes() ?? 0) >= 900_000, `${sent} frames until the buffer showed`);
-        socket?.close(3008, "slow");
-        c.ws.resume();
-        t.same(await c.closed, { code: 3008, reason: "slow" });
-        t.equal(c.log.length, sent, "nothing sent before is lost");
-      },
-    );
-  });
-
   t.test(`${transport}: close`, async (t) => {
     const server = await start(transport, await page(t));
     resetGate();
@@ -556,23 +362,7 @@ t.test("no binary: one warning and the other transport, or an error when it was 
   await t.rejects(createServer({ ...options, transport: "uws" }), { code: "MR_BINARY_MISSING" });
 });
 
-function resetGate(): void {
-  delete gate.open;
-}
-
 /** `once(socket, "close")` would reject on the reset that comes first. */
 function closeOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.on("error", () => {}).on("close", () => resolve()));
-}
-
-interface WebSocketLike {
-  send(data: unknown, options?: object): void;
-}
-
-async function poll(test: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await test()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`never true: ${test}`);
 }
