@@ -18,7 +18,8 @@ interface Held {
  * trip of the log, 3 to 5 K/s alone and far less beside a busy server. So the PUBACK is taken out of the library's hands here, at
  * the one private method that sends packets (`_sendPacket`, mqtt 5.16); a test against a real broker holds both promises.
  *
- * PUBACKs never cross a reconnection: the broker may have given the packet number to another message.
+ * PUBACKs never cross a reconnection: the broker may have given the packet number to another message. The library goes on with
+ * what it had read of a closed connection, and would queue PUBACKs for the next one: both are stopped here.
  */
 export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean) {
   const inner = client as unknown as { _sendPacket: SendPacket };
@@ -27,6 +28,7 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
   let held: Held[] = [];
   let waiting: Done | undefined;
   let holding = false;
+  let live = false;
 
   inner._sendPacket = function sendPacket(packet, done, ...rest) {
     if (packet.cmd !== "puback") {
@@ -34,10 +36,12 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
       return;
     }
     const entry = held.at(-1);
-    assert(entry !== undefined && entry.messageId === packet.messageId, "a PUBACK for another delivery than the last");
-    entry.puback = packet;
-    flush();
-    if (hasRoom() && !holding) done?.();
+    if (live) {
+      assert(entry !== undefined && entry.messageId === packet.messageId, "a PUBACK for another delivery than the last");
+      entry.puback = packet;
+      flush();
+    }
+    if (!live || (hasRoom() && !holding)) done?.();
     else waiting = done;
   };
 
@@ -45,7 +49,14 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
     held = [];
     waiting = undefined;
   }
-  client.on("close", drop);
+  client.on("close", () => {
+    live = false;
+    drop();
+  });
+  // Not "connect": deliveries of the same network read may come before that event.
+  client.on("packetreceive", ({ cmd }) => {
+    if (cmd === "connack") live = true;
+  });
 
   function flush(): void {
     while (held[0]?.settled === true && held[0].puback !== undefined) {
@@ -55,6 +66,8 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
   }
 
   return {
+    /** False once the connection a delivery came from is closed: the broker sends it again. */
+    isLive: () => live,
     /** Announces a delivery; call the result when the log has it. */
     expect({ messageId }: IPublishPacket): () => void {
       const entry: Held = { messageId, puback: undefined, settled: false };
@@ -75,7 +88,12 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
     hold(): void {
       holding = true;
     },
-    /** Forgets what is held: the broker sends it again. */
-    drop,
+    /** Lets go of everything not settled, and of what still comes: the broker sends it again. The library can end only so. */
+    stop(): void {
+      live = false;
+      const next = waiting;
+      drop();
+      next?.();
+    },
   };
 }

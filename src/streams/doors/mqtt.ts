@@ -66,6 +66,7 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
   let closing = false;
 
   client.handleMessage = (packet, proceed) => {
+    if (!acknowledgements.isLive()) return proceed();
     counts.received += 1;
     const settle = packet.qos === 0 ? undefined : acknowledgements.expect(packet);
     inFlight += 1;
@@ -123,7 +124,7 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
       // A delivery the library was already working on may open one more lane while we wait for the others.
       while (!closing && (await Promise.race([idle(lanes), deadline])));
       closing = true;
-      acknowledgements.drop();
+      acknowledgements.stop();
       await client.endAsync(false).catch(() => client.end(true));
     },
   };

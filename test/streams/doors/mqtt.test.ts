@@ -7,6 +7,7 @@ import t, { type Test } from "tap";
 import { createLogger, type Log } from "../../../src/core/index.js";
 import { connectLog, mqttDoor, streamSpecs } from "../../../src/streams/index.js";
 import { readAll } from "../../support/log.js";
+import { startMqtt5Broker } from "../../support/mqtt5-broker.js";
 import { startNats } from "../../support/nats.js";
 import { startProxy } from "../../support/proxy.js";
 import { bytes, text } from "../../support/text.js";
@@ -209,6 +210,54 @@ t.test("kill -9 of the door, again and again: nothing the broker let go is missi
   const arrivals = await firstArrivals(log);
   t.equal([...arrivals.values()].flat().length, total);
   t.comment(`${(await log.info("telemetry")).messages - total} came twice`);
+});
+
+t.test("MQTT 5: a session that stays, acknowledgements after the log's and in the order of the deliveries", async (t) => {
+  const { log } = await setUp(t);
+  const spec = streamSpecs(4).find(({ name }) => name === "telemetry");
+  if (spec === undefined) throw new Error("no stream");
+  const broker = await startMqtt5Broker();
+  t.teardown(broker.stop);
+  const door = mqttDoor({ log, logger, url: broker.url, protocolVersion: 5, clientId: "five", user: "u", password: "p" });
+  t.teardown(door.close);
+  await door.subscribed;
+  t.match(broker.received[0], {
+    cmd: "connect",
+    protocolVersion: 5,
+    clean: false,
+    clientId: "five",
+    username: "u",
+    properties: { sessionExpiryInterval: 0xffff_ffff, receiveMaximum: 512 },
+  });
+  const acknowledged = () => broker.received.filter(({ cmd }) => cmd === "puback").map(({ messageId }) => messageId);
+  await log.ensureStream({ ...spec, maxBytes: 400 });
+  // The first goes into the last free bytes; of the next, those of another equipment are stored while one waits: none may overtake.
+  broker.deliver(1, "millrace/v1/s/a/g", "small");
+  await until(() => acknowledged().length === 1);
+  broker.deliver(2, "millrace/v1/s/a/g", "x".repeat(300));
+  for (const id of [3, 4]) broker.deliver(id, `millrace/v1/s/e${id}/g`, "small");
+  await until(() => door.status().received === 4 && door.status().inFlight <= 2);
+  t.same(acknowledged(), [1]);
+  await log.ensureStream(spec);
+  await until(() => acknowledged().length === 4);
+  t.same(acknowledged(), [1, 2, 3, 4]);
+  t.equal((await log.info("telemetry")).messages, 4);
+});
+
+t.test("a door that closes in the middle of a flood ends at once", async (t) => {
+  const { log } = await setUp(t);
+  const spec = streamSpecs(4).find(({ name }) => name === "telemetry");
+  if (spec === undefined) throw new Error("no stream");
+  const broker = await startMqtt5Broker();
+  t.teardown(broker.stop);
+  const door = mqttDoor({ log, logger, url: broker.url, protocolVersion: 5 });
+  await door.subscribed;
+  for (let id = 1; id <= 5_000; id++) broker.deliver(id, `millrace/v1/s/e${id % 3}/g`, "x");
+  await until(() => door.status().stored > 100);
+  await door.close();
+  const acknowledged = broker.received.filter(({ cmd }) => cmd === "puback").length;
+  t.ok(acknowledged <= (await log.info("telemetry")).messages, `${acknowledged} acknowledged`);
+  t.ok(acknowledged < 5_000 && acknowledged > 100);
 });
 
 t.test("a refused connection or subscription is logged, not thrown", async (t) => {
