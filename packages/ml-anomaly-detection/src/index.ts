@@ -1,3 +1,4 @@
+export { type AlarmEvent, type AlarmLayer, type AlarmOptions, alarmLayer } from "./alarms/alarm-layer.js";
 export { type AnomalyErrorCode, AnomalyError } from "./core/errors.js";
 export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.js";
 export type { FeatureOption } from "./core/features.js";
@@ -28,3 +29,7 @@ export {
   type SlidingIsolationForestOptions,
 } from "./trees/isolation.js";
 export { type RandomCutForest, type RandomCutForestOptions, randomCutForest } from "./trees/random-cut.js";
+export { type Spot, type SpotOptions, spot } from "./calibration/spot.js";
+export { type KlDriftOptions, klDrift } from "./drift/kl.js";
+export { type KswinOptions, kswin } from "./drift/kswin.js";
+export { type PageHinkleyOptions, pageHinkley } from "./drift/page-hinkley.js";

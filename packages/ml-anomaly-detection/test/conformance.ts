@@ -7,10 +7,14 @@ import {
   halfSpaceTrees,
   type Input,
   isolationForest,
+  klDrift,
+  kswin,
   mahalanobis,
+  pageHinkley,
   pcaMonitor,
   randomCutForest,
   slidingLof,
+  spot,
   type Stateful,
 } from "../src/index.js";
 
@@ -125,6 +129,11 @@ export const SUBJECTS: readonly Subject[] = [
   scoring("randomCutForest shingled", 1, 24, [0, 32], () =>
     randomCutForest({ window: 32, trees: 4, shingle: 4, warmUp: 16 }),
   ),
+  scoring("spot", 1, 200, [0, 300], () => spot({ warmUp: 200, risk: 1e-3, excesses: 40 })),
+  scoring("spot, drifting", 1, 100, [0, 300], () => spot({ warmUp: 100, risk: 1e-2, level: 0.9, depth: 20 })),
+  drift("kswin", () => kswin({ window: 60, sample: 20 })),
+  drift("pageHinkley", () => pageHinkley({ threshold: 5 })),
+  drift("klDrift", () => klDrift({ window: 20, warmUp: 40, hypotheses: 2 })),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 

@@ -15,12 +15,21 @@ NORMAL = [(z, float(-stats.norm.logsf(z) / numpy.log(10))) for z in (-6, -2, -0.
 KS = []  # two-sample Kolmogorov-Smirnov as scipy.stats.ks_2samp
 for seed in range(1, 25):
     inputs = Inputs(seed)
-    n, m = 10 + inputs.below(40), 10 + inputs.below(40)
+    n = m = 10 + inputs.below(40)
     kind = "lattice" if seed % 3 == 0 else "continuous"
     a = [row[0] for row in inputs.rows(n, 1, kind)]
     b = [row[0] + (seed % 4) * 0.3 for row in inputs.rows(m, 1, kind)]
     r = stats.ks_2samp(a, b, method="exact")
     KS.append({"seed": seed, "n": n, "m": m, "kind": kind, "statistic": float(r.statistic), "p": float(r.pvalue)})
+
+PARETO = []  # maximum-likelihood fits of the generalised Pareto distribution: the log-likelihood reached
+for seed, shape in ((1, -0.3), (2, 0.0), (3, 0.2), (4, 0.6), (5, 0.0), (6, 0.35)):
+    inputs = Inputs(500 + seed)
+    u = [(1 + inputs.below(9998)) / 10000 for _ in range(150)]
+    y = [3 * (-numpy.log(v) if shape == 0 else (v ** -shape - 1) / shape) for v in u]
+    c, loc, scale = stats.genpareto.fit(y, floc=0)
+    PARETO.append({"seed": 500 + seed, "shape": shape, "excesses": [float(v) for v in y], "fittedShape": float(c),
+                   "fittedScale": float(scale), "logLikelihood": float(stats.genpareto.logpdf(y, c, 0, scale).sum())})
 
 T2 = []
 for seed in range(31, 37):
@@ -46,6 +55,6 @@ for seed in range(31, 37):
                "pcaQ": (along[:, kept:] ** 2).sum(axis=1).tolist()})
 
 json.dump({"tool": f"scipy {scipy.__version__}, numpy {numpy.__version__}", "command": "python3 make_limits.py > limits.json",
-           "seed": "in each case", "tolerance": 1e-8, "f": F, "chi": CHI, "chiTail": CHI_TAIL, "normal": NORMAL, "ks": KS, "t2": T2},
+           "seed": "in each case", "tolerance": 1e-8, "f": F, "chi": CHI, "chiTail": CHI_TAIL, "normal": NORMAL, "ks": KS, "pareto": PARETO, "t2": T2},
           sys.stdout)
 print()
