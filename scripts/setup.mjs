@@ -46,14 +46,15 @@ export async function ensureInstalled() {
 export async function ensureBuilt() {
   const stamp = { sources: hashSources() };
   if (readStamp(BUILD_STAMP) === JSON.stringify(stamp)) return;
-  const done = progress("compiling");
-  const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  const code = await run(process.execPath, [tsc, "-b"]);
-  if (code !== 0) throw new Error(`tsc -b found errors (exit code ${code})`);
-  for (const [out, source] of outputFolders()) removeOrphans(out, source);
-  await bundleWall();
+  await withProgress("compiling", async () => {
+    const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    const code = await run(process.execPath, [tsc, "-b"]);
+    if (code !== 0) throw new Error(`tsc -b found errors (exit code ${code})`);
+    for (const [out, source] of outputFolders()) removeOrphans(out, source);
+    await bundleWall();
+    return formatMb(sizeOf(join(ROOT, "build")));
+  });
   writeStamp(BUILD_STAMP, stamp);
-  done(formatMb(sizeOf(join(ROOT, "build"))));
 }
 
 /** Where compiled files are, and the sources they come from. */
@@ -107,13 +108,15 @@ export function run(file, args, env = {}) {
 
 async function install(lockText) {
   const count = Object.keys(JSON.parse(lockText).packages).length;
-  const done = progress(`installing packages (up to ${count}) from package-lock.json`, true);
-  const { code, said } = await npmCi();
-  if (code !== 0) {
-    console.error(said);
-    throw new Error(`npm ci failed with exit code ${code}; what it said is above`);
-  }
-  done(`${readdirSync(join(ROOT, "node_modules")).length} folders`);
+  await withProgress(
+    `installing packages (up to ${count}) from package-lock.json`,
+    async () => {
+      const { code, said } = await npmCi();
+      if (code !== 0) throw new Error(`npm ci failed with exit code ${code}:\n${said}`);
+      return `${readdirSync(join(ROOT, "node_modules")).length} folders`;
+    },
+    true,
+  );
 }
 
 /** npm's own progress bar would fight with ours for the line, so its words are kept and shown if it fails. */
@@ -166,10 +169,10 @@ function sizeOf(path) {
 }
 
 /**
- * Says that something long has begun and, until the returned function is called, how long it has taken and (with `disk`)
- * how much it has written: one changing line on a terminal, a line every ten seconds elsewhere.
+ * Does something long, and says meanwhile how long it has taken and (with `disk`) how much it has written: one changing line
+ * on a terminal, a line every ten seconds elsewhere. `work` returns what to add at the end.
  */
-export function progress(what, disk = false) {
+async function withProgress(what, work, disk = false) {
   const startedMs = performance.now();
   const freeBefore = disk ? freeBytes() : 0;
   const state = () => {
@@ -180,10 +183,13 @@ export function progress(what, disk = false) {
   const show = () => process.stderr.write(tty ? `\r\x1b[K${state()}` : `${state()}\n`);
   if (!tty) process.stderr.write(`${what} …\n`);
   const timer = setInterval(show, tty ? 500 : QUIET_LINE_MS);
-  return (result) => {
+  let result = "failed";
+  try {
+    result = await work();
+  } finally {
     clearInterval(timer);
-    process.stderr.write(`${tty ? "\r\x1b[K" : ""}${state()}${result ? `, ${result}` : ""}\n`);
-  };
+    process.stderr.write(`${tty ? "\r\x1b[K" : ""}${state()}, ${result}\n`);
+  }
 }
 
 function freeBytes() {
