@@ -1,6 +1,11 @@
-import { canonicalJson, MillraceError } from "../core/index.js";
+import { MillraceError } from "../core/index.js";
 
-/** Anything with state: `save` returns a JSON value with every list in a canonical order, `load` replaces the state. */
+/**
+ * Anything with state: `save` returns a JSON value with every list in a canonical order, `load` replaces the state.
+ *
+ * Fields keep the order they were made in, also through `load`: parts of the state (labels, origins) go into outputs, and those must be
+ * the same bytes whether or not the program was restarted.
+ */
 export interface Stateful<S = unknown> {
   save(): S;
   load(state: S): void;
@@ -16,11 +21,12 @@ interface Container {
   readonly operators: Readonly<Record<string, unknown>>;
 }
 
-/** The state of a program's operators, by name: canonical JSON in UTF-8, so equal states give equal bytes. */
+/** The state of a program's operators, sorted by name: JSON in UTF-8. The same history gives the same bytes. */
 export function saveState(program: string, version: number, operators: Readonly<Record<string, Stateful>>): Uint8Array {
-  const saved = Object.fromEntries(Object.entries(operators).map(([name, operator]) => [name, operator.save()]));
+  const names = Object.keys(operators).sort();
+  const saved = Object.fromEntries(names.map((name) => [name, (operators[name] as Stateful).save()]));
   const container: Container = { format: FORMAT, program, version, operators: saved };
-  return new TextEncoder().encode(canonicalJson(container));
+  return new TextEncoder().encode(JSON.stringify(container));
 }
 
 /**

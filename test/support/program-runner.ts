@@ -1,6 +1,15 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import type { Inference, LogMessage, Output, OutputRecord, Pipeline, Program } from "../../src/core/index.js";
+import {
+  type Inference,
+  type LogMessage,
+  type Output,
+  type OutputRecord,
+  type Pipeline,
+  type Program,
+  packageRoot,
+} from "../../src/core/index.js";
 
 /** One message for a program, before it has a place in a log. */
 export interface TestMessage {
@@ -82,9 +91,17 @@ export function tick(stream: string, source: string, t: number, retire = false, 
 
 /** Lines of a gzipped NDJSON file of the bundled sample. */
 export function sampleLines<T>(path: string): readonly T[] {
-  const text = gunzipSync(readFileSync(new URL(`../../../samples/${path}`, import.meta.url))).toString("utf8");
+  const text = gunzipSync(readFileSync(join(packageRoot(), "samples", path))).toString("utf8");
   return text
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as T);
+}
+
+/**
+ * A record without what depends on the order of arrival (places in the log), as text: two runs over the same events must agree on
+ * the set of these.
+ */
+export function withoutArrival(record: object): string {
+  return JSON.stringify(record, (name, value) => (name === "evidence" || name === "origin" ? undefined : value));
 }

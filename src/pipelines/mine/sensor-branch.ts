@@ -26,7 +26,7 @@ const UNUSUAL = {
   maxKeys: MAX_SENSORS,
 };
 /** A test every 24 windows over at least a day on each side, so that the ordinary course of a day is no change of level. */
-const LEVEL = { delta: 0.001, clock: 24, minWindow: 24, maxKeys: MAX_SENSORS };
+const LEVEL = { delta: 0.001, clock: 24, minWindow: 24, spread: "first" as const, maxKeys: MAX_SENSORS };
 const QUIET_MS = 6 * HOUR_MS;
 const MEASURES = ["mean", "std", "min", "max"] as const;
 const MEASURE_TEXT = { mean: "mean", std: "spread", min: "minimum", max: "maximum" } as const;

@@ -38,7 +38,7 @@ const SILENCE = { leastSilenceMs: HOUR_MS, gaps: 4, leastLoads: 16, recentMs: 3 
 /** A shovel silent for half a day was taken out of service: nobody waits for it any more. */
 const OUT_OF_SERVICE_MS = 12 * HOUR_MS;
 /** One refuelling says little (a spread of 12 %): at least sixteen on each side of a change, tested at every eighth. */
-const FUEL = { delta: 0.002, clock: 8, minWindow: 16, maxKeys: MAX_SITES };
+const FUEL = { delta: 0.002, clock: 8, minWindow: 16, spread: 0.12, maxKeys: MAX_SITES };
 const FUEL_QUIET_MS = 24 * HOUR_MS;
 const SHOWN_REFUELS = 8;
 
