@@ -15,7 +15,12 @@ export interface ObtainOptions {
   readonly cacheDir: string;
   /** Progress, one line each. */
   readonly report: (line: string) => void;
+  /** Look, but fetch nothing. @default false */
+  readonly offline?: boolean;
 }
+
+/** The first routes look at what is here; those after them fetch. */
+const LOCAL_ROUTES = 4;
 
 /** The routes to a server, in the order they are tried: what is given, what is there, what can be fetched. */
 export const ROUTES: readonly {
@@ -36,7 +41,7 @@ export const ROUTES: readonly {
  * Errors: MR_BINARY_MISSING, listing what was tried and three ways out.
  */
 export async function obtainNatsServer(options: ObtainOptions): Promise<FoundServer> {
-  return takeFirst(ROUTES, {
+  return takeFirst(options.offline ? ROUTES.slice(0, LOCAL_ROUTES) : ROUTES, {
     ...options,
     platform: THIS_PLATFORM,
     etcDir: "/etc",
