@@ -17,7 +17,10 @@ t.test("one value per key; the key longest unused goes first, of equals the smal
   t.equal(all.get("a"), undefined, "a and b are equally old");
   t.equal(all.get("b")?.n, 1);
   t.equal(all.at("b", 5).n, 1, "an older time does not make it older");
-  all.at("b", 20);
+  all.at("c", 6);
+  all.at("e", 10);
+  t.equal(all.get("c")?.n, 3, "c is still as of 11");
+  all.at("b", 20).n = 1;
   all.at("d", 21);
   t.same([...all.entries()].map(([key]) => key).sort(), ["b", "d"]);
   all.delete("b");

@@ -17,6 +17,8 @@ import {
   withoutArrival,
 } from "../support/program-runner.js";
 
+t.setTimeout(180_000); // half a million applications of a message: ten seconds on a quiet machine, more on a busy one
+
 type Sample = { readonly at: number; readonly message: TestMessage };
 type GithubLine = { at: number; event: string; delivery: string; body: string };
 type TelemetryLine = { at: number; topic: string; payload?: string; payloadBase64?: string };

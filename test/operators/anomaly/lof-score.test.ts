@@ -27,6 +27,12 @@ t.test("a vector whose every number is ordinary is no anomaly, however rare the 
   t.match(scorer.process("k", 41, [52, 3]), { isAnomaly: false });
 });
 
+t.test("a vector far away is no anomaly below the threshold", async (t) => {
+  const scorer = lofScorer({ ...OPTIONS, threshold: 1e9 });
+  warm(scorer, "k", 40);
+  t.match(scorer.process("k", 41, [50, 30]), { isAnomaly: false });
+});
+
 t.test("keys are apart, bounded, and survive a restart with the same scores", async (t) => {
   const scorer = lofScorer(OPTIONS);
   for (const key of ["a", "b", "c"]) warm(scorer, key, 40);
