@@ -9,3 +9,4 @@ export { type GithubDoorOptions, githubDoor } from "./doors/github.js";
 export { type TelemetryDoorOptions, telemetryDoor } from "./doors/http-telemetry.js";
 export { type MqttDoor, type MqttDoorOptions, type MqttDoorStatus, mqttDoor } from "./doors/mqtt.js";
 export { listDeadLetters, type StoredDeadLetter, showDeadLetter } from "./dead-letters.js";
+export { createReplay, type Replay, type ReplayOptions, type ReplayProgress } from "./replay/replay.js";
