@@ -159,7 +159,7 @@ t.test("a refuelling is passed on; one without litres is only stored", async (t)
   t.equal(runner.program.counters().accepted, 2);
 });
 
-t.test("marks: to every features partition, whenever the watermark crosses a minute", async (t) => {
+t.test("marks: to every features partition, whenever the watermark crosses five minutes", async (t) => {
   const runner = runProgram({ pipeline: telemetry, partition: 1, partitions: 2 });
   const marks = () => runner.outputs.filter(({ record }) => isMark(record));
   const at = async (ms: number) => {
@@ -171,10 +171,10 @@ t.test("marks: to every features partition, whenever the watermark crosses a min
   };
   const both = (ms: number) => [0, 1].map((q) => `features.${q}._mark.mine%2Etelemetry%2F1 ${ms}`);
   t.same(await at(0), both(0));
-  t.same(await at(59_999), []);
-  t.same(await at(60_000), both(60_000));
-  t.same(await at(60_001), []);
-  t.same(await at(300_500), both(300_000), "one mark for many minutes");
+  t.same(await at(299_999), []);
+  t.same(await at(300_000), both(300_000));
+  t.same(await at(300_001), []);
+  t.same(await at(3_000_500), both(3_000_000), "one mark for all in between");
 });
 
 t.test(
