@@ -25,8 +25,8 @@ const UNUSUAL_DAY = {
   ...{ window: 128, neighbours: 8, warmUp: 21, threshold: 1.5, maxKeys: MAX_REPOSITORIES },
   ...{ leastSpreads: 2.5, leastSpread: 1 },
 };
-/** A test every fourth merge: two means of at least eight pull requests. */
-const WAITING = { delta: 0.002, clock: 4, minWindow: 8, maxKeys: MAX_REPOSITORIES };
+/** A test every fourth merge: two means of at least eight pull requests. Waiting times spread by a factor of e or more. */
+const WAITING = { delta: 0.002, clock: 4, minWindow: 8, spread: 1, maxKeys: MAX_REPOSITORIES };
 
 /** What a day is compared by. */
 const COMPARED = [
