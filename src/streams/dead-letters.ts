@@ -56,7 +56,8 @@ async function readLetters(log: Log, subject: string, from: number, to: number):
         position = sequence;
         if (sequence > to) break;
         for (const line of decoder.decode(data).split("\n")) {
-          if (line !== "") letters.push({ ...(JSON.parse(line) as DeadLetter & { id: string }), deadSequence: sequence });
+          if (line !== "")
+            letters.push({ ...(JSON.parse(line) as DeadLetter & { id: string }), deadSequence: sequence });
         }
       }
     }

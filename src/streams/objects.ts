@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Objm, type ObjectStore, setSha256Backend } from "@nats-io/obj";
+import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import { MillraceError, type Objects } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";

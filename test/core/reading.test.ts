@@ -17,12 +17,15 @@ t.test("a reading, filled in from its topic", async (t) => {
   const expected = { source: "live", site, equipment, group, tsMs: GOOD.ts, values: GOOD.values, labels: {} };
   t.match(one(GOOD), { ok: true, reading: expected });
   t.match(one({ id: "a", unknown: [1], ...rest }, TOPIC), { ok: true, id: "a", reading: expected });
-  t.match(one({ ...GOOD, ts: "2022-11-07T11:22:49Z", source: "sample" }), { reading: { tsMs: GOOD.ts, source: "sample" } });
+  t.match(one({ ...GOOD, ts: "2022-11-07T11:22:49Z", source: "sample" }), {
+    reading: { tsMs: GOOD.ts, source: "sample" },
+  });
   t.match(one({ ...rest, labels: { status: "" }, values: {} }, TOPIC), { ok: true });
 });
 
 t.test("edges of every rule", async (t) => {
-  const many = (count: number, value: unknown) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`v${i}`, value]));
+  const many = (count: number, value: unknown) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`v${i}`, value]));
   const table: readonly (readonly [object, boolean])[] = [
     [{ site: "x".repeat(128) }, true],
     [{ site: "x".repeat(129) }, false],
@@ -61,7 +64,11 @@ t.test("edges of every rule", async (t) => {
     [{ source: "" }, false],
   ];
   for (const [change, ok] of table) t.equal(one({ ...GOOD, ...change }).ok, ok, JSON.stringify(change).slice(0, 60));
-  t.equal(one('{"site":"a","equipment":"b","group":"c","ts":1667820169000,"values":{"a":1e999}}').ok, false, "not finite");
+  t.equal(
+    one('{"site":"a","equipment":"b","group":"c","ts":1667820169000,"values":{"a":1e999}}').ok,
+    false,
+    "not finite",
+  );
   t.equal(one({ ...GOOD, site: "other" }, TOPIC).ok, false, "differs from the topic");
   t.equal(one({ ts: GOOD.ts, values: { a: 1 } }).ok, false, "no topic to fill from");
 });
@@ -77,7 +84,11 @@ t.test("bodies: single, array, NDJSON, and what is none", async (t) => {
   const notText = Uint8Array.from([0x7b, 0xff, 0x0a, 0x7d]);
   t.match(decodeReadings(notText), [{ ok: false, reason: "not UTF-8", bytes: notText }]);
   const mixed = Uint8Array.from([...bytes(`${line}\n`), 0xff, 0x0a, ...bytes(line)]);
-  t.same(decodeReadings(mixed).map(({ ok }) => ok), [true, false, true], "bad bytes spoil their own line");
+  t.same(
+    decodeReadings(mixed).map(({ ok }) => ok),
+    [true, false, true],
+    "bad bytes spoil their own line",
+  );
   t.same(oks(`[${"0,".repeat(65_536)}0]`), [false], "too many are one");
   t.same(oks(`[${"[".repeat(200_000)}${"]".repeat(200_000)}]`), [false], "too deep is one");
   t.same(oks(`[{"a":"${"[".repeat(500)}\\"["}]`), [false]);

@@ -31,7 +31,16 @@ t.test("dead letters, newest first, and one of them", async (t) => {
     const domain = n === 3 || n === 5 ? "github" : "telemetry";
     const message = { subject: `dead.${domain}`, data: bytes(JSON.stringify(letter(n, domain))) };
     if (n % 100 !== 99) await log.publish(message);
-    else at = (await log.writeBatch({ stream: "dead", task: "t/0", messages: [message], marker: { sequence: n, index: 0 }, expectedAt: at })).storedAt;
+    else
+      at = (
+        await log.writeBatch({
+          stream: "dead",
+          task: "t/0",
+          messages: [message],
+          marker: { sequence: n, index: 0 },
+          expectedAt: at,
+        })
+      ).storedAt;
   }
   const origins = async (options: Parameters<typeof listDeadLetters>[1]) =>
     (await listDeadLetters(log, options)).map(({ origin }) => origin.sequence);

@@ -14,7 +14,10 @@ t.test("objects by name", async (t) => {
   await objects.put("snapshots/mine.haul-cycles/3/100", large);
   await objects.put("snapshots/b", bytes("b"));
   await objects.put("other", bytes(""));
-  t.ok(Buffer.compare(large, (await objects.get("snapshots/mine.haul-cycles/3/100")) ?? bytes("")) === 0, "several chunks");
+  t.ok(
+    Buffer.compare(large, (await objects.get("snapshots/mine.haul-cycles/3/100")) ?? bytes("")) === 0,
+    "several chunks",
+  );
   t.equal((await objects.get("other"))?.length, 0);
   t.same(await objects.list("snapshots/"), ["snapshots/b", "snapshots/mine.haul-cycles/3/100"]);
   await objects.put("snapshots/b", bytes("b"));
@@ -29,7 +32,9 @@ t.test("objects by name", async (t) => {
   await server.kill();
   await server.start();
   for (let tries = 0; ; tries++) {
-    const found = await objects.get("snapshots/b").catch((error: unknown) => (tries > 50 ? Promise.reject(error) : undefined));
+    const found = await objects
+      .get("snapshots/b")
+      .catch((error: unknown) => (tries > 50 ? Promise.reject(error) : undefined));
     if (found === undefined) continue;
     t.equal(text(found), "again", "survives a kill -9 of the server");
     break;

@@ -7,7 +7,10 @@ interface Packet {
   readonly [field: string]: unknown;
 }
 interface Codec {
-  parser(options: object): { on(event: "packet", listener: (packet: Packet) => void): void; parse(bytes: Buffer): void };
+  parser(options: object): {
+    on(event: "packet", listener: (packet: Packet) => void): void;
+    parse(bytes: Buffer): void;
+  };
   generate(packet: Packet, options: object): Buffer;
 }
 // mqtt.js's own codec: the wire is real, only the broker behind it is small.
@@ -43,7 +46,8 @@ export async function startMqtt5Broker(): Promise<SmallBroker> {
   return {
     url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
-    deliver: (messageId, topic, payload) => send({ cmd: "publish", messageId, topic, payload, qos: 1, dup: false, retain: false }),
+    deliver: (messageId, topic, payload) =>
+      send({ cmd: "publish", messageId, topic, payload, qos: 1, dup: false, retain: false }),
     stop() {
       client?.destroy();
       server.close();

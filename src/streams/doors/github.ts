@@ -1,6 +1,14 @@
-import { encodeToken, type HttpRequest, type HttpRoute, jsonReply, type Log, MillraceError, UNKNOWN_TOKEN } from "../../core/index.js";
-import { sourceOf } from "./source.js";
+import {
+  encodeToken,
+  type HttpRequest,
+  type HttpRoute,
+  jsonReply,
+  type Log,
+  MillraceError,
+  UNKNOWN_TOKEN,
+} from "../../core/index.js";
 import { signatureCheck } from "./signature.js";
+import { sourceOf } from "./source.js";
 
 /** GitHub delivers no larger bodies. */
 const BODY_BYTES_MOST = 25 * 1024 * 1024;
@@ -39,7 +47,10 @@ export function githubDoor({ log, secrets, localKey, maxPayloadBytes }: GithubDo
     async handle(request) {
       const { body } = request;
       if (!(await isSigned(body, request.header("x-hub-signature-256")))) {
-        throw new MillraceError("MR_UNAUTHORIZED", "X-Hub-Signature-256 is missing or does not match the body and our secret");
+        throw new MillraceError(
+          "MR_UNAUTHORIZED",
+          "X-Hub-Signature-256 is missing or does not match the body and our secret",
+        );
       }
       if (body.length > maxPayloadBytes - HEADERS_BYTES) {
         const most = maxPayloadBytes - HEADERS_BYTES;
@@ -48,7 +59,9 @@ export function githubDoor({ log, secrets, localKey, maxPayloadBytes }: GithubDo
       const event = bounded(request.header("x-github-event"));
       const payload = payloadOf(request);
       const { owner, repo } = repositoryOf(payload);
-      const subject = ["in.github", owner, repo, event ?? ""].map((name, i) => (i === 0 ? name : tokenOf(name))).join(".");
+      const subject = ["in.github", owner, repo, event ?? ""]
+        .map((name, i) => (i === 0 ? name : tokenOf(name)))
+        .join(".");
       await log.publish({ subject, data: payload, headers: headersOf(request, localKey) });
       return event === "ping" ? jsonReply(200, { accepted: 1, pong: true }) : jsonReply(202, { accepted: 1 });
     },
@@ -56,7 +69,10 @@ export function githubDoor({ log, secrets, localKey, maxPayloadBytes }: GithubDo
 }
 
 function headersOf(request: HttpRequest, localKey: string): Record<string, string> {
-  const headers: Record<string, string> = { "Millrace-Door": "webhook", "Millrace-Source": sourceOf(request, localKey) };
+  const headers: Record<string, string> = {
+    "Millrace-Door": "webhook",
+    "Millrace-Source": sourceOf(request, localKey),
+  };
   for (const name of ["X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID"]) {
     const value = bounded(request.header(name.toLowerCase()));
     if (value !== undefined) headers[name] = value;
@@ -76,7 +92,8 @@ function payloadOf(request: HttpRequest): Uint8Array {
 function repositoryOf(payload: Uint8Array): { owner: string; repo: string } {
   let name: unknown;
   try {
-    name = (JSON.parse(decoder.decode(payload)) as { repository?: { full_name?: unknown } } | null)?.repository?.full_name;
+    name = (JSON.parse(decoder.decode(payload)) as { repository?: { full_name?: unknown } } | null)?.repository
+      ?.full_name;
   } catch {
     // Not JSON, or not text: logged all the same, under "-", and set aside with its reason by the task.
   }

@@ -46,7 +46,10 @@ export function telemetryDoor({ log, localKey }: TelemetryDoorOptions): HttpRout
   };
 }
 
-function* messagesOf(items: readonly DecodedReading[], headers: Readonly<Record<string, string>>): Generator<NewMessage> {
+function* messagesOf(
+  items: readonly DecodedReading[],
+  headers: Readonly<Record<string, string>>,
+): Generator<NewMessage> {
   const packs = new Map<string, Uint8Array[]>();
   for (const item of items) {
     if (!item.ok) yield { subject: NOWHERE, data: item.bytes, headers };
@@ -55,7 +58,10 @@ function* messagesOf(items: readonly DecodedReading[], headers: Readonly<Record<
   for (const [subject, lines] of packs) for (const data of join(lines)) yield { subject, data, headers };
 }
 
-function packFor(packs: Map<string, Uint8Array[]>, { site, equipment, group }: { site: string; equipment: string; group: string }) {
+function packFor(
+  packs: Map<string, Uint8Array[]>,
+  { site, equipment, group }: { site: string; equipment: string; group: string },
+) {
   const subject = ["in.telemetry", ...[site, equipment, group].map(encodeToken)].join(".");
   const lines = packs.get(subject) ?? [];
   packs.set(subject, lines);

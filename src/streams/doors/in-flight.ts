@@ -2,7 +2,11 @@
  * Calls `start` for each item in order, with at most `most` unfinished at a time; resolves when all have finished. At the first
  * failure nothing more is started and, once the rest has ended, that failure is thrown.
  */
-export async function inOrderOf<T>(items: Iterable<T>, most: number, start: (item: T) => Promise<unknown>): Promise<void> {
+export async function inOrderOf<T>(
+  items: Iterable<T>,
+  most: number,
+  start: (item: T) => Promise<unknown>,
+): Promise<void> {
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
   for (const item of items) {

@@ -37,7 +37,10 @@ export function heldAcknowledgements(client: MqttClient, hasRoom: () => boolean)
     }
     const entry = held.at(-1);
     if (live) {
-      assert(entry !== undefined && entry.messageId === packet.messageId, "a PUBACK for another delivery than the last");
+      assert(
+        entry !== undefined && entry.messageId === packet.messageId,
+        "a PUBACK for another delivery than the last",
+      );
       entry.puback = packet;
       flush();
     }

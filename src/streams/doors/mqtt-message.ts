@@ -15,7 +15,11 @@ export function messageOf({ topic, payload }: IPublishPacket): NewMessage {
   const headers = { "Millrace-Door": "mqtt", "Millrace-Source": "live" };
   const names = namesOf(topic);
   if (names !== undefined) return { subject: `in.telemetry.${names.map(encodeToken).join(".")}`, data, headers };
-  return { subject: NOWHERE, data, headers: { ...headers, "Millrace-Topic": encodeToken(topic.slice(0, TOPIC_CHARS_MOST)) } };
+  return {
+    subject: NOWHERE,
+    data,
+    headers: { ...headers, "Millrace-Topic": encodeToken(topic.slice(0, TOPIC_CHARS_MOST)) },
+  };
 }
 
 /** Messages of one lane keep their order: those of one equipment, whatever their group. */

@@ -58,7 +58,10 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
   const { log, logger } = options;
   const client = connect(options.url, clientOptions(options));
   const lanes = new Map<string, Promise<void>>();
-  const acknowledgements = heldAcknowledgements(client, () => inFlight < IN_FLIGHT_MOST && inFlightBytes < IN_FLIGHT_BYTES_MOST);
+  const acknowledgements = heldAcknowledgements(
+    client,
+    () => inFlight < IN_FLIGHT_MOST && inFlightBytes < IN_FLIGHT_BYTES_MOST,
+  );
   const counts = { received: 0, stored: 0, lost: 0 };
   let inFlight = 0;
   let inFlightBytes = 0;
@@ -130,7 +133,12 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
   };
 }
 
-function clientOptions({ user, password, clientId = "millrace", protocolVersion = 4 }: MqttDoorOptions): IClientOptions {
+function clientOptions({
+  user,
+  password,
+  clientId = "millrace",
+  protocolVersion = 4,
+}: MqttDoorOptions): IClientOptions {
   return {
     clientId,
     protocolVersion,
@@ -140,7 +148,9 @@ function clientOptions({ user, password, clientId = "millrace", protocolVersion 
     keepalive: 30,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
-    ...(protocolVersion === 5 ? { properties: { sessionExpiryInterval: 0xffff_ffff, receiveMaximum: IN_FLIGHT_MOST } } : {}),
+    ...(protocolVersion === 5
+      ? { properties: { sessionExpiryInterval: 0xffff_ffff, receiveMaximum: IN_FLIGHT_MOST } }
+      : {}),
   };
 }
 
@@ -158,7 +168,10 @@ function subscribeAlways(client: MqttClient, logger: Logger): Promise<void> {
 }
 
 function refusal(): MillraceError {
-  return new MillraceError("MR_UNAUTHORIZED", `the mqtt broker refuses the subscription to ${FILTER}; check the user's rights there`);
+  return new MillraceError(
+    "MR_UNAUTHORIZED",
+    `the mqtt broker refuses the subscription to ${FILTER}; check the user's rights there`,
+  );
 }
 
 /** Waits for every lane; true when there may be more by then. */

@@ -18,7 +18,10 @@ export type SignatureCheck = (body: Uint8Array, signature: string | undefined) =
  */
 export function signatureCheck(secrets: readonly string[]): SignatureCheck {
   if (secrets.length === 0 || secrets.includes("")) {
-    throw new MillraceError("MR_OPTION_INVALID", "the github door needs at least one webhook secret, none of them empty");
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      "the github door needs at least one webhook secret, none of them empty",
+    );
   }
   const webhooks = secrets.map((secret) => ({ secret, octokit: new Webhooks({ secret }) }));
   return async (body, signature) => {

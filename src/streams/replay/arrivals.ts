@@ -18,7 +18,11 @@ interface Expected {
 /** Equal bytes are told apart by their number alone: a repeat is waited for like its original. O(1) a message. */
 export async function watchArrivals(log: Log, signal: AbortSignal): Promise<Arrivals> {
   const { lastSequence } = await log.info("telemetry");
-  const reader = await log.read({ stream: "telemetry", subjects: ["telemetry.*.*.*.*"], fromSequence: lastSequence + 1 });
+  const reader = await log.read({
+    stream: "telemetry",
+    subjects: ["telemetry.*.*.*.*"],
+    fromSequence: lastSequence + 1,
+  });
   const expected = new Map<string, Expected[]>();
   let failure: unknown;
   const endAll = (end: (each: Expected) => void) => {

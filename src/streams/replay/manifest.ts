@@ -59,7 +59,10 @@ function toSource(directory: string, name: string, { files, firstMs, lastMs, sen
   return {
     name,
     stream: name === "github" ? "github" : "telemetry",
-    files: files.map((file) => ({ path: join(directory, file.path), shifted: !basename(file.path).startsWith("examples") })),
+    files: files.map((file) => ({
+      path: join(directory, file.path),
+      shifted: !basename(file.path).startsWith("examples"),
+    })),
     firstMs,
     lastMs,
     sent,

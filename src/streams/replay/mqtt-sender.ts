@@ -23,16 +23,24 @@ export interface MqttSenderOptions {
  * Errors: MR_LOG_UNAVAILABLE when the broker does not answer at first; afterwards the client reconnects for ever.
  */
 export async function mqttSender({ log, url, user, password, source, signal }: MqttSenderOptions): Promise<Sender> {
-  const credentials = { ...(user === undefined ? {} : { username: user }), ...(password === undefined ? {} : { password }) };
-  const client = await connectAsync(url, { ...credentials, protocolVersion: 4, reconnectPeriod: 500 }, false).catch((cause: Error) => {
-    throw new MillraceError("MR_LOG_UNAVAILABLE", `connecting to the mqtt broker ${url}: ${cause.message}`, { cause });
-  });
+  const credentials = {
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+  };
+  const client = await connectAsync(url, { ...credentials, protocolVersion: 4, reconnectPeriod: 500 }, false).catch(
+    (cause: Error) => {
+      throw new MillraceError("MR_LOG_UNAVAILABLE", `connecting to the mqtt broker ${url}: ${cause.message}`, {
+        cause,
+      });
+    },
+  );
   client.on("error", () => undefined); // the client comes back by itself; what is lost on the way is sent again below
   const arrivals = await watchArrivals(log, signal);
   return {
     keyOf: ({ line }) => ("topic" in line ? laneOf(line.topic) : "-"),
     async send({ line, offsetMs }) {
-      if (!("topic" in line)) throw new MillraceError("MR_OPTION_INVALID", "a telemetry line of the sample has no topic");
+      if (!("topic" in line))
+        throw new MillraceError("MR_OPTION_INVALID", "a telemetry line of the sample has no topic");
       const payload = payloadOf(line, offsetMs, source);
       await arrivals.until(payload, () => {
         // Not awaited: an arrival says more than a PUBACK. Failures: `until` asks again.

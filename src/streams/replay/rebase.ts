@@ -18,7 +18,10 @@ export async function keptOffsets(
   const key = `replay/${source}/${sample.id}`;
   const kept = await registers.get(key);
   if (kept !== undefined) return JSON.parse(decoder.decode(kept.value)) as Offsets;
-  const chosen = sample.sources.map(({ name, lastMs }) => [name, rebase === "now" ? Math.floor((nowMs - lastMs) / 1_000) * 1_000 : 0]);
+  const chosen = sample.sources.map(({ name, lastMs }) => [
+    name,
+    rebase === "now" ? Math.floor((nowMs - lastMs) / 1_000) * 1_000 : 0,
+  ]);
   const offsets = Object.fromEntries(chosen) as Offsets;
   if ((await registers.set(key, encoder.encode(JSON.stringify(offsets)), 0)) !== undefined) return offsets;
   const others = await registers.get(key); // somebody was faster
@@ -31,7 +34,10 @@ export async function keptOffsets(
  */
 export function shiftReading(payload: string, offsetMs: number): string {
   if (offsetMs === 0) return payload;
-  return payload.replace(/("ts":)(\d{13})(?!\d)/g, (_, name: string, ts: string) => name + String(Number(ts) + offsetMs));
+  return payload.replace(
+    /("ts":)(\d{13})(?!\d)/g,
+    (_, name: string, ts: string) => name + String(Number(ts) + offsetMs),
+  );
 }
 
 /** Shifts every text `YYYY-MM-DDTHH:MM:SSZ`. Nothing else in a body is a time. */

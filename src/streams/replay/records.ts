@@ -71,7 +71,8 @@ async function* timedLines({ file, offsetMs }: RecordsFrom): AsyncGenerator<{ at
   let atMs = Number.MIN_SAFE_INTEGER;
   for await (const text of readLines(file.path)) {
     const at = Number(/^\{"at":(-?\d+)/.exec(text)?.[1]);
-    if (!Number.isSafeInteger(at)) throw new MillraceError("MR_OPTION_INVALID", `${file.path}: a line does not begin with {"at":<ms>`);
+    if (!Number.isSafeInteger(at))
+      throw new MillraceError("MR_OPTION_INVALID", `${file.path}: a line does not begin with {"at":<ms>`);
     atMs = Math.max(atMs, at + offsetMs); // a line before its time would be lost when resuming by time
     yield { atMs, text };
   }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
-import { type Clock, type Log, MillraceError, MINUTE_MS, type Registers } from "../../core/index.js";
-import { readSample, type ReplayStream, type SampleSource } from "./manifest.js";
+import { type Clock, type Log, MINUTE_MS, MillraceError, type Registers } from "../../core/index.js";
+import { type ReplayStream, readSample, type SampleSource } from "./manifest.js";
 import { mqttSender } from "./mqtt-sender.js";
 import { keptOffsets, type Offsets } from "./rebase.js";
 import { countRecords, mergeRecords } from "./records.js";
@@ -50,7 +50,8 @@ export interface ReplayProgress {
 export interface Replay {
   /**
    * Announces the source to every partition of both streams, at the moment before its first record; nothing if it is
-   * announced already. To be called before any live time is told: what is late is decided from the first tick on.
+   * announced already. To be called before any live time is told: what is late is decided from the first tick on. `run` does it
+   * too, only later.
    */
   announce(): Promise<void>;
   /** Plays from where the last run stopped to the end, or until the signal aborts. Rejects when a door refuses for good. */
@@ -78,7 +79,8 @@ interface Timeline {
  */
 export async function createReplay(options: ReplayOptions): Promise<Replay> {
   const { speed, log, registers, partitions, source = "sample", clock } = options;
-  if (speed !== "max" && !(speed > 0)) throw new MillraceError("MR_OPTION_INVALID", `replay speed must be above 0 or max, got ${speed}`);
+  if (speed !== "max" && !(speed > 0))
+    throw new MillraceError("MR_OPTION_INVALID", `replay speed must be above 0 or max, got ${speed}`);
   const sample = await readSample(options.path);
   const kept = { sample, source, rebase: options.rebase, nowMs: clock.nowMs() };
   const offsets = options.offsets ?? (await keptOffsets(registers, kept));
@@ -94,8 +96,11 @@ export async function createReplay(options: ReplayOptions): Promise<Replay> {
       timeline.done = true;
       return;
     }
+    if (position === undefined) await timeline.ticks.publish(timeline.firstMs - 1);
     const fromMs = position?.t ?? timeline.firstMs - 1;
-    const files = timeline.sources.flatMap(({ name, files }) => files.map((file) => ({ file, offsetMs: offsets[name] ?? 0 })));
+    const files = timeline.sources.flatMap(({ name, files }) =>
+      files.map((file) => ({ file, offsetMs: offsets[name] ?? 0 })),
+    );
     timeline.sent = await countRecords(files, fromMs);
     const sender = await openSender(timeline.stream, options, signal);
     try {
@@ -162,7 +167,11 @@ function toTimeline(stream: ReplayStream, all: readonly SampleSource[], offsets:
 }
 
 /** Each stream over its own span, so that all of them fill the same quarter of an hour. */
-function schedule({ firstMs, endMs }: Timeline, { speed, durationMs = DURATION_MS, clock }: ReplayOptions, fromMs: number) {
+function schedule(
+  { firstMs, endMs }: Timeline,
+  { speed, durationMs = DURATION_MS, clock }: ReplayOptions,
+  fromMs: number,
+) {
   if (speed === "max") return undefined;
   const pace = durationMs / speed / Math.max(1, endMs - firstMs);
   const startMs = clock.nowMs() - (fromMs - firstMs) * pace;

@@ -18,12 +18,17 @@ export interface Ticks {
   publish(t: number, retire?: boolean): Promise<void>;
 }
 
-export function ticksOf(log: Log, { stream, source, partitions }: { stream: ReplayStream; source: string; partitions: number }): Ticks {
+export function ticksOf(
+  log: Log,
+  { stream, source, partitions }: { stream: ReplayStream; source: string; partitions: number },
+): Ticks {
   const subjects = Array.from({ length: partitions }, (_, p) => `${stream}.${p}._tick.${source}`);
   return {
     async position() {
       const newest = await Promise.all(subjects.map((subject) => log.last(stream, subject)));
-      const ticks = newest.flatMap((message) => (message ? [JSON.parse(decoder.decode(message.data)) as TickBody] : []));
+      const ticks = newest.flatMap((message) =>
+        message ? [JSON.parse(decoder.decode(message.data)) as TickBody] : [],
+      );
       if (ticks.length < partitions) return undefined;
       return { t: Math.min(...ticks.map(({ t }) => t)), retired: ticks.every(({ retire }) => retire === true) };
     },

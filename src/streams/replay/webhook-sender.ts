@@ -28,12 +28,21 @@ export interface WebhookSenderOptions {
 export function webhookSender({ url, secret, localKey, source, clock, signal }: WebhookSenderOptions): Sender {
   const secure = url.startsWith("https:");
   const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
-  const common = { "content-type": "application/json", "x-millrace-source": source, authorization: `Bearer ${localKey}` };
+  const common = {
+    "content-type": "application/json",
+    "x-millrace-source": source,
+    authorization: `Bearer ${localKey}`,
+  };
 
   function post(body: Buffer, headers: Readonly<Record<string, string>>): Promise<number> {
     return new Promise((resolve, reject) => {
       const open = secure ? httpsRequest : httpRequest;
-      const options = { method: "POST", agent, headers: { ...headers, "content-length": body.length }, timeout: ANSWER_MS_MOST };
+      const options = {
+        method: "POST",
+        agent,
+        headers: { ...headers, "content-length": body.length },
+        timeout: ANSWER_MS_MOST,
+      };
       const sent = open(url, options, (answer: IncomingMessage) => {
         answer.resume();
         answer.on("end", () => resolve(answer.statusCode ?? 0));
@@ -54,7 +63,11 @@ export function webhookSender({ url, secret, localKey, source, clock, signal }: 
       if (!("body" in line)) throw new MillraceError("MR_OPTION_INVALID", "a github line of the sample has no body");
       const body = Buffer.from(shiftDelivery(line.body, offsetMs));
       const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
-      const identity = { "x-github-event": line.event, "x-github-delivery": line.delivery, "x-hub-signature-256": signature };
+      const identity = {
+        "x-github-event": line.event,
+        "x-github-delivery": line.delivery,
+        "x-hub-signature-256": signature,
+      };
       for (let waitMs = RETRY_MS_FIRST; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MOST)) {
         const status = await post(body, { ...common, ...identity }).catch(() => 0);
         if (status >= 200 && status < 300) return;

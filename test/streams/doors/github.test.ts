@@ -42,7 +42,10 @@ t.test("github door", async (t) => {
     t.equal(Buffer.compare(message?.data ?? bytes(""), body), 0);
     t.match(message?.subject, /^github\.[0-3]\.rust-lang\.rust%2Ers\.push$/);
     const headers = ["X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID", "Millrace-Door", "Millrace-Source"];
-    t.same(headers.map((name) => message?.header(name)), ["push", "d-1", "77", "webhook", "live"]);
+    t.same(
+      headers.map((name) => message?.header(name)),
+      ["push", "d-1", "77", "webhook", "live"],
+    );
     t.match([door.method, door.path, door.access, door.maxBodyBytes], ["POST", "/hooks/github", "own", 26_214_400]);
   });
 
@@ -79,7 +82,12 @@ t.test("github door", async (t) => {
   });
 
   await t.test("bytes that are not text, a byte order mark, nothing: right signatures are right", async (t) => {
-    const bodies = [Uint8Array.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]), bytes("\ufeff{}"), new Uint8Array(0), bytes("{broken")];
+    const bodies = [
+      Uint8Array.from([0x7b, 0xff, 0xfe, 0x00, 0x7d]),
+      bytes("\ufeff{}"),
+      new Uint8Array(0),
+      bytes("{broken"),
+    ];
     for (const body of bodies) {
       t.equal((await deliver(body)).status, 202, `${[...body.slice(0, 5)]}`);
       const message = await newest();
@@ -116,14 +124,19 @@ t.test("github door", async (t) => {
   });
 
   await t.test("every kind of real payload lands under its repository", async (t) => {
-    const examples = createRequire(import.meta.url)("@octokit/webhooks-examples") as { name: string; examples: object[] }[];
+    const examples = createRequire(import.meta.url)("@octokit/webhooks-examples") as {
+      name: string;
+      examples: object[];
+    }[];
     t.ok(examples.length > 50);
     for (const { name, examples: payloads } of examples) {
       for (const payload of payloads) {
         const body = bytes(JSON.stringify(payload));
         const { full_name = "-/-" } = (payload as { repository?: { full_name?: string } }).repository ?? {};
         await deliver(body, { "x-github-event": name });
-        const subject = (await log.last("github", `github.*.${full_name.split("/").map(encodeToken).join(".")}.${name}`))?.subject;
+        const subject = (
+          await log.last("github", `github.*.${full_name.split("/").map(encodeToken).join(".")}.${name}`)
+        )?.subject;
         if (subject === undefined) t.fail(`${name} of ${full_name} is not in the log`);
       }
     }
@@ -143,7 +156,10 @@ t.test("github door", async (t) => {
 
   await t.test("too large, full, away", async (t) => {
     const before = await stored();
-    await t.rejects(deliver(new Uint8Array(maxPayloadBytes - 4_095)), { code: "MR_TOO_LARGE", message: /takes at most 1044480/ });
+    await t.rejects(deliver(new Uint8Array(maxPayloadBytes - 4_095)), {
+      code: "MR_TOO_LARGE",
+      message: /takes at most 1044480/,
+    });
     const [spec] = streamSpecs(4);
     if (spec === undefined) throw new Error("no stream");
     await log.ensureStream({ ...spec, maxBytes: (await log.info("github")).bytes });

@@ -70,32 +70,48 @@ t.test("telemetry door", async (t) => {
     const readings = [...Array.from({ length: 7 }, (_, n) => at("a", n, extra)), at("a", 7, huge), at("a", 8)];
     t.match(await post(bytes(readings.map((reading) => JSON.stringify(reading)).join("\n"))), { accepted: 9 });
     const messages = await news();
-    t.same(messages.map(({ data }) => decodeReadings(data).length), [2, 2, 2, 1, 1, 1]);
-    const order = messages.flatMap(({ data }) => decodeReadings(data)).map((item) => item.ok && item.reading.values["n"]);
+    t.same(
+      messages.map(({ data }) => decodeReadings(data).length),
+      [2, 2, 2, 1, 1, 1],
+    );
+    const order = messages
+      .flatMap(({ data }) => decodeReadings(data))
+      .map((item) => item.ok && item.reading.values["n"]);
     t.same(order, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
   await t.test("what the door counts is what the task finds", async (t) => {
     const leaf = fc.oneof(
-      fc.record({ equipment: fc.string({ minLength: 1, maxLength: 6 }), n: fc.nat(9) }).map(({ equipment, n }) => at(equipment, n)),
+      fc
+        .record({ equipment: fc.string({ minLength: 1, maxLength: 6 }), n: fc.nat(9) })
+        .map(({ equipment, n }) => at(equipment, n)),
       fc.jsonValue(),
     );
-    const property = fc.asyncProperty(fc.array(leaf, { minLength: 1, maxLength: 30 }), fc.boolean(), async (items, asLines) => {
-      const body = asLines ? items.map((item) => JSON.stringify(item)).join("\n") : JSON.stringify(items);
-      const { accepted, rejected } = await post(bytes(body));
-      const found = (await news()).flatMap(({ subject, data }) => {
-        const [, , site = "", equipment = "", group = ""] = subject.split(".");
-        const topic = site === "-" ? undefined : { site: decodeToken(site), equipment: decodeToken(equipment), group: decodeToken(group) };
-        return decodeReadings(data, topic);
-      });
-      const ok = found.filter((item) => item.ok).length;
-      if (ok !== accepted || found.length - ok !== rejected) throw new Error(`${body}: ${accepted}+${rejected}, found ${ok} of ${found.length}`);
-    });
+    const property = fc.asyncProperty(
+      fc.array(leaf, { minLength: 1, maxLength: 30 }),
+      fc.boolean(),
+      async (items, asLines) => {
+        const body = asLines ? items.map((item) => JSON.stringify(item)).join("\n") : JSON.stringify(items);
+        const { accepted, rejected } = await post(bytes(body));
+        const found = (await news()).flatMap(({ subject, data }) => {
+          const [, , site = "", equipment = "", group = ""] = subject.split(".");
+          const topic =
+            site === "-"
+              ? undefined
+              : { site: decodeToken(site), equipment: decodeToken(equipment), group: decodeToken(group) };
+          return decodeReadings(data, topic);
+        });
+        const ok = found.filter((item) => item.ok).length;
+        if (ok !== accepted || found.length - ok !== rejected)
+          throw new Error(`${body}: ${accepted}+${rejected}, found ${ok} of ${found.length}`);
+      },
+    );
     await t.resolves(fc.assert(property, { seed: 3, numRuns: 60 }));
   });
 
   await t.test("nothing readable is one rejected event; full and away are errors", async (t) => {
-    for (const body of ["", "[]", "{broken"]) t.same(await post(bytes(body)), { status: 202, accepted: 0, rejected: 1 }, body);
+    for (const body of ["", "[]", "{broken"])
+      t.same(await post(bytes(body)), { status: 202, accepted: 0, rejected: 1 }, body);
     const spec = streamSpecs(4).find(({ name }) => name === "telemetry");
     if (spec === undefined) throw new Error("no stream");
     await log.ensureStream({ ...spec, maxBytes: (await log.info("telemetry")).bytes });

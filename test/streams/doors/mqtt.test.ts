@@ -37,7 +37,8 @@ async function heldByBroker(log: Log): Promise<number> {
 
 async function publishMany(publisher: MqttClient, from: number, to: number, equipments: number): Promise<void> {
   const sent: Promise<unknown>[] = [];
-  for (let n = from; n < to; n++) sent.push(publisher.publishAsync(`millrace/v1/s/e${n % equipments}/g${n % 2}`, String(n), { qos: 1 }));
+  for (let n = from; n < to; n++)
+    sent.push(publisher.publishAsync(`millrace/v1/s/e${n % equipments}/g${n % 2}`, String(n), { qos: 1 }));
   await Promise.all(sent);
 }
 
@@ -72,7 +73,8 @@ t.test("what arrives is in the log under its topic, byte for byte", async (t) =>
     [`millrace/v1/a/b/${"x".repeat(129)}`, bytes("name"), 1],
     ["millrace/v1/a/ñandú/é", bytes(""), 1],
   ];
-  for (const [topic, payload, qos] of sent) await publisher.publishAsync(topic.replace(" ", "_"), Buffer.from(payload), { qos });
+  for (const [topic, payload, qos] of sent)
+    await publisher.publishAsync(topic.replace(" ", "_"), Buffer.from(payload), { qos });
   await until(() => door.status().stored === sent.length);
   const found = await readAll(log, "telemetry", EVENTS);
   const rows = found.map((message) => [
@@ -93,7 +95,11 @@ t.test("what arrives is in the log under its topic, byte for byte", async (t) =>
       ].map((row) => JSON.stringify(row)),
     ),
   );
-  t.ok(found.every((message) => message.header("Millrace-Door") === "mqtt" && message.header("Millrace-Source") === "live"));
+  t.ok(
+    found.every(
+      (message) => message.header("Millrace-Door") === "mqtt" && message.header("Millrace-Source") === "live",
+    ),
+  );
   t.match(door.status(), { connected: true, received: sent.length, lost: 0, inFlight: 0 });
 });
 
@@ -185,9 +191,13 @@ t.test("a cut wire to the broker: nothing lost", async (t) => {
 t.test("kill -9 of the door, again and again: nothing the broker let go is missing", async (t) => {
   const { server, log, publisher } = await setUp(t);
   const start = async () => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL("mqtt-door-process.js", import.meta.url)), server.url, server.mqttUrl], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL("mqtt-door-process.js", import.meta.url)), server.url, server.mqttUrl],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
     await once(child.stdout, "data");
     return child;
   };
@@ -212,37 +222,48 @@ t.test("kill -9 of the door, again and again: nothing the broker let go is missi
   t.comment(`${(await log.info("telemetry")).messages - total} came twice`);
 });
 
-t.test("MQTT 5: a session that stays, acknowledgements after the log's and in the order of the deliveries", async (t) => {
-  const { log } = await setUp(t);
-  const spec = streamSpecs(4).find(({ name }) => name === "telemetry");
-  if (spec === undefined) throw new Error("no stream");
-  const broker = await startMqtt5Broker();
-  t.teardown(broker.stop);
-  const door = mqttDoor({ log, logger, url: broker.url, protocolVersion: 5, clientId: "five", user: "u", password: "p" });
-  t.teardown(door.close);
-  await door.subscribed;
-  t.match(broker.received[0], {
-    cmd: "connect",
-    protocolVersion: 5,
-    clean: false,
-    clientId: "five",
-    username: "u",
-    properties: { sessionExpiryInterval: 0xffff_ffff, receiveMaximum: 512 },
-  });
-  const acknowledged = () => broker.received.filter(({ cmd }) => cmd === "puback").map(({ messageId }) => messageId);
-  await log.ensureStream({ ...spec, maxBytes: 400 });
-  // The first goes into the last free bytes; of the next, those of another equipment are stored while one waits: none may overtake.
-  broker.deliver(1, "millrace/v1/s/a/g", "small");
-  await until(() => acknowledged().length === 1);
-  broker.deliver(2, "millrace/v1/s/a/g", "x".repeat(300));
-  for (const id of [3, 4]) broker.deliver(id, `millrace/v1/s/e${id}/g`, "small");
-  await until(() => door.status().received === 4 && door.status().inFlight <= 2);
-  t.same(acknowledged(), [1]);
-  await log.ensureStream(spec);
-  await until(() => acknowledged().length === 4);
-  t.same(acknowledged(), [1, 2, 3, 4]);
-  t.equal((await log.info("telemetry")).messages, 4);
-});
+t.test(
+  "MQTT 5: a session that stays, acknowledgements after the log's and in the order of the deliveries",
+  async (t) => {
+    const { log } = await setUp(t);
+    const spec = streamSpecs(4).find(({ name }) => name === "telemetry");
+    if (spec === undefined) throw new Error("no stream");
+    const broker = await startMqtt5Broker();
+    t.teardown(broker.stop);
+    const door = mqttDoor({
+      log,
+      logger,
+      url: broker.url,
+      protocolVersion: 5,
+      clientId: "five",
+      user: "u",
+      password: "p",
+    });
+    t.teardown(door.close);
+    await door.subscribed;
+    t.match(broker.received[0], {
+      cmd: "connect",
+      protocolVersion: 5,
+      clean: false,
+      clientId: "five",
+      username: "u",
+      properties: { sessionExpiryInterval: 0xffff_ffff, receiveMaximum: 512 },
+    });
+    const acknowledged = () => broker.received.filter(({ cmd }) => cmd === "puback").map(({ messageId }) => messageId);
+    await log.ensureStream({ ...spec, maxBytes: 400 });
+    // The first goes into the last free bytes; of the next, those of another equipment are stored while one waits: none may overtake.
+    broker.deliver(1, "millrace/v1/s/a/g", "small");
+    await until(() => acknowledged().length === 1);
+    broker.deliver(2, "millrace/v1/s/a/g", "x".repeat(300));
+    for (const id of [3, 4]) broker.deliver(id, `millrace/v1/s/e${id}/g`, "small");
+    await until(() => door.status().received === 4 && door.status().inFlight <= 2);
+    t.same(acknowledged(), [1]);
+    await log.ensureStream(spec);
+    await until(() => acknowledged().length === 4);
+    t.same(acknowledged(), [1, 2, 3, 4]);
+    t.equal((await log.info("telemetry")).messages, 4);
+  },
+);
 
 t.test("a door that closes in the middle of a flood ends at once", async (t) => {
   const { log } = await setUp(t);
