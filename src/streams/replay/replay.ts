@@ -54,6 +54,8 @@ export interface Replay {
    * too, only later.
    */
   announce(): Promise<void>;
+  /** Ends the source before its end, so that its silence holds nothing back; nothing if it was never announced. */
+  retire(): Promise<void>;
   /** Plays from where the last run stopped to the end, or until the signal aborts. Rejects when a door refuses for good. */
   run(signal: AbortSignal): Promise<void>;
   progress(): ReplayProgress;
@@ -130,6 +132,12 @@ export async function createReplay(options: ReplayOptions): Promise<Replay> {
     async announce() {
       for (const { ticks, firstMs } of timelines) {
         if ((await ticks.position()) === undefined) await ticks.publish(firstMs - 1);
+      }
+    },
+    async retire() {
+      for (const { ticks } of timelines) {
+        const position = await ticks.position();
+        if (position !== undefined && !position.retired) await ticks.publish(position.t, true);
       }
     },
     async run(signal) {
