@@ -57,7 +57,7 @@ function createTable(table: Table, { database, cluster, durable }: DdlOptions, o
   const window = cluster === undefined ? "non_replicated_deduplication_window" : "replicated_deduplication_window";
   const settings = [
     `${window} = ${DEDUPLICATION_WINDOW_BLOCKS}`,
-    ...(durable ? ["fsync_after_insert = 1", "fsync_part_directory = 1"] : []),
+    ...(durable ? ["fsync_after_insert = 1", "fsync_part_directory = 1", "min_rows_to_fsync_after_merge = 1"] : []),
   ];
   return [
     `CREATE TABLE IF NOT EXISTS ${tableName(database, table)}${onCluster}`,

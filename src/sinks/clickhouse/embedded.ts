@@ -22,13 +22,14 @@ export interface EmbeddedConnection extends ClientConnection {
  * machine (5 GiB mark cache, 90 % of memory). Given as arguments because they are server settings, which `SET` cannot change.
  */
 const ENGINE_ARGUMENTS = [
-  `--max_server_memory_usage=${640 * 1024 * 1024}`,
+  `--max_server_memory_usage=${512 * 1024 * 1024}`,
   `--mark_cache_size=${32 * 1024 * 1024}`,
   `--index_mark_cache_size=${8 * 1024 * 1024}`,
   `--primary_index_cache_size=${32 * 1024 * 1024}`,
   `--query_condition_cache_size=${4 * 1024 * 1024}`,
   `--compiled_expression_cache_size=${8 * 1024 * 1024}`,
   "--background_pool_size=1",
+  "--max_parts_cleaning_thread_pool_size=2", // 128 threads for removing merged parts by default
 ];
 
 /** Native calls run on libuv's four threads, which file and DNS work needs too: one for inserts, two for queries, one is left. */

@@ -11,7 +11,7 @@ export interface QueryLimits {
   readonly maxSeconds: number;
   /** Size of the result in the server's memory, bytes. @default 16 MiB */
   readonly maxBytes: number;
-  /** What the query may use while it runs, bytes. @default 256 MiB */
+  /** What the query may use while it runs, bytes; sorting and grouping go to disk from half of it. @default 192 MiB */
   readonly maxMemoryBytes: number;
 }
 
@@ -41,19 +41,24 @@ const DEFAULTS: QueryLimits = {
   maxRows: 10_000,
   maxSeconds: 10,
   maxBytes: 16 * 1024 * 1024,
-  maxMemoryBytes: 256 * 1024 * 1024,
+  maxMemoryBytes: 192 * 1024 * 1024,
 };
 const MAX_SQL_CHARACTERS = 64 * 1024;
 /** The server stops a query at its limit by itself; one that does not is cancelled so much later. */
 const GRACE_MS = 1_000;
-const LIMIT_ERRORS: Readonly<Record<string, string>> = {
-  TIMEOUT_EXCEEDED: "it ran longer than allowed. Narrow the time range or aggregate",
-  QUERY_WAS_CANCELLED: "it was cancelled",
-  QUERY_WAS_CANCELLED_BY_CLIENT: "it was cancelled",
-  MEMORY_LIMIT_EXCEEDED: "it needs more memory than allowed. Narrow the time range or aggregate",
-  TOO_MANY_ROWS_OR_BYTES: "the result is larger than allowed. Select fewer columns or rows",
-  READONLY: "it tries to change something. Queries only read",
-  ACCESS_DENIED: "it asks for more than the user may read",
+const SYNTAX_ERROR = "62";
+/** At the beginning, where text of the statement cannot stand. */
+const MULTI_STATEMENT = /^Syntax error \(Multi-statements are not allowed\)/;
+/** What ClickHouse's refusals mean to whoever asked, by error number. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  159: "it ran longer than allowed. Narrow the time range or aggregate", // TIMEOUT_EXCEEDED
+  160: "it would run longer than allowed. Narrow the time range or aggregate", // TOO_SLOW
+  164: "it tries to change something. Queries only read", // READONLY
+  241: "it needs more memory than allowed. Narrow the time range or aggregate", // MEMORY_LIMIT_EXCEEDED
+  394: "it was cancelled", // QUERY_WAS_CANCELLED
+  396: "the result is larger than allowed. Select fewer columns or rows", // TOO_MANY_ROWS_OR_BYTES
+  497: "it asks for more than the database user may read", // ACCESS_DENIED
+  735: "it was cancelled", // QUERY_WAS_CANCELLED_BY_CLIENT
 };
 
 /**
@@ -80,6 +85,8 @@ export function createQueryRunner(clickhouse: Clickhouse, defaults: Partial<Quer
         max_result_bytes: String(limits.maxBytes),
         result_overflow_mode: "throw",
         max_memory_usage: String(limits.maxMemoryBytes),
+        max_bytes_before_external_group_by: String(limits.maxMemoryBytes >> 1),
+        max_bytes_before_external_sort: String(limits.maxMemoryBytes >> 1),
         max_threads: 2,
         output_format_json_quote_64bit_integers: 1,
         output_format_json_quote_denormals: 0,
@@ -149,11 +156,12 @@ function explain(error: unknown, stop: AbortSignal, place: string): MillraceErro
       });
     return translate(error, `querying ClickHouse at ${place}`);
   }
-  if (/Multi-statements are not allowed/.test(error.message))
+  if (error.code === SYNTAX_ERROR && MULTI_STATEMENT.test(error.message))
     return refused("several statements at once are refused: send one");
-  const limit = LIMIT_ERRORS[error.type];
-  if (limit !== undefined)
-    return new MillraceError("MR_QUERY_REFUSED", `the query was refused: ${limit} (${error.type})`, { cause: error });
+  const refusal = REFUSALS[error.code];
+  if (refusal !== undefined) {
+    return new MillraceError("MR_QUERY_REFUSED", `the query was refused: ${refusal}`, { cause: error });
+  }
   const text = firstLine(error).replace(/: In scope SELECT formatQuerySingleLine\(.*$/s, "");
-  return new MillraceError("MR_REQUEST_INVALID", `the query failed: ${text} (${error.type})`, { cause: error });
+  return new MillraceError("MR_REQUEST_INVALID", `the query failed: ${text}`, { cause: error });
 }

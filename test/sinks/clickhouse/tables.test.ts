@@ -36,7 +36,10 @@ t.test("one DDL: replication and ON CLUSTER are settings", async (t) => {
     t.match(statement, /SETTINGS replicated_deduplication_window = \d+/);
     t.equal(columnsIn(statement), columnsIn(one[i + 1] ?? ""), "same columns");
   }
-  t.match(ddl({ database: "m", durable: true })[1], /fsync_after_insert = 1, fsync_part_directory = 1/);
+  t.match(
+    ddl({ database: "m", durable: true })[1],
+    /fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1/,
+  );
   t.equal(quoteText("it's \\ it"), "'it\\'s \\\\ it'");
 });
 
