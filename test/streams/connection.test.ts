@@ -68,3 +68,15 @@ t.test("says what it is connected to, sees an outage, comes back, closes twice",
   t.notOk(connection.connected());
   await t.rejects(connection.log.info("x"), { code: "MR_LOG_UNAVAILABLE" });
 });
+
+t.test("closing does not wait for a server that has stopped answering", async (t) => {
+  const server = await startNats();
+  t.teardown(server.stop);
+  const connection = await connectLog({ url: server.url, name: "test" });
+  process.kill(server.pid(), "SIGSTOP");
+  t.teardown(() => process.kill(server.pid(), "SIGCONT"));
+  const startMs = performance.now();
+  await connection.close();
+  t.ok(performance.now() - startMs < 4_000);
+  t.notOk(connection.connected());
+});
