@@ -25,7 +25,8 @@ export function niceRange(
   let low = Math.min(min, max);
   let high = Math.max(min, max);
   if (low >= 0 && low < (high - low) * 1.5) low = 0;
-  if (high === low) {
+  // Also when they differ by rounding only: ticks that close could not be told apart, nor written.
+  if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high), 1e-9)) {
     const half = Math.abs(low) * 0.1 || 1;
     low -= half;
     high += half;

@@ -43,7 +43,7 @@ export function sentence(input: SentenceInput): Sentence {
   }
   if (connection.kind !== "open") {
     const when = connection.kind === "waiting" ? retry(connection.retryAtMs, nowMs) : "Trying again now.";
-    return { tone: "bad", head: "Connection lost.", rest: `What you see is ${age(nowMs - statsAtMs)} old. ${when}` };
+    return { tone: "bad", head: "Connection lost.", rest: `${seen(nowMs - statsAtMs)} ${when}` };
   }
   return { tone: stats.replay.total > 0 && !stats.replay.done ? "busy" : "good", ...running(input, stats) };
 }
@@ -74,6 +74,10 @@ function planText(savedRatio01: number | undefined): string {
   if (savedRatio01 === undefined) return "";
   if (savedRatio01 < 0.0005) return "the plan in force is as good as it gets";
   return `the plan saves ${percent(savedRatio01)} diesel`;
+}
+
+function seen(ageMs: number): string {
+  return ageMs < 1_500 ? "What you see is no longer live." : `What you see is ${age(ageMs)} old.`;
 }
 
 function retry(atMs: number, nowMs: number): string {

@@ -75,6 +75,7 @@ export function createAlerts(
     const charted = new Set(Object.values(state.charts).map(({ fingerprint }) => fingerprint));
     for (const [fingerprint, { element }] of items) element.classList.toggle("is-charted", charted.has(fingerprint));
     byId("alerts-empty").hidden = shown.length > 0;
+    setText(byId("alerts-empty"), state.alertsAtMs === 0 ? "Waiting for data" : "No alert yet");
     const { open: firing, total } = state.alertTotals;
     const figures = total === 0 ? "" : `${count(firing)} open of ${count(total)}`;
     setText(byId("alerts-meta"), asOf(figures, state.alertsAtMs));

@@ -1,8 +1,9 @@
-import { byId, el, icon } from "../dom.js";
+import { byId, el, icon, setText } from "../dom.js";
 import type { WallState } from "../state.js";
+import type { Stats } from "../wire.js";
 
 /** Lines that work on the machine Millrace runs on; the key stays in its file. */
-export function sendLines(host: string, hostname: string): readonly { readonly name: string; readonly line: string }[] {
+export function sendLines(host: string): readonly { readonly name: string; readonly line: string }[] {
   const reading = (fields: string) => `'{${fields}"ts":'$(date +%s)000',"values":{"fuelLph":182.4}}'`;
   const place = '"site":"pit-7","equipment":"truck-99","group":"engine",';
   return [
@@ -12,25 +13,30 @@ export function sendLines(host: string, hostname: string): readonly { readonly n
     },
     {
       name: "MQTT",
-      line: `mosquitto_pub -h ${hostname} -p 1883 -u mqtt -P "$(cat data/local.key)" -q 1 -t millrace/v1/pit-7/truck-99/engine -m ${reading("")}`,
+      line: `mosquitto_pub -h 127.0.0.1 -p 1883 -u mqtt -P "$(cat data/local.key)" -q 1 -t millrace/v1/pit-7/truck-99/engine -m ${reading("")}`,
     },
   ];
 }
 
-/** At the end of the sample: says so, and how to go on with one's own data. */
+/** At the end of the sample, or while nothing has come in: says so, and how to go on with one's own data. */
 export function createBanner(onClose: () => void): (state: WallState) => void {
   const banner = byId("banner");
-  let built = false;
+  const reason = el("span");
   return ({ stats, bannerClosed }) => {
-    const show = stats !== undefined && stats.replay.total > 0 && stats.replay.done && !bannerClosed;
-    banner.hidden = !show;
-    if (!show || built) return;
-    built = true;
-    banner.append(...content(onClose));
+    const why = stats === undefined || bannerClosed ? undefined : whyNow(stats);
+    banner.hidden = why === undefined;
+    if (why === undefined) return;
+    setText(reason, why);
+    if (!banner.hasChildNodes()) banner.append(...content(reason, onClose));
   };
 }
 
-function content(onClose: () => void): readonly HTMLElement[] {
+function whyNow({ replay, github, telemetry }: Stats): string | undefined {
+  if (replay.total > 0) return replay.done ? "The sample has ended, everything is still running." : undefined;
+  return github.received + telemetry.received === 0 ? "Nothing has come in so far." : undefined;
+}
+
+function content(reason: HTMLElement, onClose: () => void): readonly HTMLElement[] {
   const close = el("button", "plain-button", "Hide");
   close.type = "button";
   close.addEventListener("click", onClose);
@@ -38,14 +44,10 @@ function content(onClose: () => void): readonly HTMLElement[] {
     "div",
     "banner-text",
     el("h2", "", icon("resolved"), "Now send your own data"),
-    el(
-      "p",
-      "",
-      "The sample has ended, everything is still running. In a shell on this machine, in the folder of Millrace:",
-    ),
+    el("p", "", reason, " In a shell on this machine, in the folder of Millrace:"),
     el("p", "note", "data: the data directory · 1883: the MQTT port that npm start printed"),
   );
-  const lines = sendLines(location.host, location.hostname).map(({ name, line }) => commandLine(name, line));
+  const lines = sendLines(location.host).map(({ name, line }) => commandLine(name, line));
   return [text, el("div", "banner-lines", ...lines), close];
 }
 

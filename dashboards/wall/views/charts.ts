@@ -18,12 +18,12 @@ export function createCharts(redraw: () => void): (state: WallState, nowMs: numb
 }
 
 function chartView(domain: ChartDomain, colours: Palette, redraw: () => void) {
-  const title = el("span", "chart-title", "waiting for the first window");
+  const title = el("span", "chart-title");
   const meta = el("p", "meta");
   const legend = el("p", "legend");
   const canvas = el("canvas");
   canvas.setAttribute("role", "img");
-  const empty = el("p", "empty", "The first window has not ended yet.");
+  const empty = el("p", "empty");
   const box = el("div", "chart-box", canvas, empty);
   const head = el("div", "panel-head", el("h2", "", icon(domain), DOMAIN_NAMES[domain], title), meta);
   const element = el("section", "panel chart", head, box, legend);
@@ -46,6 +46,7 @@ function chartView(domain: ChartDomain, colours: Palette, redraw: () => void) {
     const ready = series !== undefined && series.points.length > 0 && width > 0;
     empty.hidden = ready;
     canvas.hidden = !ready;
+    setText(empty, readAtMs === 0 ? "Waiting for data" : "No window has ended yet");
     if (!ready) return;
     // Only what changed is drawn again: three idle charts cost nothing.
     if (drawn?.series === series && drawn.size === key && drawn.pointer === pointer) return;

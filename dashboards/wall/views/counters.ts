@@ -36,6 +36,7 @@ function domainCard(
     duplicates: el("i", "part duplicates"),
     deadLettered: el("i", "part dead"),
   };
+  for (const part of Object.values(parts)) part.hidden = true;
   const bar = el("div", "bar", ...Object.values(parts));
   const verdict = el("p", "verdict");
   const { element, meta } = card(
@@ -48,7 +49,10 @@ function domainCard(
     const own: DomainStats = stats[domain];
     for (const [name, one] of Object.entries(figures)) setText(one.value, count(own[name as keyof DomainStats]));
     const inFlight = own.received - own.stored - own.duplicates - own.deadLettered;
-    for (const [name, part] of Object.entries(parts)) part.style.flexGrow = String(own[name as keyof DomainStats]);
+    for (const [name, part] of Object.entries(parts)) {
+      part.style.flexGrow = String(own[name as keyof DomainStats]);
+      part.hidden = own[name as keyof DomainStats] === 0;
+    }
     bar.style.setProperty("--rest", String(Math.max(0, inFlight)));
     setText(verdict, verdictText(own.received, inFlight));
     setText(meta, asOf(what, atMs));

@@ -19,6 +19,7 @@ export function createDeadLetters(): (state: WallState) => void {
       ),
     );
     byId("dead-empty").hidden = deadLetters.length > 0;
+    setText(byId("dead-empty"), deadLettersAtMs === 0 ? "Waiting for data" : "None: every delivery so far was valid");
     if (deadLetters === shown) return;
     shown = deadLetters;
     setChildren(list, deadLetters.slice(0, SHOWN).map(item));

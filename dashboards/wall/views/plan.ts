@@ -8,16 +8,11 @@ import { asOf } from "./header.js";
 export function createPlan(): (state: WallState, nowMs: number) => void {
   const body = byId("plan");
   let shown: Plan | undefined;
-  let empty = false;
+  const empty = el("p", "empty", "The first plan comes after the first measured hour of a mine");
+  body.append(empty);
   return ({ plan, planAtMs }, nowMs) => {
     setText(byId("plan-meta"), asOf(plan === undefined ? "L, t" : `L, t · site ${plan.site}`, planAtMs));
-    if (plan === undefined) {
-      if (!empty)
-        body.replaceChildren(el("p", "empty", "The first plan is made after the first measured hour of the mine."));
-      empty = true;
-      return;
-    }
-    if (plan === shown) return;
+    if (plan === undefined || plan === shown) return;
     shown = plan;
     body.replaceChildren(headline(plan), ...sides(plan), facts(plan, nowMs), tripTable(plan));
   };
