@@ -101,17 +101,18 @@ t.test("rows of both tables arrive once, over restarts, and soon", async (t) => 
   await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
   await log.publish({ subject: "accepted.1.github", data: text(delivery(0)) });
 
-  let running = run(log, sink, "accepted");
+  let running = run(log, sink, "accepted", { limits: { maxWaitMs: 60_000 } });
   await until("all stored", () => running.task.position() === 3);
   t.equal(running.task.stored("readings"), 2);
   t.equal(running.task.stored("github_events"), 1);
   t.equal(running.task.stored("alerts"), 0, "not a table of this stream");
   t.equal(await running.task.lag(), 0);
 
-  const startedMs = performance.now();
   await log.publish({ subject: "accepted.0.telemetry", data: text(reading(2)) });
-  await until("stored", () => running.task.stored("readings") === 3);
-  t.ok(performance.now() - startedMs < 400, "a row that comes alone does not wait for its block to fill");
+  await until(
+    "a row that comes alone does not wait a minute for its block",
+    () => running.task.stored("readings") === 3,
+  );
 
   await log.publish({ subject: "accepted.0.telemetry", data: text(reading(3)) });
   await running.stop(); // read or not: the next start has it
@@ -333,7 +334,7 @@ t.test("failures: the same block with the same token until it is through", async
   await until("a failure", () => running.task.position() === 2);
   const startedMs = performance.now();
   await running.stop();
-  t.ok(performance.now() - startedMs < 2_000, "a stop does not wait for the database");
+  t.ok(performance.now() - startedMs < 4_000, "a stop does not wait for the database");
   t.equal(running.task.position(), 2, "the row is not claimed");
 
   sink.onWrite = async () => undefined;
