@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { eventScoresOf } from "./generated-run.js";
 import { KINDS } from "./generator.js";
 
-export const SEEDS = 12;
+const SEEDS = 12;
 const { values: args } = parseArgs({ options: { write: { type: "boolean", default: false } } });
 const path = new URL("../../bench/generated-baseline.json", import.meta.url);
 const kinds = Object.fromEntries(KINDS.map((kind) => [kind, eventScoresOf(kind, SEEDS)]));
