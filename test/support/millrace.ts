@@ -32,10 +32,14 @@ export function temporaryDir(name: string): string {
 /** Starts `millrace up` on free ports and waits until it is ready. */
 export async function startMillrace(dataDir: string, args: readonly string[] = []): Promise<RunningMillrace> {
   const startedMs = Date.now();
-  const child = spawn(process.execPath, [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
-  });
+  const child = spawn(
+    process.execPath,
+    [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
+    },
+  );
   let printed = "";
   child.stdout.on("data", (chunk: Buffer) => (printed += chunk));
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk));
@@ -54,7 +58,11 @@ export async function startMillrace(dataDir: string, args: readonly string[] = [
     output: () => printed,
     stats: async () => (await (await fetch(`${instance.url}/api/v1/stats`)).json()) as Stats,
     query: async (sql) => {
-      const response = await fetch(`${instance.url}/api/v1/query`, { method: "POST", headers, body: JSON.stringify({ sql }) });
+      const response = await fetch(`${instance.url}/api/v1/query`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ sql }),
+      });
       const body = (await response.json()) as { rows: unknown[][] };
       if (!response.ok) throw new Error(`query answered ${response.status}: ${JSON.stringify(body)}`);
       return body.rows;
@@ -87,7 +95,8 @@ export async function waitFor<T>(limitMs: number, ask: () => T | undefined | Pro
 export async function waitForSettled(running: RunningMillrace, limitMs: number): Promise<Stats> {
   return waitFor(limitMs, async () => {
     const stats = await running.stats();
-    const settled = (domain: Stats["github"]): boolean => domain.received === domain.stored + domain.duplicates + domain.deadLettered;
+    const settled = (domain: Stats["github"]): boolean =>
+      domain.received === domain.stored + domain.duplicates + domain.deadLettered;
     return stats.replay.done && settled(stats.github) && settled(stats.telemetry) ? stats : undefined;
   });
 }

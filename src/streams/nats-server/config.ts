@@ -29,7 +29,12 @@ export function configText(config: ServerConfig): string {
     "logfile_max_num: 2",
     `max_payload: ${maxPayloadBytes}`,
     `jetstream { store_dir: ${quote(storeDir)} }`,
-    ...(mqttPort === undefined ? [] : [`mqtt { listen: "127.0.0.1:${mqttPort === 0 ? -1 : mqttPort}" }`]),
+    ...(mqttPort === undefined
+      ? []
+      : [
+          // What is not acknowledged comes again after ack_wait, 30 s if unset: too long behind newer readings.
+          `mqtt { listen: "127.0.0.1:${mqttPort === 0 ? -1 : mqttPort}", ack_wait: "5s" }`,
+        ]),
     "authorization {",
     "  users: [",
     `    { user: "millrace", password: ${quote(password)} }`,

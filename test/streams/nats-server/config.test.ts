@@ -12,10 +12,10 @@ const CONFIG: ServerConfig = {
 
 t.test("the configuration is what the options say", async (t) => {
   const text = configText(CONFIG);
-  t.match(text, 'mqtt { listen: "127.0.0.1:1883" }');
+  t.match(text, `mqtt { listen: "127.0.0.1:1883", ack_wait: "5s" }`);
   t.match(text, "max_payload: 8388608");
   t.match(text, 'jetstream { store_dir: "/data/nats" }');
-  t.match(configText({ ...CONFIG, mqttPort: 0 }), 'mqtt { listen: "127.0.0.1:-1" }', "0 is any free port");
+  t.match(configText({ ...CONFIG, mqttPort: 0 }), 'mqtt { listen: "127.0.0.1:-1",', "0 is any free port");
   t.notMatch(configText({ ...CONFIG, mqttPort: undefined }), "mqtt {");
 });
 
