@@ -18,6 +18,7 @@ import {
 import { loadState, type Stateful, saveState } from "../../operators/index.js";
 import { type Candidate, intake } from "../intake.js";
 import { kindOf, tickOf } from "../subject.js";
+import { alarmBranch } from "./alarm-branch.js";
 import type { Branch } from "./branch.js";
 import { sensorBranch } from "./sensor-branch.js";
 import { truckBranch } from "./truck-branch.js";
@@ -80,6 +81,12 @@ export const telemetry: Pipeline = {
       to: ["alerts"],
     },
     {
+      name: "reportedAlarms",
+      kind: "alert",
+      detail: "label alarm of any reading: reported-alarm at once, over when cleared or after a quiet hour",
+      to: ["alerts"],
+    },
+    {
       name: "marks",
       kind: "sink",
       detail: "event time of this task, every 5 min of it, to every features partition",
@@ -95,8 +102,12 @@ function createTelemetry({ task, partition, partitions }: TaskContext): Program 
     partitionOf([encodeToken(site)], partitions),
   );
   const sensors = sensorBranch({ pipeline: NAME, domain: "sensor", partition });
-  const branches: readonly Branch[] = [trucks, sensors];
-  const operators: Record<string, Stateful> = { ...door.operators, ...trucks.operators, ...sensors.operators };
+  const alarms = alarmBranch({ pipeline: NAME, domain: "sensor", partition });
+  const branches: readonly Branch[] = [trucks, sensors, alarms];
+  const operators = Object.assign({}, door.operators, ...branches.map((branch) => branch.operators)) as Record<
+    string,
+    Stateful
+  >;
 
   function events(message: LogMessage, emit: Emit): void {
     decodeReadings(message.data, topicOf(message)).forEach((item, index) => {
@@ -127,6 +138,7 @@ function createTelemetry({ task, partition, partitions }: TaskContext): Program 
         door: message.header("Millrace-Door") ?? "",
       };
       emit({ stream: "accepted", subject: `accepted.${partition}.telemetry`, record: { kind, ...record }, pack: true });
+      alarms.take({ eventId, reading, origin }, emit);
       const branch = isTruckGroup(reading.group) ? trucks : sensors;
       const lateByMs = branch.take({ eventId, reading, origin }, emit);
       if (lateByMs !== undefined) {
