@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { NAB_DETECTORS, nabScores } from "../bench/nab-run.js";
 import { csvFiles } from "../bench/folder.js";
+import { NAB_DETECTORS, nabScores } from "../bench/nab-run.js";
 import { columnOf, numberOf, readTable, timeOf } from "../src/cli/csv.js";
 import { autoDetector } from "../src/index.js";
 import { sharedData } from "./files.js";

@@ -13,9 +13,9 @@ import {
   pageHinkley,
   pcaMonitor,
   randomCutForest,
+  type Stateful,
   slidingLof,
   spot,
-  type Stateful,
 } from "../src/index.js";
 
 /** One detector under test: how to make it and how one value goes in. */

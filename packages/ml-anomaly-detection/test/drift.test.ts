@@ -1,6 +1,6 @@
 import t from "tap";
-import { type DriftDetector, klDrift, kswin, pageHinkley } from "../src/index.js";
 import { ksTail } from "../src/drift/kswin.js";
+import { type DriftDetector, klDrift, kswin, pageHinkley } from "../src/index.js";
 import { golden } from "./files.js";
 import { Inputs } from "./inputs.js";
 

@@ -1,6 +1,6 @@
 import t from "tap";
-import { calibrated, spot } from "../src/index.js";
 import { fitTail } from "../src/calibration/pareto.js";
+import { calibrated, spot } from "../src/index.js";
 import { golden } from "./files.js";
 import { Inputs } from "./inputs.js";
 

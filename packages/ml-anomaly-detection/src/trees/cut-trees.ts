@@ -167,7 +167,7 @@ export class CutTrees {
       const b = sideOf[high + j] as number;
       if (!(value < a || value > b)) continue;
       const from = value < a ? value : b;
-      const to = value < a ? a : value;
+      const to = Math.max(value, a);
       dim = j;
       xIsLeft = value < a;
       cut = Math.fround(from + Math.max(rest, 0));

@@ -171,7 +171,7 @@ class Rrcf implements RandomCutForest {
       const value = (i < older ? recent[i + dimensions] : row[f]) as number;
       const deviation = value - (origin[f] as number);
       // Adding 0 turns -0 into 0: equal points must have equal bits.
-      points[slot * dims + i] = (deviation > FAR ? FAR : deviation < -FAR ? -FAR : deviation) + 0;
+      points[slot * dims + i] = Math.min(Math.max(deviation, -FAR), FAR) + 0;
     }
   }
 
