@@ -91,13 +91,21 @@ export async function waitFor<T>(limitMs: number, ask: () => T | undefined | Pro
   }
 }
 
-/** The replay has ended and every task and sink has caught up with it. */
-export async function waitForSettled(running: RunningMillrace, limitMs: number): Promise<Stats> {
+/** The replay has ended, every task and sink has caught up (with `events` of them at least), and nothing moves for a second. */
+export async function waitForSettled(running: RunningMillrace, limitMs: number, events = 1): Promise<Stats> {
+  let before = "";
   return waitFor(limitMs, async () => {
-    const stats = await running.stats();
-    const settled = (domain: Stats["github"]): boolean =>
-      domain.received === domain.stored + domain.duplicates + domain.deadLettered;
-    return stats.replay.done && settled(stats.github) && settled(stats.telemetry) ? stats : undefined;
+    const { uptimeS, ...stats } = await running.stats();
+    const caughtUp = ({ received, stored, duplicates, deadLettered }: Stats["github"]): boolean =>
+      received === stored + duplicates + deadLettered;
+    const { github, telemetry, replay } = stats;
+    if (!replay.done || !caughtUp(github) || !caughtUp(telemetry)) return undefined;
+    if (github.received + telemetry.received < events) return undefined;
+    const same = JSON.stringify(stats) === before;
+    before = JSON.stringify(stats);
+    if (same) return { ...stats, uptimeS };
+    await delay(1_000);
+    return undefined;
   });
 }
 
