@@ -103,8 +103,9 @@ export function draw(
   hovered: Point | undefined,
 ): void {
   drawGrid(context, place, colours);
-  if (series.focus !== undefined) drawBand(context, series.focus, series.unit, place, colours);
+  if (series.focus !== undefined) drawBand(context, series.focus, place, colours);
   drawLine(context, series.points, place, colours);
+  if (series.focus !== undefined) writeBand(context, series.focus, series.unit, place, colours);
   for (const mark of series.marks)
     if (mark !== series.focus) diamond(context, place, mark, 4, colours.panel, colours.warn);
   if (series.focus !== undefined) drawFocus(context, series.focus, series.unit, place, colours);
@@ -133,13 +134,7 @@ function drawGrid(context: CanvasRenderingContext2D, { xTicks, yTicks, plot }: L
 }
 
 /** What the detector expected when it called the focused window out. */
-function drawBand(
-  context: CanvasRenderingContext2D,
-  { low, high }: Mark,
-  unit: string,
-  { y, plot }: Layout,
-  colours: Palette,
-): void {
+function drawBand(context: CanvasRenderingContext2D, { low, high }: Mark, { y, plot }: Layout, colours: Palette): void {
   if (low === undefined && high === undefined) return;
   const top = Math.max(plot.top, high === undefined ? plot.top : y.at(high));
   const bottom = Math.min(plot.bottom, low === undefined ? plot.bottom : y.at(low));
@@ -150,12 +145,24 @@ function drawBand(
   if (high !== undefined) strokeLine(context, plot.left, top, plot.right, top);
   if (low !== undefined) strokeLine(context, plot.left, bottom, plot.right, bottom);
   context.setLineDash([]);
+}
+
+/** The band in words, readable also where the line crosses it. */
+function writeBand(context: CanvasRenderingContext2D, mark: Mark, unit: string, place: Layout, colours: Palette): void {
+  const { y, plot } = place;
+  const text = expectedText(mark.low, mark.high, unit);
+  if (text === undefined) return;
+  const top = Math.max(plot.top, mark.high === undefined ? plot.top : y.at(mark.high));
+  const bottom = Math.min(plot.bottom, mark.low === undefined ? plot.bottom : y.at(mark.low));
+  const at = top - 5 > plot.top + 8 ? top - 5 : bottom + 13;
   context.font = FONT;
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
-  context.fillStyle = colours.text;
-  const above = top - 5 > plot.top + 8 ? top - 5 : bottom + 13;
-  context.fillText(expectedText(low, high, unit) ?? "", plot.left + 4, above);
+  context.lineWidth = 4;
+  context.strokeStyle = colours.panel;
+  context.strokeText(text, plot.left + 4, at);
+  context.fillStyle = colours.strong;
+  context.fillText(text, plot.left + 4, at);
 }
 
 function drawLine(

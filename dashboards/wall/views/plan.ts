@@ -75,7 +75,7 @@ interface RouteRow {
   readonly after: number;
 }
 
-/** Trips of every road, by shovel; a shovel without a trip on either side is out. */
+/** Trips of every road, by shovel: before a rate, after whole. A shovel without a trip on either side is out. */
 function tripTable({ before, after }: Plan): HTMLElement {
   const shovels = byShovel(before.trips, after.trips);
   const most = Math.max(1, ...[...shovels.values()].flat().flatMap((row) => [row.before, row.after]));
@@ -107,9 +107,9 @@ function tripRow({ dump, before, after }: RouteRow, most: number): HTMLElement {
   const numbers = el(
     "span",
     "trip-numbers",
-    trips(before),
+    before.toFixed(1),
     " → ",
-    el("b", "", trips(after)),
+    el("b", "", String(after)),
     " ",
     el("span", "sign", sign),
   );
@@ -121,9 +121,6 @@ function tripRow({ dump, before, after }: RouteRow, most: number): HTMLElement {
     numbers,
   );
 }
-
-/** Trips before are fractions of a rate, after they are whole. */
-const trips = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(1));
 
 function byShovel(before: readonly Trips[], after: readonly Trips[]): ReadonlyMap<string, readonly RouteRow[]> {
   const rows = new Map<string, Map<string, { before: number; after: number }>>();
