@@ -22,8 +22,10 @@ export function runCommand(file: string, args: readonly string[], options: Comma
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, stdout: string, stderr: string): void => {
       if (error === null) return resolve({ stdout, stderr });
-      const { killed, code } = error as { killed?: boolean; code?: number | string };
-      const how = killed ? `gave no result within ${timeoutMs / 1000} s` : `failed (${code ?? error.message})`;
+      const { killed, code, signal } = error as { killed?: boolean; code?: number | string | null; signal?: string };
+      const how = killed
+        ? `gave no result within ${timeoutMs / 1000} s`
+        : `failed (${code ?? signal ?? error.message})`;
       const said = lastLine(stderr) ?? lastLine(stdout);
       reject(new Error(`${[file, args[0]].join(" ").trim()} ${how}${said ? `: ${said}` : ""}`, { cause: error }));
     };

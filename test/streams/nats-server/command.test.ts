@@ -20,6 +20,12 @@ t.test("runCommand passes the environment it is given and no other", async (t) =
   t.notMatch(stdout, /^HOME=/m);
 });
 
+t.test("runCommand says what ended a program", async (t) => {
+  const options = { env: { PATH: "/usr/bin:/bin" }, timeoutMs: 5_000 };
+  const dying = await fakeProgram(t.testdir(), "dying", "kill -KILL $$");
+  await t.rejects(runCommand(dying, [], options), { message: `${dying} failed (SIGKILL)` });
+});
+
 t.test("runCommand ends a program that takes too long", async (t) => {
   const slow = await fakeProgram(t.testdir(), "slow", "exec sleep 30");
   await t.rejects(runCommand(slow, [], { env: { PATH: "/usr/bin:/bin" }, timeoutMs: 200 }), {
