@@ -6,9 +6,9 @@ import { pathToFileURL } from "node:url";
 const SAME_KEYPRESS_MS = 1000;
 
 try {
-  const { ensureBuilt, ensureInstalled, ROOT } = await import("./setup.mjs");
+  const { ensureInstalled, ensureRunnable, ROOT } = await import("./setup.mjs");
   await ensureInstalled();
-  await ensureBuilt();
+  await ensureRunnable();
   await become(join(ROOT, "build", "src", "cli", "main.js"), ["up", ...process.argv.slice(2)]);
 } catch (error) {
   console.error(`npm start: ${error instanceof Error ? error.message : error}`);
