@@ -131,6 +131,9 @@ export const SUBJECTS: readonly Subject[] = [
   ),
   scoring("spot", 1, 200, [0, 300], () => spot({ warmUp: 200, risk: 1e-3, excesses: 40 })),
   scoring("spot, drifting", 1, 100, [0, 300], () => spot({ warmUp: 100, risk: 1e-2, level: 0.9, depth: 20 })),
+  scoring("randomCutForest, imputing", 2, 32, [0, 64], () =>
+    randomCutForest({ features: 2, window: 64, trees: 5, warmUp: 32, missing: "forest" }),
+  ),
   drift("kswin", () => kswin({ window: 60, sample: 20 })),
   drift("pageHinkley", () => pageHinkley({ threshold: 5 })),
   drift("klDrift", () => klDrift({ window: 20, warmUp: 40, hypotheses: 2 })),

@@ -155,6 +155,22 @@ t.test("explain names the feature that moved", async (t) => {
   t.ok(Math.abs((shares[0] as number) + (shares[1] as number) - 1) < 1e-12);
 });
 
+t.test("a window above 4,096 saves its neighbour lists; forgetting goes on from them", async (t) => {
+  const options = { window: 4100, neighbours: 4 };
+  const inputs = new Inputs(41);
+  const through = slidingLof(options);
+  for (let i = 0; i < 4300; i++) through.learnOne(inputs.real());
+  const bytes = through.save();
+  const restarted = slidingLof(options);
+  restarted.load(bytes);
+  t.ok(Buffer.compare(restarted.save(), bytes) === 0, "the same bytes");
+  for (let i = 0; i < 100; i++) {
+    const x = inputs.real();
+    if (!Object.is(restarted.process(x), through.process(x))) t.fail(`row ${i} differs`);
+  }
+  t.ok(Buffer.compare(restarted.save(), through.save()) === 0, "the same bytes later");
+});
+
 t.test("refusals", async (t) => {
   t.throws(() => slidingLof({ window: 10, neighbours: 10 }), { code: "AD_OPTION_INVALID" });
   t.throws(() => slidingLof({ window: 100_001 }), { code: "AD_OPTION_INVALID" });

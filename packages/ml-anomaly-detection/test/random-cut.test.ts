@@ -101,8 +101,37 @@ t.test("memory of 50 trees of 256 rows of 8 features is below 1 MB; offsets do n
   t.equal(moved.scoreOne(5 + 2 ** 30), near.scoreOne(5));
 });
 
+t.test("imputes what is missing from the other features, and forecasts from a shingle", async (t) => {
+  const forest = randomCutForest({ features: ["a", "b"], window: 200, trees: 40, missing: "forest" });
+  const plain = randomCutForest({ features: ["a", "b"], window: 200, trees: 40 });
+  const inputs = new Inputs(14);
+  t.same([...forest.impute({ a: 3 })], [3, 0], "nothing known yet");
+  for (let i = 0; i < 300; i++) {
+    const a = inputs.real();
+    forest.learnOne({ a, b: 10 + 3 * a });
+    plain.learnOne({ a, b: 10 + 3 * a });
+  }
+  for (const a of [-1, 0, 0.7]) {
+    const b = forest.impute({ a })[1] as number;
+    t.ok(Math.abs(b - (10 + 3 * a)) < 1, `b of a = ${a}: ${b}`);
+  }
+  plain.learnOne({ a: 1.5, b: 14.5 });
+  forest.learnOne({ a: 1.5, b: 14.5 });
+  const gap = { a: -1.2 }; // the last b would be far from what belongs to it
+  t.ok((plain.scoreOne(gap) as number) > 1.5 * (forest.scoreOne(gap) as number));
+  const waves = randomCutForest({ shingle: 6, window: 256, trees: 40 });
+  for (let i = 0; i < 500; i++) waves.learnOne(Math.sin(i / 4));
+  let worst = 0;
+  for (let i = 500; i < 540; i++) {
+    worst = Math.max(worst, Math.abs((waves.impute(Number.NaN)[0] as number) - Math.sin(i / 4)));
+    waves.learnOne(Math.sin(i / 4));
+  }
+  t.ok(worst < 0.3, `worst forecast ${worst}`);
+});
+
 t.test("refusals", async (t) => {
   t.throws(() => randomCutForest({ trees: 0 }), { code: "AD_OPTION_INVALID" });
   t.throws(() => randomCutForest({ window: 20_000 }), { code: "AD_OPTION_INVALID" });
+  t.throws(() => randomCutForest({ missing: "zero" as "last" }), { code: "AD_OPTION_INVALID" });
   t.throws(() => randomCutForest({ seed: Number.NaN }), { code: "AD_OPTION_INVALID" });
 });

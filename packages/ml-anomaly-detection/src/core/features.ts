@@ -59,6 +59,11 @@ export class FeatureReader {
     return row;
   }
 
+  /** Last learned value of a feature, 0 before there is one. */
+  lastOf(f: number): number {
+    return this.last[f] as number;
+  }
+
   save(to: ByteWriter): void {
     to.f64s(this.last);
   }

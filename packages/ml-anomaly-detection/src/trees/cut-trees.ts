@@ -106,6 +106,51 @@ export class CutTrees {
     for (let tree = 0; tree < this.trees; tree++) this.deleteFrom(tree, slot);
   }
 
+  /**
+   * Slot of the leaf that one tree puts beside the point in `slot` when some coordinates are missing: both sides of a cut
+   * in one of those are followed, and of the leaves reached the one nearest in the known coordinates is taken (of equals
+   * that of the heavier side). -1 for an empty tree.
+   */
+  leafFor(tree: number, slot: number, missing: Uint8Array): number {
+    const root = this.root[tree] as number;
+    this.nearest = Number.POSITIVE_INFINITY;
+    this.nearestSlot = -1;
+    if (root !== NONE) this.follow(tree * this.room, root, slot, missing);
+    return this.nearestSlot;
+  }
+
+  private nearest = 0;
+  private nearestSlot = -1;
+
+  private follow(base: number, node: number, slot: number, missing: Uint8Array): void {
+    if (node < 0) {
+      const distance = this.distance(-1 - node, slot, missing);
+      if (distance >= this.nearest) return;
+      this.nearest = distance;
+      this.nearestSlot = -1 - node;
+      return;
+    }
+    const at = base + node;
+    if (missing[this.dim[at] as number] === 0) {
+      this.follow(base, this.childFor(at, slot * this.dims), slot, missing);
+      return;
+    }
+    const left = this.left[at] as number;
+    const right = this.right[at] as number;
+    const leftFirst = this.massOf(base, left) >= this.massOf(base, right);
+    this.follow(base, leftFirst ? left : right, slot, missing);
+    this.follow(base, leftFirst ? right : left, slot, missing);
+  }
+
+  /** Sum of the differences in the known coordinates. */
+  private distance(a: number, b: number, missing: Uint8Array): number {
+    let sum = 0;
+    for (let j = 0; j < this.dims; j++)
+      if (missing[j] === 0)
+        sum += Math.abs((this.points[a * this.dims + j] as number) - (this.points[b * this.dims + j] as number));
+    return sum;
+  }
+
   private insertInto(tree: number, slot: number, random: Random): number {
     const { dims, box, points, path } = this;
     const base = tree * this.room;

@@ -16,6 +16,11 @@ export interface RandomCutForestOptions {
   shingle?: number;
   /** Rows held before scores appear. @default 64, or the window if that is smaller */
   warmUp?: number;
+  /**
+   * What a missing feature is taken for: its last learned value, or what the forest expects beside the others (the
+   * median over the trees; the last value while warming up). @default "last"
+   */
+  missing?: "last" | "forest";
   /** @default 1 */
   seed?: number;
 }
@@ -26,6 +31,11 @@ export interface RandomCutForest extends Detector {
    * The array is reused by the next call.
    */
   explainLags(x: Input): Float64Array;
+  /**
+   * The row with what is missing filled in as the forest expects it, given the rest of it and, shingled, the rows before:
+   * with everything missing, a forecast of the next row. While warming up, last values. The array is reused.
+   */
+  impute(x: Input): Float64Array;
 }
 
 /** Beyond this a deviation from the first row is clamped: it must fit a 32-bit float, and a sum of many. */
@@ -36,7 +46,7 @@ const FAR = 1e37;
  *
  * Score:   mean collusive displacement (CoDisp), from 0 to `window`: usually 1 to 10, higher is more anomalous.
  * Numbers: coordinates are kept as 32-bit floats relative to the first learned row: seven digits of the deviation.
- * Missing: the last learned value of that feature.
+ * Missing: the last learned value of that feature, or what the forest expects (`missing`).
  * State:   about trees x window x (8 features shingle + 10) bytes: below 1 MB for 50 x 256 x 8.
  *          O(trees x log window x features) a call.
  * Errors:  AD_OPTION_INVALID, AD_INPUT_INVALID, AD_STATE_INVALID.
@@ -70,9 +80,13 @@ class Rrcf implements RandomCutForest {
   private readonly leafOf: Uint16Array;
   private readonly shares: Float64Array;
   private readonly lagShares: Float64Array;
+  private readonly byForest: boolean;
+  private readonly filled: Float64Array;
+  private readonly gaps: Uint8Array;
+  private readonly candidates: Float64Array;
 
   constructor(options: RandomCutForestOptions) {
-    this.reader = new FeatureReader(options.features);
+    this.reader = new FeatureReader(options.features, true);
     this.dimensions = this.reader.dimensions;
     const trees = integerOption("trees", options.trees ?? 50, 1, 1000);
     this.window = integerOption("window", options.window ?? 256, 4, 16_384);
@@ -80,10 +94,22 @@ class Rrcf implements RandomCutForest {
     this.warmUp = integerOption("warmUp", options.warmUp ?? Math.min(64, this.window), 1, this.window);
     this.dims = this.dimensions * this.shingle;
     if (this.dims > 65_536) throw new AnomalyError("AD_OPTION_INVALID", "features x shingle must not exceed 65,536");
+    const missing = options.missing ?? "last";
+    if (missing !== "last" && missing !== "forest")
+      throw new AnomalyError("AD_OPTION_INVALID", `missing must be last or forest, got ${missing}`);
+    this.byForest = missing === "forest";
     const seed = options.seed ?? 1;
     this.random = new Random(seed);
     this.spare = new Random(seed);
-    this.optionText = JSON.stringify([this.reader.describe(), trees, this.window, this.shingle, this.warmUp, seed]);
+    this.optionText = JSON.stringify([
+      this.reader.describe(),
+      trees,
+      this.window,
+      this.shingle,
+      this.warmUp,
+      missing,
+      seed,
+    ]);
     this.slots = this.window + 1;
     this.trees = new CutTrees(trees, this.dims, this.slots);
     this.recent = new Float64Array(this.dims);
@@ -91,18 +117,21 @@ class Rrcf implements RandomCutForest {
     this.leafOf = new Uint16Array(this.slots);
     this.shares = new Float64Array(this.dimensions);
     this.lagShares = new Float64Array(this.dims);
+    this.filled = new Float64Array(this.dimensions);
+    this.gaps = new Uint8Array(this.dims);
+    this.candidates = new Float64Array(trees);
   }
 
   scoreOne(x: Input): number | undefined {
-    return this.peek(this.reader.read(x));
+    return this.peek(this.fill(this.reader.read(x), this.byForest));
   }
 
   learnOne(x: Input): void {
-    this.learn(this.reader.learn(x));
+    this.process(x);
   }
 
   process(x: Input): number | undefined {
-    const row = this.reader.learn(x);
+    const row = this.fill(this.reader.learn(x), this.byForest);
     const ready = this.size >= this.warmUp && this.seen + 1 >= this.shingle;
     const score = this.learn(row);
     return ready ? score : undefined;
@@ -129,6 +158,42 @@ class Rrcf implements RandomCutForest {
     for (let i = 0; i < blame.length; i++) total += blame[i] as number;
     for (let i = 0; i < blame.length; i++) lagShares[i] = total > 0 ? (blame[i] as number) / total : 0;
     return lagShares;
+  }
+
+  impute(x: Input): Float64Array {
+    return this.fill(this.reader.read(x), true);
+  }
+
+  /** A copy of the row without gaps. */
+  private fill(row: Float64Array, byForest: boolean): Float64Array {
+    const { filled, gaps, dims, dimensions } = this;
+    let missing = 0;
+    for (let f = 0; f < dimensions; f++) {
+      const isGap = Number.isNaN(row[f] as number);
+      gaps[dims - dimensions + f] = isGap ? 1 : 0;
+      filled[f] = isGap ? this.reader.lastOf(f) : (row[f] as number);
+      if (isGap) missing++;
+    }
+    if (missing === 0 || !byForest || this.size < this.warmUp) return filled;
+    const slot = (this.head + this.size) % this.slots;
+    this.place(slot, filled);
+    for (let f = 0; f < dimensions; f++)
+      if (gaps[dims - dimensions + f] === 1)
+        filled[f] = this.expected(slot, dims - dimensions + f) + (this.origin[f] as number);
+    return filled;
+  }
+
+  /** Median over the trees of a missing coordinate of the point in `slot`, relative to the origin. */
+  private expected(slot: number, coordinate: number): number {
+    const { candidates, trees, dims } = this;
+    for (let tree = 0; tree < candidates.length; tree++) {
+      const leaf = trees.leafFor(tree, slot, this.gaps);
+      const value = trees.points[leaf * dims + coordinate] as number;
+      let at = tree;
+      for (; at > 0 && (candidates[at - 1] as number) > value; at--) candidates[at] = candidates[at - 1] as number;
+      candidates[at] = value;
+    }
+    return candidates[candidates.length >> 1] as number;
   }
 
   /** Inserts the row, takes its displacement, and takes it out again: the trees and the generator end as they were. */
