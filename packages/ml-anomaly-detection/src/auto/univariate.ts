@@ -17,7 +17,7 @@ const INCIDENT_ROWS = 250;
 /** Nothing is scored before: a rank among fewer says little. */
 const WARM_UP_ROWS = 100;
 /** Surprise, in powers of ten, at which a row is flagged. */
-export const BOUNDARY = 1.85;
+export const BOUNDARY = 1.8;
 
 /** The detector behind `autoDetector()` for one feature; its text is there. */
 export class Univariate implements AutoDetector {
