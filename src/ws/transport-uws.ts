@@ -24,6 +24,9 @@ interface Shared {
   idle: (() => void) | undefined;
 }
 
+/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second Millrace would listen on the same port and take half the connections. */
+const LISTEN_EXCLUSIVE_PORT = 1;
+
 /** uWebSockets.js. Rejects with MR_PORT_IN_USE. */
 export async function createUwsServer(options: TransportOptions): Promise<Server> {
   const { limits } = options;
@@ -88,7 +91,14 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
   server.any("/*", (res, req) => serveRequest(shared, res, req));
 
   const socket = await new Promise<us_listen_socket | false>((resolve) => {
-    server.listen(options.host, options.port, resolve);
+    // The types leave out that options may follow host and port.
+    const listen = server.listen as unknown as (
+      host: string,
+      port: number,
+      options: number,
+      then: typeof resolve,
+    ) => void;
+    listen.call(server, options.host, options.port, LISTEN_EXCLUSIVE_PORT, resolve);
   });
   if (!socket) {
     server.close();
