@@ -21,6 +21,7 @@ export type { Metric } from "./lof/metric.js";
 export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
 export { type NabProfile, type NabResult, type NabSeries, nabScore } from "./metrics/nab.js";
 export { type EventScores, eventScores, type PointScores, pointScores, rocAuc } from "./metrics/points.js";
+export { type VusOptions, vusPr } from "./metrics/vus.js";
 export { type MahalanobisOptions, mahalanobis } from "./multivariate/mahalanobis.js";
 export { type PcaOptions, pcaMonitor } from "./multivariate/pca.js";
 export { type HalfSpaceTreesOptions, halfSpaceTrees } from "./trees/half-space.js";

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import t from "tap";
 import { NAB_DETECTORS, nabScores } from "../bench/nab-run.js";
 import { columnOf, numberOf, readTable, timeOf } from "../src/cli/csv.js";
-import { eventScores, nabScore, pointScores, rocAuc } from "../src/index.js";
-import { sharedData } from "./files.js";
+import { eventScores, nabScore, pointScores, rocAuc, vusPr } from "../src/index.js";
+import { golden, sharedData } from "./files.js";
 
 t.test("points: counts and rates", async (t) => {
   t.match(pointScores([1, 1, 0, 0, 1], [1, 0, 1, 0, 1]), {
@@ -26,6 +26,27 @@ t.test("ROC AUC: order, ties, one kind only", async (t) => {
   t.equal(rocAuc([0, 1, 0, 1], [5, 5, 5, 5]), 0.5);
   t.equal(rocAuc([0, 1, 1], [1, 1, 2]), 0.75);
   t.ok(Number.isNaN(rocAuc([1, 1], [1, 2])));
+});
+
+interface Case {
+  seed: number;
+  buffer: number;
+  thresholds: number;
+  labels: number[];
+  scores: number[];
+  vusPr: number;
+  rocAuc: number;
+}
+const file = golden<{ tool: string; tolerance: number; cases: Case[] }>("metrics.json");
+
+t.test(`VUS-PR equals ${file.tool}, ROC AUC scikit-learn`, async (t) => {
+  for (const { seed, buffer, thresholds, labels, scores, ...want } of file.cases) {
+    const got = vusPr(labels, scores, { buffer, thresholds });
+    t.ok(Math.abs(got - want.vusPr) <= file.tolerance, `seed ${seed}: ${got} for ${want.vusPr}`);
+    t.ok(Math.abs(rocAuc(labels, scores) - want.rocAuc) <= file.tolerance);
+  }
+  t.ok(Number.isNaN(vusPr([0, 0], [1, 2])));
+  t.throws(() => vusPr([1], []), { code: "AD_INPUT_INVALID" });
 });
 
 t.test("events: a stretch is one event, a run one alarm, tolerance reaches around", async (t) => {
