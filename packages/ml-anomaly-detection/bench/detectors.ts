@@ -62,6 +62,7 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   adwin: { make: () => drift(ad.adwin()), bar: 2_000_000 },
   kswin: { make: () => drift(ad.kswin({ alpha: 1e-6 })) },
   pageHinkley: { make: () => drift(ad.pageHinkley()) },
+  hddmW: { make: () => drift(ad.hddmW()) },
   klDrift: { make: () => drift(ad.klDrift()) },
 };
 

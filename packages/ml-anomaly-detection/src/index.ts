@@ -13,6 +13,8 @@ export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.j
 export { AnomalyError, type AnomalyErrorCode } from "./core/errors.js";
 export type { FeatureOption } from "./core/features.js";
 export { type Adwin, type AdwinOptions, adwin } from "./drift/adwin.js";
+export { type DdmOptions, ddm, type EddmOptions, type ErrorDriftDetector, eddm } from "./drift/error-rate.js";
+export { type HddmOptions, type HddmWOptions, hddmA, hddmW } from "./drift/hoeffding.js";
 export { type KlDriftOptions, klDrift } from "./drift/kl.js";
 export { type KswinOptions, kswin } from "./drift/kswin.js";
 export { type PageHinkleyOptions, pageHinkley } from "./drift/page-hinkley.js";

@@ -1,6 +1,16 @@
 import t from "tap";
 import { ksTail } from "../src/drift/kswin.js";
-import { type DriftDetector, klDrift, kswin, pageHinkley } from "../src/index.js";
+import {
+  type DriftDetector,
+  ddm,
+  type ErrorDriftDetector,
+  eddm,
+  hddmA,
+  hddmW,
+  klDrift,
+  kswin,
+  pageHinkley,
+} from "../src/index.js";
 import { golden } from "./files.js";
 import { Inputs } from "./inputs.js";
 
@@ -14,7 +24,13 @@ interface PageHinkleyCase {
   mode: "up" | "down" | "both";
   detections: number[];
 }
-const file = golden<{ tool: string; pageHinkley: PageHinkleyCase[] }>("drift.json");
+interface ErrorCase {
+  seed: number;
+  rows: number;
+  twoSided: boolean;
+  found: Record<string, { drifts: number[]; warnings: number }>;
+}
+const file = golden<{ tool: string; pageHinkley: PageHinkleyCase[]; errors: ErrorCase[] }>("drift.json");
 const limits = golden<{ tool: string; ks: { n: number; statistic: number; p: number }[] }>("limits.json");
 
 t.test(`Page-Hinkley fires where ${file.tool} fires`, async (t) => {
@@ -29,6 +45,40 @@ t.test(`Page-Hinkley fires where ${file.tool} fires`, async (t) => {
     }
     t.same(detections, c.detections, `seed ${c.seed} ${c.mode}`);
   }
+});
+
+t.test(`detectors of rising errors fire and warn where ${file.tool} does`, async (t) => {
+  let drifts = 0;
+  for (const c of file.errors) {
+    const n = c.seed - 350;
+    const parity = n % 2;
+    const confidence = { driftConfidence: n % 3 === 0 ? 0.01 : 0.001, warningConfidence: 0.05, twoSided: c.twoSided };
+    const detectors: Record<string, ErrorDriftDetector> = {
+      ddm: ddm(parity === 0 ? {} : { warmUp: 10, warningThreshold: 1.5, driftThreshold: 2.5 }),
+      eddm: eddm(parity === 0 ? {} : { warmUp: 10, beta: 0.85 }),
+      hddmA: hddmA(confidence),
+      hddmW: hddmW({ ...confidence, lambda: Math.floor(n / 2) % 2 === 0 ? 0.05 : 0.2 }),
+    };
+    const got = Object.fromEntries(
+      Object.keys(detectors).map((name) => [name, { drifts: [] as number[], warnings: 0 }]),
+    );
+    const inputs = new Inputs(c.seed);
+    let rate = 100;
+    for (let i = 0; i < c.rows; i++) {
+      if (inputs.below(500) === 0) rate = 20 + inputs.below(600);
+      const x = inputs.below(1000) < rate ? 1 : 0;
+      for (const [name, detector] of Object.entries(detectors)) {
+        const each = got[name] as { drifts: number[]; warnings: number };
+        const fired = detector.update(x);
+        if (fired) each.drifts.push(i);
+        else if (detector.warning) each.warnings++;
+        if (detector.score !== undefined && detector.score > 1 && detector.kind !== "eddm") t.equal(fired, true);
+      }
+    }
+    t.same(got, c.found, `seed ${c.seed}`);
+    drifts += Object.values(got).reduce((sum, each) => sum + each.drifts.length, 0);
+  }
+  t.ok(drifts > 100, `${drifts} changes compared`);
 });
 
 t.test(`Kolmogorov-Smirnov p-values equal ${limits.tool}`, async (t) => {
