@@ -1,14 +1,17 @@
 import { execFile } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { connectAsync } from "mqtt";
+import { chromium } from "playwright-core";
 import t from "tap";
 import WebSocket from "ws";
 import { packageRoot, type Stats } from "../../src/core/index.js";
 import { RESULT_TABLES } from "../../src/sinks/index.js";
+import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.js";
 import { type RunningMillrace, startMillrace, temporaryDir, waitFor, waitForSettled } from "../support/millrace.js";
 import { peakRss } from "../support/rss.js";
 
@@ -225,6 +228,123 @@ t.test("the other commands answer about the running instance", async (t) => {
   t.match(await cli("doctor", "--json"), /"check":"running instance","ok":true/);
   await t.rejects(cli("sql", "DROP TABLE alerts"), { code: 2 });
   await t.rejects(cli("dead", "show", "999999999"), { code: 2 });
+});
+
+t.test("the README's own lines work as they stand", async (t) => {
+  const folder = temporaryDir("readme");
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  await symlink(dataDir, join(folder, "data"));
+  await symlink(join(packageRoot(), "node_modules/.bin/mqtt_pub"), join(folder, "mosquitto_pub"));
+  // A real mosquitto_pub is taken where there is one; mqtt.js has the same options.
+  const env = { ...process.env, PATH: `${process.env["PATH"]}${delimiter}${folder}` };
+  const readme = readFileSync(join(packageRoot(), "README.md"), "utf8");
+  const lines = [...readme.matchAll(/```sh\n(.*?)```/gs)].map((match) => String(match[1]));
+  const [curl, mosquitto] = ["curl", "mosquitto_pub"].map(
+    (tool) => lines.find((line) => line.startsWith(tool)) ?? "false",
+  );
+  const here = (line = ""): string =>
+    line.replace("http://127.0.0.1:8080", millrace.instance.url).replace("-p 1883", `-p ${mqttPortOf(millrace)}`);
+  const shell = async (line: string): Promise<string> => (await run("sh", ["-c", line], { cwd: folder, env })).stdout;
+  const before = await millrace.query("SELECT count() FROM readings WHERE site = 's1'");
+  t.same(JSON.parse(await shell(here(curl))), { accepted: 1, rejected: 0 }, "curl");
+  await shell(here(mosquitto));
+  const stored = await waitFor(15_000, async () => {
+    const rows = await millrace.query("SELECT count() FROM readings WHERE site = 's1'");
+    return Number(rows[0]?.[0]) === Number(before[0]?.[0]) + 2 ? rows : undefined;
+  });
+  t.ok(stored, "both are stored");
+});
+
+t.test("a machine's own alarm is an alert on the WebSocket at once", async (t) => {
+  const socket = new WebSocket(`${millrace.instance.url.replace("http", "ws")}/ws?key=${millrace.key}`);
+  const frames: { op: string; data?: { title: string } }[] = [];
+  socket.on("message", (data) => frames.push(JSON.parse(String(data))));
+  await new Promise((open) => socket.once("open", open));
+  socket.send(JSON.stringify({ op: "subscribe", id: 1, channel: "alerts" }));
+  await waitFor(5_000, () => frames.length > 0 || undefined);
+  const body = JSON.stringify({
+    site: "s1",
+    equipment: "crusher-1",
+    group: "plc",
+    ts: Date.now(),
+    labels: { alarm: "belt slip", severity: "critical" },
+  });
+  const startMs = performance.now();
+  await fetch(`${millrace.instance.url}/api/v1/telemetry`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${millrace.key}` },
+    body,
+  });
+  await waitFor(5_000, () => frames.find(({ data }) => data?.title === "crusher-1 reports belt slip"));
+  t.comment(`HTTP request to frame ${(performance.now() - startMs).toFixed(0)} ms`);
+  t.pass("the alert came");
+  socket.close();
+});
+
+t.test("millrace replay plays a folder through the doors", async (t) => {
+  const folder = temporaryDir("recorded");
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const firstMs = Date.UTC(2024, 0, 1);
+  const records = Array.from({ length: 20 }, (_, i) => {
+    const ts = firstMs + i * 1_000;
+    return {
+      at: ts,
+      topic: "millrace/v1/s2/fan-1/drive",
+      payload: JSON.stringify({ id: `r${i}`, ts, values: { speedRpm: i } }),
+    };
+  });
+  const source = { files: [{ path: "fan.ndjson.gz" }], firstMs, lastMs: firstMs + 19_000, sent: records.length };
+  await writeFile(join(folder, "manifest.json"), JSON.stringify({ sources: { fan: source } }));
+  await writeFile(
+    join(folder, "fan.ndjson.gz"),
+    gzipSync(records.map((record) => `${JSON.stringify(record)}\n`).join("")),
+  );
+  const { stdout } = await run(process.execPath, [
+    MAIN,
+    "replay",
+    folder,
+    "--speed",
+    "max",
+    "--rebase",
+    "none",
+    "--data-dir",
+    dataDir,
+  ]);
+  t.match(stdout, /20 of 20 played/);
+  const count = "SELECT count(), min(ts) FROM readings WHERE site = 's2'";
+  const rows = await waitFor(15_000, async () => {
+    const answer = await millrace.query(count);
+    return Number(answer[0]?.[0]) === 20 ? answer : undefined;
+  });
+  t.match(rows, [[20, /^2024-01-01 00:00:00/]]);
+});
+
+const browserFound = findChromium();
+const noBrowser = browserFound.kind === "missing" ? browserFound.reason : false;
+if (noBrowser) t.comment(`skipped: ${noBrowser}`);
+t.test("the page shows what happened, and complains of nothing", { skip: noBrowser }, async (t) => {
+  const shots = join(packageRoot(), "build/screenshots");
+  await mkdir(shots, { recursive: true });
+  const browser = await chromium.launch({
+    executablePath: browserFound.kind === "found" ? browserFound.path : "",
+    args: [...CHROMIUM_FLAGS],
+  });
+  t.teardown(() => browser.close());
+  const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
+  const complaints: string[] = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  await page.goto(`${millrace.instance.url}/?key=${millrace.key}`);
+  await page.getByText("crusher-1 reports belt slip").first().waitFor();
+  await page
+    .getByText(/less diesel|more diesel|same diesel/)
+    .first()
+    .waitFor();
+  const { telemetry } = await millrace.stats();
+  await page.getByText(telemetry.stored.toLocaleString("en")).first().waitFor();
+  await page.screenshot({ path: join(shots, "job.png") });
+  t.notMatch(page.url(), new RegExp(millrace.key), "the key is not left in the address bar");
+  t.same(complaints, []);
 });
 
 t.test("Ctrl-C stops everything within 5 s; the second start is ready within 5 s and resumes", async (t) => {

@@ -32,3 +32,14 @@ function isExecutable(path: string): boolean {
     return false;
   }
 }
+
+/** What the browser would fetch for itself would only be refused, noisily. */
+export const CHROMIUM_FLAGS: readonly string[] = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];

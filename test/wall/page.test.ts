@@ -3,22 +3,12 @@ import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
-import { findChromium } from "../support/chromium.js";
+import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.js";
 import { END_MS, scene, statsAt } from "./scene.js";
 import { openStage, type Stage } from "./stage.js";
 
 t.setTimeout(120_000);
 
-/** What the browser would fetch for itself would only be refused, noisily. */
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const SIZES = [
   { name: "1600x900", width: 1600, height: 900, oneScreen: true },
   { name: "1280x720", width: 1280, height: 720, oneScreen: true },
@@ -33,7 +23,10 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
   mkdirSync(SHOTS, { recursive: true });
   const stage = await openStage();
   t.teardown(() => stage.close());
-  const browser = await chromium.launch({ executablePath: found.kind === "found" ? found.path : "", args: FLAGS });
+  const browser = await chromium.launch({
+    executablePath: found.kind === "found" ? found.path : "",
+    args: [...CHROMIUM_FLAGS],
+  });
   t.teardown(() => browser.close());
   const view = (width: number, height: number) => openView(browser, stage, { width, height });
 
