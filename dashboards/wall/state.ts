@@ -107,8 +107,8 @@ export function receiveStats(state: WallState, stats: Stats, nowMs: number): voi
 }
 
 /**
- * The alert a domain's chart is about: the chosen one while it is known, else the newest firing one, else the newest. A chart
- * does not jump away from an alert within 12 s.
+ * The alert a domain's chart is about: the chosen one while it is known, else the newest firing one that a detector raised (what a
+ * machine reports by itself has no series), else the newest. A chart does not jump away from an alert within 12 s.
  */
 export function chartAlert(
   alerts: readonly Alert[],
@@ -119,5 +119,6 @@ export function chartAlert(
   const own = alerts.filter((alert) => alert.domain === domain);
   const shown = own.find(({ fingerprint }) => fingerprint === chart.fingerprint);
   if (shown !== undefined && (chart.pinned || nowMs - chart.shownSinceMs < CHART_HOLD_MS)) return shown;
-  return own.find(({ state }) => state === "firing") ?? own[0];
+  const scored = own.filter(({ detector }) => detector !== null);
+  return scored.find(({ state }) => state === "firing") ?? scored[0] ?? own[0];
 }

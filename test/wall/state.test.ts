@@ -41,6 +41,12 @@ t.test("a chart is about the newest firing alert, holds it a while, and stays wi
   chart.pinned = true;
   t.equal(shown(60_000), "r", "chosen");
   t.equal(chartAlert(alerts, "github", chart, 0), undefined);
+  const reported = alert("m", 1, { domain: "sensor", detector: null });
+  t.equal(
+    chartAlert([reported, ...alerts], "sensor", initialState().charts.sensor, 0)?.fingerprint,
+    "s",
+    "has a series",
+  );
 });
 
 t.test("the age of the data counts from the last event that came in, not from the first look", async (t) => {
