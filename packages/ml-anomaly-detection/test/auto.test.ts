@@ -43,6 +43,29 @@ t.test("a value that is usual, but not at this time of day, is found only when i
   t.notOk(alarms(values).some((i) => i >= 2952 && i < 3000));
 });
 
+t.test("weekends are not anomalies once the week is proven; a working day without work is", async (t) => {
+  const inputs = new Inputs(31);
+  const hours = 24 * 7 * 10;
+  const times = Array.from({ length: hours }, (_, i) => i * 3_600_000);
+  const values = times.map((_, i) => {
+    const working = Math.floor(i / 24) % 7 < 5 && i % 24 >= 8 && i % 24 < 18;
+    return (working ? 100 : 20) + 3 * inputs.real();
+  });
+  const strike = 24 * 7 * 8 + 24 * 2 + 8; // a Wednesday of the ninth week
+  for (let i = strike; i < strike + 10; i++) values[i] = 20 + 3 * inputs.real();
+  const found = alarms(values, times);
+  t.ok(found.includes(strike), `alarms at ${found}`);
+  t.ok(found.filter((i) => i > 24 * 7 * 4).length <= 4, `${found.length} alarms`);
+  const detector = autoDetector();
+  for (let i = 0; i < strike; i++) detector.learnOne(values[i] as number, times[i]);
+  t.match(detector.describe(values[strike] as number, times[strike]), /usual at this time of the week/);
+  const shifted = alarms(
+    values,
+    times.map((time) => time + 7 * 86_400_000 * 31),
+  );
+  t.same(shifted, found);
+});
+
 t.test("quiet on noise, on a clean wave, on constants and on integers", async (t) => {
   const inputs = new Inputs(9);
   const times = Array.from({ length: 6000 }, (_, i) => i * STEP_MS);

@@ -3,8 +3,8 @@ import { ByteReader, ByteWriter } from "../core/bytes.js";
 import type { Input } from "../core/detector.js";
 import { FeatureReader } from "../core/features.js";
 import type { AutoDetector, AutoOptions } from "./auto-detector.js";
-import { DailyProfile } from "./daily-profile.js";
 import { Incident } from "./incident.js";
+import { Season } from "./season.js";
 import { Surprise } from "./surprise.js";
 import { ValueMemory } from "./value-memory.js";
 
@@ -19,6 +19,39 @@ const WARM_UP_ROWS = 100;
 /** Surprise, in powers of ten, at which a row is flagged. */
 export const BOUNDARY = 1.8;
 
+const DAY_MS = 86_400_000;
+/** A period is believed when its median misses by less than this share of what the simpler prediction misses by. */
+const PROOF = 2 / 3;
+
+/** One season and how far rows deviate from it. */
+class SeasonalView {
+  readonly name: string;
+  readonly season: Season;
+  readonly deviations = new ValueMemory(VALUES);
+  readonly surprise = new Surprise(MEMORY_ROWS);
+  /** What the last look found: the deviation, NaN when nothing is usual yet, and its distance from any earlier one. */
+  deviation = Number.NaN;
+  distance = 0;
+
+  constructor(name: string, periodMs: number, slots: number, depth: number) {
+    this.name = name;
+    this.season = new Season({ periodMs, slots, depth });
+  }
+
+  look(value: number, timeMs: number | undefined): void {
+    this.deviation = timeMs === undefined ? Number.NaN : value - this.season.usual(timeMs);
+    if (!Number.isNaN(this.deviation)) this.distance = this.deviations.distance(this.deviation);
+  }
+
+  learn(value: number, timeMs: number | undefined, mean: number): void {
+    if (!Number.isNaN(this.deviation)) {
+      this.deviations.add(this.deviation);
+      this.surprise.add(this.distance);
+    }
+    if (timeMs !== undefined) this.season.learn(timeMs, value, mean);
+  }
+}
+
 /** The detector behind `autoDetector()` for one feature; its text is there. */
 export class Univariate implements AutoDetector {
   readonly kind = "autoDetector";
@@ -27,19 +60,17 @@ export class Univariate implements AutoDetector {
   private readonly optionText: string;
   private readonly values = new ValueMemory(VALUES);
   private readonly valueSurprise = new Surprise(MEMORY_ROWS);
-  private readonly residuals = new ValueMemory(VALUES);
-  private readonly residualSurprise = new Surprise(MEMORY_ROWS);
-  private readonly profile = new DailyProfile();
+  // Half-hours: about five days of five-minute readings are remembered for the day, three weeks for the week.
+  private readonly day = new SeasonalView("day", DAY_MS, 48, 32);
+  private readonly week = new SeasonalView("week", 7 * DAY_MS, 336, 16);
   private readonly incident = new Incident(INCIDENT_ROWS);
   private readonly share = new Float64Array(1);
   private rows = 0;
   private mean = 0;
   // What the last look at a row found; recomputed by every call, so not part of the state.
   private distance = 0;
-  private residual = Number.NaN;
-  private residualDistance = 0;
   private surprise = 0;
-  private seasonal = false;
+  private seasonal: SeasonalView | undefined;
 
   constructor(options: AutoOptions) {
     this.reader = new FeatureReader(options.features, true);
@@ -82,22 +113,33 @@ export class Univariate implements AutoDetector {
     const { surprise, distance } = this;
     const odds = (share: number) => `about 1 row in ${short(1 / share)} was as far off`;
     const level = `surprise ${short(surprise)}, alarm above ${BOUNDARY}`;
-    if (this.seasonal)
-      return `${short(value)} is ${short(this.residual)} from what is usual at this time of day, ${short(this.residualDistance)} from any earlier deviation; ${odds(this.residualSurprise.share(this.residualDistance))} (${level})`;
+    const { seasonal } = this;
+    if (seasonal !== undefined)
+      return `${short(value)} is ${short(seasonal.deviation)} from what is usual at this time of the ${seasonal.name}, ${short(seasonal.distance)} from any earlier deviation; ${odds(seasonal.surprise.share(seasonal.distance))} (${level})`;
     return `${short(value)} is ${short(distance)} from the nearest earlier value; ${odds(this.valueSurprise.share(distance))} (${level})`;
   }
 
-  private look(value: number, timeMs: number | undefined): void {
+  private look(value: number, time: number | undefined): void {
+    const timeMs = isTime(time) ? time : undefined;
     this.distance = this.values.distance(value);
     this.surprise = this.valueSurprise.of(this.distance);
-    this.seasonal = false;
-    this.residual = isTime(timeMs) ? value - this.profile.usual(timeMs) : Number.NaN;
-    if (Number.isNaN(this.residual)) return;
-    this.residualDistance = this.residuals.distance(this.residual);
-    if (!this.profile.proven) return;
-    const surprise = this.residualSurprise.of(this.residualDistance);
-    this.seasonal = surprise > this.surprise;
-    if (this.seasonal) this.surprise = surprise;
+    this.seasonal = undefined;
+    this.day.look(value, timeMs);
+    this.week.look(value, timeMs);
+    const view = this.proven();
+    if (view === undefined || Number.isNaN(view.deviation)) return;
+    const surprise = view.surprise.of(view.distance);
+    if (!(surprise > this.surprise)) return;
+    this.surprise = surprise;
+    this.seasonal = view;
+  }
+
+  /** The period that is believed: the week only if it is as much better than the day as the day must be than the mean. */
+  private proven(): SeasonalView | undefined {
+    const day = this.day.season.ratio;
+    const week = this.week.season.ratio;
+    if (week < PROOF * Math.min(day, 1)) return this.week;
+    return day < PROOF ? this.day : undefined;
   }
 
   private score(): number | undefined {
@@ -105,22 +147,19 @@ export class Univariate implements AutoDetector {
     return calibratedScore(this.incident.filter(this.surprise), BOUNDARY, BOUNDARY);
   }
 
-  private learn(value: number, timeMs: number | undefined): void {
+  private learn(value: number, time: number | undefined): void {
     this.rows++;
     this.values.add(value);
     this.valueSurprise.add(this.distance);
-    if (!Number.isNaN(this.residual)) {
-      this.residuals.add(this.residual);
-      this.residualSurprise.add(this.residualDistance);
-    }
-    if (isTime(timeMs)) this.profile.learn(timeMs, value, this.mean);
+    const timeMs = isTime(time) ? time : undefined;
+    this.day.learn(value, timeMs, this.mean);
+    this.week.learn(value, timeMs, this.mean);
     this.mean += (value - this.mean) / Math.min(this.rows, MEMORY_ROWS);
     this.incident.add(this.surprise);
   }
 
   memoryBytes(): number {
-    const parts = [this.values, this.residuals, this.valueSurprise, this.residualSurprise, this.profile, this.incident];
-    return parts.reduce((sum, part) => sum + part.memoryBytes(), 64);
+    return this.parts().reduce((sum, part) => sum + part.memoryBytes(), 64);
   }
 
   save(): Uint8Array {
@@ -139,7 +178,8 @@ export class Univariate implements AutoDetector {
   }
 
   private parts() {
-    return [this.values, this.valueSurprise, this.residuals, this.residualSurprise, this.profile, this.incident];
+    const views = [this.day, this.week].flatMap((view) => [view.season, view.deviations, view.surprise]);
+    return [this.values, this.valueSurprise, ...views, this.incident];
   }
 }
 

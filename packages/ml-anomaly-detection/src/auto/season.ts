@@ -1,60 +1,73 @@
 import type { ByteReader, ByteWriter } from "../core/bytes.js";
 
-const DAY_MS = 86_400_000;
+export interface SeasonOptions {
+  /** A day or a week: what starts with it is decided by UTC (weeks by the epoch's Thursday), so no start matters. */
+  periodMs: number;
+  /** Parts a period is cut into. */
+  slots: number;
+  /** Values of earlier periods remembered for each part. */
+  depth: number;
+  /** Rows over which the misses are averaged. @default 2000 */
+  memory?: number;
+}
 
 /**
- * What is usual at this time of day: the median of the last values of the same part of earlier days, and whether it is
- * worth asking. `proven` turns true when that median misses by less than 2/3 of what the plain mean misses by, which is
- * a daily period that explains more than half of the variance; noise and slow drift stay near or above 1.
+ * What is usual at this time of a period: the median of the last values of the same part of earlier periods, and how
+ * much that is worth. `ratio` is what the median misses by, divided by what the plain mean misses by: below 2/3 the
+ * period explains more than half of the variance; noise and slow drift stay near or above 1.
  *
- * Time:  ms since the epoch; days are UTC days, so whole weeks (or days) of shift change nothing. Values of today do not
- *        count: an anomaly does not become usual an hour later. Steps back in time count as today.
- * State: `slots` x `depth` values. O(1) a row, O(depth^2) once a slot and day.
+ * Time:  ms since the epoch; a shift by whole periods changes nothing. Values of the current period do not count: an
+ *        anomaly does not become usual an hour later. Steps back in time count as the current one.
+ * State: `slots` x `depth` values. O(1) a row, O(depth^2) once a part and period.
  */
-export class DailyProfile {
+export class Season {
+  private readonly periodMs: number;
   private readonly slots: number;
   private readonly depth: number;
   private readonly memory: number;
   private readonly values: Float64Array;
   private readonly counts: Float64Array;
-  /** Day for which `medians` holds, by slot; NaN before there is one. */
-  private readonly days: Float64Array;
+  /** Period for which `medians` holds, by slot; NaN before there is one. */
+  private readonly periods: Float64Array;
   private readonly medians: Float64Array;
   private readonly scratch: Float64Array;
   private compared = 0;
   private missByMedian = 0;
   private missByMean = 0;
 
-  constructor({ slots = 48, depth = 32, memory = 2000 } = {}) {
+  constructor({ periodMs, slots, depth, memory = 2000 }: SeasonOptions) {
+    this.periodMs = periodMs;
     this.slots = slots;
     this.depth = depth;
     this.memory = memory;
     this.values = new Float64Array(slots * depth);
     this.counts = new Float64Array(slots);
-    this.days = new Float64Array(slots).fill(Number.NaN);
+    this.periods = new Float64Array(slots).fill(Number.NaN);
     this.medians = new Float64Array(slots).fill(Number.NaN);
     this.scratch = new Float64Array(depth);
   }
 
-  get proven(): boolean {
-    return this.compared >= this.slots && this.missByMedian < (2 / 3) * this.missByMean;
+  /** Misses of the median over those of the mean; Infinity before as many comparisons as there are parts. */
+  get ratio(): number {
+    if (this.compared < this.slots || !(this.missByMean > 0)) return Number.POSITIVE_INFINITY;
+    return this.missByMedian / this.missByMean;
   }
 
-  /** The usual value at this time; NaN before an earlier day has one. Never changes what later calls return. */
+  /** The usual value at this time; NaN before an earlier period has one. Never changes what later calls return. */
   usual(timeMs: number): number {
     const slot = this.slotOf(timeMs);
-    const day = Math.floor(timeMs / DAY_MS);
-    if (!(day > (this.days[slot] as number))) return this.medians[slot] as number;
+    const period = Math.floor(timeMs / this.periodMs);
+    if (!(period > (this.periods[slot] as number))) return this.medians[slot] as number;
     return this.median(slot);
   }
 
   /** `mean` is the long-run mean before this value: the rival prediction. */
   learn(timeMs: number, value: number, mean: number): void {
     const slot = this.slotOf(timeMs);
-    const day = Math.floor(timeMs / DAY_MS);
-    if (!(day <= (this.days[slot] as number))) {
+    const period = Math.floor(timeMs / this.periodMs);
+    if (!(period <= (this.periods[slot] as number))) {
       this.medians[slot] = this.median(slot);
-      this.days[slot] = day;
+      this.periods[slot] = period;
     }
     const usual = this.medians[slot] as number;
     if (!Number.isNaN(usual)) {
@@ -68,8 +81,8 @@ export class DailyProfile {
   }
 
   private slotOf(timeMs: number): number {
-    const ofDay = timeMs - Math.floor(timeMs / DAY_MS) * DAY_MS;
-    return Math.floor((ofDay / DAY_MS) * this.slots);
+    const into = timeMs - Math.floor(timeMs / this.periodMs) * this.periodMs;
+    return Math.floor((into / this.periodMs) * this.slots);
   }
 
   private median(slot: number): number {
@@ -93,7 +106,7 @@ export class DailyProfile {
     to.f64(this.compared)
       .f64(this.missByMedian)
       .f64(this.missByMean)
-      .f64s(this.days)
+      .f64s(this.periods)
       .f64s(this.medians)
       .f64s(this.counts);
     for (let slot = 0; slot < this.slots; slot++) {
@@ -106,7 +119,7 @@ export class DailyProfile {
     this.compared = from.f64();
     this.missByMedian = from.f64();
     this.missByMean = from.f64();
-    from.f64s(this.days);
+    from.f64s(this.periods);
     from.f64s(this.medians);
     from.f64s(this.counts);
     for (let slot = 0; slot < this.slots; slot++)
