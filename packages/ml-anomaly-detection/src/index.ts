@@ -7,6 +7,7 @@ export {
   calibratedScore,
   type FixedBoundary,
   type QuantileBoundary,
+  type RiskBoundary,
 } from "./calibration/calibrated.js";
 export { type Spot, type SpotOptions, spot } from "./calibration/spot.js";
 export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.js";

@@ -111,6 +111,9 @@ export const SUBJECTS: readonly Subject[] = [
       learnFlagged: false,
     }),
   ),
+  scoring("calibrated(mahalanobis) risk", 2, 200, [0, 1], () =>
+    calibrated(mahalanobis({ features: 2 }), { boundary: { risk: 1e-2, warmUp: 100 } }),
+  ),
   scoring("autoDetector", 1, 101, [0, 1], () => autoDetector()),
   scoring("autoDetector with time", 1, 101, [0, 1], () => timed(autoDetector())),
   scoring("autoDetector of 3", 3, 250, [0, 1], () => autoDetector({ features: 3 })),
