@@ -82,7 +82,7 @@ export class Season {
 
   private slotOf(timeMs: number): number {
     const into = timeMs - Math.floor(timeMs / this.periodMs) * this.periodMs;
-    return Math.floor((into / this.periodMs) * this.slots);
+    return Math.min(Math.floor((into / this.periodMs) * this.slots), this.slots - 1); // a fraction of a ms may round up
   }
 
   private median(slot: number): number {
