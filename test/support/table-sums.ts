@@ -1,6 +1,8 @@
 import { RESULT_TABLES } from "../../src/sinks/index.js";
 import type { RunningMillrace } from "./millrace.js";
 
+const SMALL_ROWS = 2_000;
+
 /** Rows and two order-independent sums over their text, by table. */
 export type TableSums = Readonly<Record<string, readonly unknown[]>>;
 
@@ -17,7 +19,27 @@ export async function tableSums(running: RunningMillrace, { whole }: { whole: bo
   return sums;
 }
 
-/** What differs between two runs in one table, for the failure message: rows of either side that the other lacks. */
-export async function sampleRows(running: RunningMillrace, table: string, limit: number): Promise<unknown[][]> {
-  return running.query(`SELECT * EXCEPT '^_' FROM ${table} ORDER BY ALL LIMIT ${limit}`);
+/** The rows of the small tables, as text without arrival columns: to say what differs when a sum does. */
+export async function smallTables(
+  running: RunningMillrace,
+  sums: TableSums,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const tables = new Map<string, readonly string[]>();
+  for (const [name, [rows]] of Object.entries(sums)) {
+    if (Number(rows) > SMALL_ROWS) continue;
+    const answer = await running.query(`SELECT * EXCEPT '^_' FROM ${name} ORDER BY ALL`);
+    tables.set(
+      name,
+      answer.map((row) => JSON.stringify(row)),
+    );
+  }
+  return tables;
+}
+
+/** What only one of two lists has, at most ten of each. */
+export function differences(before: readonly string[] = [], after: readonly string[] = []): readonly string[] {
+  const [had, has] = [new Set(before), new Set(after)];
+  const gone = before.filter((row) => !has.has(row)).slice(0, 10);
+  const come = after.filter((row) => !had.has(row)).slice(0, 10);
+  return [...gone.map((row) => `- ${row}`), ...come.map((row) => `+ ${row}`)];
 }

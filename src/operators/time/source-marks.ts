@@ -20,6 +20,8 @@ export interface Tick {
 interface Source {
   t: number;
   highestMs: number | null;
+  /** As of its last tick. */
+  markMs: number;
   retired: boolean;
 }
 
@@ -49,10 +51,11 @@ export interface SourceMarks extends Stateful<Saved> {
  *           the watermark is undefined and nothing is late.
  * Mark:     of a source, max(newest event − disorderMs, t − idleAfterMs), with the newest event counted no later than t: one
  *           device whose clock is an hour fast must not make everybody else's events late.
- * Moves:    at ticks only. Between two ticks the order of arrival cannot show in any result.
+ * Moves:    at ticks only, and each source's mark at its own: between two ticks of a source the order of arrival cannot show in
+ *           any result, nor can the moments at which other sources happen to tick.
  * Retire:   the last tick completes everything up to its t, then the source no longer counts; a later tick of it announces it
  *           again, and what it then sends may be late. When no source is left the watermark stays where it is.
- * State:    three numbers a source. O(1) an event, O(sources) a tick.
+ * State:    four numbers a source. O(1) an event, O(sources) a tick.
  * Errors:   MR_OPTION_INVALID unless 0 <= disorderMs <= idleAfterMs and maxAheadMs >= 0.
  */
 export function sourceMarks({ disorderMs, idleAfterMs, maxAheadMs }: SourceMarksOptions): SourceMarks {
@@ -66,7 +69,7 @@ export function sourceMarks({ disorderMs, idleAfterMs, maxAheadMs }: SourceMarks
   let watermarkMs: number | undefined;
   let sources = new Map<string, Source>();
 
-  function markOf({ t, highestMs }: Source): number {
+  function markOf(t: number, highestMs: number | null): number {
     const byTick = t - idleAfterMs;
     return highestMs === null ? byTick : Math.max(byTick, Math.min(highestMs, t) - disorderMs);
   }
@@ -75,8 +78,7 @@ export function sourceMarks({ disorderMs, idleAfterMs, maxAheadMs }: SourceMarks
     let least = leaving?.t;
     for (const source of sources.values()) {
       if (source.retired) continue;
-      const mark = markOf(source);
-      if (least === undefined || mark < least) least = mark;
+      if (least === undefined || source.markMs < least) least = source.markMs;
     }
     if (least === undefined || (watermarkMs !== undefined && least <= watermarkMs)) return false;
     watermarkMs = least;
@@ -91,10 +93,11 @@ export function sourceMarks({ disorderMs, idleAfterMs, maxAheadMs }: SourceMarks
 
   return {
     tick({ source: name, t, retire = false }) {
-      const source = sources.get(name) ?? { t: Number.MIN_SAFE_INTEGER, highestMs: null, retired: false };
+      const source = sources.get(name) ?? { t: Number.MIN_SAFE_INTEGER, highestMs: null, markMs: 0, retired: false };
       if (t < source.t || (t === source.t && (source.retired || !retire))) return false;
       sources.set(name, source);
       source.t = t;
+      source.markMs = markOf(t, source.highestMs);
       source.retired = retire;
       const moved = retire && advance(source);
       return advance() || moved;

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { type Clock, type Log, MINUTE_MS, MillraceError, type Registers } from "../../core/index.js";
+import { type Clock, HOUR_MS, type Log, MINUTE_MS, MillraceError, type Registers } from "../../core/index.js";
 import { type ReplayStream, readSample, type SampleSource } from "./manifest.js";
 import { mqttSender } from "./mqtt-sender.js";
 import { keptOffsets, type Offsets } from "./rebase.js";
@@ -9,7 +9,8 @@ import { playTimeline, type Sender } from "./timeline.js";
 import { webhookSender } from "./webhook-sender.js";
 
 const DURATION_MS = 15 * MINUTE_MS;
-const TICK_EVERY_MS: Readonly<Record<ReplayStream, number>> = { github: 30 * MINUTE_MS, telemetry: MINUTE_MS };
+/** At the default pace two or three ticks a second. Each is a barrier, so at full speed they, not the doors, set the pace. */
+const TICK_EVERY_MS: Readonly<Record<ReplayStream, number>> = { github: 2 * HOUR_MS, telemetry: 5 * MINUTE_MS };
 
 export interface ReplayOptions {
   /** The directory with `manifest.json`. */

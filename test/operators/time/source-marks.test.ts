@@ -46,6 +46,17 @@ t.test("the slowest source holds the watermark, until it retires; it never moves
   t.equal(marks.watermarkMs(), 10_900, "but it holds again");
 });
 
+t.test("another source's tick does not show what a source sent since its own", async (t) => {
+  const withTick = sourceMarks(OPTIONS);
+  withTick.tick({ source: "sample", t: 500 });
+  withTick.tick({ source: "live", t: 10_000 });
+  withTick.observe("sample", 505);
+  t.equal(withTick.tick({ source: "live", t: 11_000 }), false);
+  t.equal(withTick.watermarkMs(), 400);
+  withTick.tick({ source: "sample", t: 510 });
+  t.equal(withTick.watermarkMs(), 495);
+});
+
 t.test("a retiring source completes everything up to its t, also when it is the only one", async (t) => {
   const marks = sourceMarks(OPTIONS);
   marks.tick({ source: "s", t: 1000 });
