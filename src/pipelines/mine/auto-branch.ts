@@ -7,10 +7,10 @@ import { unitOf } from "./units.js";
 
 const FEATURE = "sensor.reading";
 /**
- * Sensors judged reading by reading, per partition: each costs a third of a megabyte, so far fewer than get windows. With more of
- * them taking turns none leaves its warm-up: no alerts rather than wrong ones.
+ * Sensors judged reading by reading, per partition: each costs a third of a megabyte, and up to a fifth of one in every snapshot, so
+ * far fewer than get windows. With more of them taking turns none leaves its warm-up: no alerts rather than wrong ones.
  */
-const MAX_SENSORS = 256;
+const MAX_SENSORS = 128;
 /** Calibrated: above it the detector alarms, once per incident of its own. */
 const THRESHOLD = 0.5;
 /** Where the alarm layer of the package puts its second step: most alarms lie below. */
