@@ -131,7 +131,7 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
     t.match(text, `curl -H "Authorization: Bearer $(cat data/local.key)" ${stage.url()}/api/v1/telemetry`);
     t.match(text, /mosquitto_pub .* -t millrace\/v1\/pit-7\/truck-99\/engine/);
     await page.getByRole("button", { name: "Hide" }).click();
-    t.equal(await page.locator("#banner").isVisible(), false);
+    await page.locator("#banner").waitFor({ state: "hidden" }); // it draws once a frame
     stage.setStats(statsAt(0.42));
     await page.context().close();
   });
