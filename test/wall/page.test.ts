@@ -93,7 +93,7 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
     t.match(await page.locator("canvas").nth(1).getAttribute("aria-label"), /Unusual: 55\.2.min/);
     t.match(await truck.getAttribute("class"), /is-charted/);
     await truck.locator("button").first().click();
-    t.equal(await truck.locator(".alert-more").isVisible(), false);
+    await truck.locator(".alert-more").waitFor({ state: "hidden" });
     await page.context().close();
   });
 
