@@ -1,0 +1,412 @@
+import type { Output } from "../../core/index.js";
+import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
+import { planAggregates } from "../aggregates/plan.js";
+import { dedupeInto, Latest } from "../keyed/latest.js";
+import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
+import { Process, type ProcessFunction } from "../keyed/process.js";
+import { ScoreStep, type ScoreModel } from "../keyed/score.js";
+import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
+import type { Table } from "../joins/table.js";
+import { WindowJoin, type WindowJoinOptions } from "../joins/window-join.js";
+import type { Key } from "../state/keys.js";
+import { describeWindow, makeWindow } from "../windows/make.js";
+import type { WindowSpec } from "../windows/specs.js";
+import type { Node, NodeOptions } from "./node.js";
+import { type At, type Operator, type Push, Refusal, type Runtime } from "./runtime.js";
+import type { Topology } from "./topology.js";
+
+/** Where rows leave a topology. `write` makes the output of one row; undefined sends nothing. */
+export interface Target<V> {
+  /** The stream of the log written to; empty for a target that writes to none. */
+  readonly stream: string;
+  readonly write: (value: V, at: At) => Output | undefined;
+}
+
+export interface StepOptions {
+  /** What happens when the function throws: `dead` sets the event aside, `fail` stops the task. @default "dead" */
+  readonly onError?: "dead" | "fail";
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: inside a step the types of both sides are known; between steps the API keeps them.
+type AnyPush = Push<any>;
+
+/** What one stream of a topology can do whether keyed or not. */
+interface Joint {
+  readonly topology: Topology;
+  readonly node: Node;
+}
+
+function extend(from: Joint, options: NodeOptions, ports: readonly Joint[] = [from]): Node {
+  const node = from.topology.declare(options);
+  ports.forEach(({ node: producer, topology }, port) => {
+    if (topology !== from.topology) throw new TypeError(`${options.name}: its inputs belong to different topologies`);
+    producer.consumers.push({ node, port });
+  });
+  return node;
+}
+
+/** Runs a user's function so that a throw of it stops the task where asked to; otherwise as it is, at no cost. */
+function guarded<F extends (...args: never[]) => unknown>(call: F, { onError = "dead" }: StepOptions): F {
+  if (onError === "dead") return call;
+  return ((...args: never[]) => {
+    try {
+      return call(...args);
+    } catch (error) {
+      throw new Refusal(error);
+    }
+  }) as F;
+}
+
+/** A stateless step: one push. */
+function stateless<V>(
+  from: Joint,
+  name: string,
+  detail: string,
+  keyed: boolean,
+  make: (runtime: Runtime, next: Push<never>, step: number) => Push<V>,
+): Node {
+  const node: Node = extend(from, {
+    name,
+    kind: "operator",
+    detail,
+    keyed,
+    make: (runtime, next) => [make(runtime, next, node.id)],
+  });
+  return node;
+}
+
+function mapNode<V, W>(from: Joint, keyed: boolean, f: (value: V, at: At<never>) => W, options: StepOptions): Node {
+  return stateless<V>(from, "map", f.name || "function", keyed, (runtime, next, step) => {
+    const call = guarded(f, options);
+    const { now } = runtime;
+    return (value) => {
+      runtime.step = step;
+      (next as Push<W>)(call(value, now as At as At<never>));
+    };
+  });
+}
+
+function filterNode<V>(from: Joint, keyed: boolean, f: (value: V, at: At<never>) => boolean, options: StepOptions): Node {
+  return stateless<V>(from, "filter", f.name || "function", keyed, (runtime, next, step) => {
+    const call = guarded(f, options);
+    const { now } = runtime;
+    return (value) => {
+      runtime.step = step;
+      if (call(value, now as At as At<never>)) (next as Push<V>)(value);
+    };
+  });
+}
+
+function flatMapNode<V, W>(
+  from: Joint,
+  keyed: boolean,
+  f: (value: V, emit: (item: W) => void, at: At<never>) => void,
+  options: StepOptions,
+): Node {
+  return stateless<V>(from, "flatMap", f.name || "function", keyed, (runtime, next, step) => {
+    const call = guarded(f, options);
+    const { now } = runtime;
+    return (value) => {
+      runtime.step = step;
+      call(value, next as Push<W>, now as At as At<never>);
+    };
+  });
+}
+
+function toNode<V>(from: Joint, target: Target<V>): Topology {
+  const node: Node = extend(from, {
+    name: `to ${target.stream || "nowhere"}`,
+    kind: "sink",
+    detail: target.stream,
+    to: target.stream === "" ? [] : [target.stream],
+    make: (runtime) => [
+      (value: V) => {
+        runtime.step = node.id;
+        const output = target.write(value, runtime.now);
+        if (output !== undefined) runtime.outputs.push(output);
+      },
+    ],
+  });
+  return from.topology;
+}
+
+/** An unkeyed stream of `V`. */
+export class Stream<V> implements Joint {
+  readonly topology: Topology;
+  readonly node: Node;
+
+  constructor(topology: Topology, node: Node) {
+    this.topology = topology;
+    this.node = node;
+  }
+
+  map<W>(f: (value: V, at: At) => W, options: StepOptions = {}): Stream<W> {
+    return new Stream(this.topology, mapNode(this, false, f as never, options));
+  }
+
+  filter<W extends V>(f: (value: V, at: At) => value is W, options?: StepOptions): Stream<W>;
+  filter(f: (value: V, at: At) => boolean, options?: StepOptions): Stream<V>;
+  filter(f: (value: V, at: At) => boolean, options: StepOptions = {}): Stream<V> {
+    return new Stream(this.topology, filterNode(this, false, f as never, options));
+  }
+
+  /** Any number of values for one: each `emit` sends one on. */
+  flatMap<W>(f: (value: V, emit: (item: W) => void, at: At) => void, options: StepOptions = {}): Stream<W> {
+    return new Stream(this.topology, flatMapNode(this, false, f as never, options));
+  }
+
+  /**
+   * Files the stream under a key. State is kept per partition: the key must be one that all events of a key's partition share
+   * (part of the stream's subject), or each partition counts its own part; `millrace lint` asks for `local` or a repartition.
+   */
+  keyBy<K extends Key>(keyOf: (value: V, at: At) => K, options: StepOptions & { readonly name?: string } = {}): KeyedStream<K, V> {
+    const name = options.name ?? "keyBy";
+    const node = stateless<V>(this, name, keyOf.name || "function", true, (runtime, next, step) => {
+      const call = guarded(keyOf, options);
+      const { now } = runtime;
+      return (value) => {
+        runtime.step = step;
+        const key = call(value, now);
+        if (key !== key || (typeof key !== "string" && typeof key !== "number")) throw new TypeError(`key must be text or a number, got ${key}`);
+        const before = now.key;
+        now.key = key;
+        (next as Push<V>)(value);
+        now.key = before;
+      };
+    });
+    return new KeyedStream(this.topology, node);
+  }
+
+  union(...others: readonly Stream<V>[]): Stream<V> {
+    const inputs = [this, ...others];
+    const make: Node["make"] = (_runtime, next) => inputs.map(() => next);
+    return new Stream(this.topology, extend(this, { name: "union", kind: "operator", detail: `${inputs.length} streams`, make }, inputs));
+  }
+
+  /** Splits by predicates in order: a value goes to the first that holds, to `rest` when none does. */
+  branch<N extends string>(predicates: Readonly<Record<N, (value: V) => boolean>>): Readonly<Record<N | "rest", Stream<V>>> {
+    const names = Object.keys(predicates) as N[];
+    const taken = (value: V): N | "rest" => names.find((name) => predicates[name](value)) ?? "rest";
+    const streams = [...names, "rest" as const].map((name) => [name, this.filter((value) => taken(value) === name)] as const);
+    return Object.fromEntries(streams) as Record<N | "rest", Stream<V>>;
+  }
+
+  /** Drops values whose id was seen within `ttlMs` of event time, and counts them as duplicates. */
+  dedupe(name: string, options: { readonly id: (value: V) => Key; readonly ttlMs: number }): Stream<V> {
+    const node: Node = extend(this, {
+      name,
+      kind: "operator",
+      detail: `by id within ${options.ttlMs} ms`,
+      stateful: true,
+      warnings: unboundedState(name, options.ttlMs),
+      make: (runtime, next) => {
+        const { operator, push } = dedupeInto<V>(node.id, name, runtime, { ttlMs: options.ttlMs, idOf: options.id }, next);
+        runtime.operators.push(operator);
+        return [push];
+      },
+    });
+    return new Stream(this.topology, node);
+  }
+
+  /** Adds what a table says about a key of the value, at this position of the log (or as of event time, see `Table`). */
+  lookup<T, W>(table: Table<T>, keyOf: (value: V) => Key, combine: (value: V, found: T | undefined) => W): Stream<W> {
+    return new Stream(this.topology, lookupNode(this, false, table, keyOf, combine));
+  }
+
+  to(target: Target<V>): Topology {
+    return toNode(this, target);
+  }
+}
+
+function lookupNode<V, T, W>(
+  from: Joint,
+  keyed: boolean,
+  table: Table<T>,
+  keyOf: (value: V) => Key,
+  combine: (value: V, found: T | undefined) => W,
+): Node {
+  return stateless<V>(from, `lookup ${table.name}`, table.versioned ? "as of event time" : "latest", keyed, (runtime, next, step) => {
+    const { now } = runtime;
+    const read = table.readerIn(runtime);
+    return (value) => {
+      runtime.step = step;
+      (next as Push<W>)(combine(value, read(keyOf(value), now.timeMs)));
+    };
+  });
+}
+
+function unboundedState(name: string, ttlMs: number): string[] {
+  return ttlMs === Number.POSITIVE_INFINITY ? [`${name}: state is never forgotten (ttlMs is Infinity)`] : [];
+}
+
+/** A stream of `V` filed under `K`: what follows keeps state per key. Stateful steps have names; state is matched by name. */
+export class KeyedStream<K extends Key, V> implements Joint {
+  readonly topology: Topology;
+  readonly node: Node;
+
+  constructor(topology: Topology, node: Node) {
+    this.topology = topology;
+    this.node = node;
+  }
+
+  /** Changes the value, keeps the key. */
+  map<W>(f: (value: V, at: At<K>) => W, options: StepOptions = {}): KeyedStream<K, W> {
+    return new KeyedStream(this.topology, mapNode(this, true, f as never, options));
+  }
+
+  filter<W extends V>(f: (value: V, at: At<K>) => value is W, options?: StepOptions): KeyedStream<K, W>;
+  filter(f: (value: V, at: At<K>) => boolean, options?: StepOptions): KeyedStream<K, V>;
+  filter(f: (value: V, at: At<K>) => boolean, options: StepOptions = {}): KeyedStream<K, V> {
+    return new KeyedStream(this.topology, filterNode(this, true, f as never, options));
+  }
+
+  flatMap<W>(f: (value: V, emit: (item: W) => void, at: At<K>) => void, options: StepOptions = {}): KeyedStream<K, W> {
+    return new KeyedStream(this.topology, flatMapNode(this, true, f as never, options));
+  }
+
+  /** Forgets the key, for another `keyBy` or a union. */
+  values(): Stream<V> {
+    return new Stream(this.topology, this.node);
+  }
+
+  window(name: string, spec: WindowSpec): Windowed<K, V> {
+    return new Windowed(this, name, spec);
+  }
+
+  process<S, O>(name: string, definition: ProcessFunction<K, V, S, O>): KeyedStream<K, O> {
+    return this.#stateful(name, "process function", unboundedState(name, definition.ttlMs), (id, runtime, next) => {
+      const operator = new Process<K, V, S, O>(id, name, runtime, definition, next);
+      return { operator, pushes: [operator.push] };
+    });
+  }
+
+  #stateful<O>(
+    name: string,
+    detail: string,
+    warnings: readonly string[],
+    make: (id: number, runtime: Runtime, next: AnyPush) => { operator: Operator; pushes: readonly AnyPush[] },
+    inputs: readonly Joint[] = [this],
+    kind: Node["kind"] = "operator",
+  ): KeyedStream<K, O> {
+    const node: Node = extend(
+      this,
+      {
+        name,
+        kind,
+        detail,
+        stateful: true,
+        warnings,
+        keyed: true,
+        make: (runtime, next) => {
+          const { operator, pushes } = make(node.id, runtime, next);
+          runtime.operators.push(operator);
+          return pushes;
+        },
+      },
+      inputs,
+    );
+    return new KeyedStream(this.topology, node);
+  }
+
+  /** Pairs each value with the one before it of the same key; undefined for the first. */
+  lag(name: string, options: { readonly ttlMs: number }): KeyedStream<K, { readonly value: V; readonly before: V | undefined }> {
+    return this.#stateful(name, "value before", unboundedState(name, options.ttlMs), (id, runtime, next) => {
+      const operator = new Latest<V, V>(id, name, runtime, options.ttlMs, (before, value, remember) => {
+        remember(value);
+        (next as Push<unknown>)({ value, before });
+      });
+      return { operator, pushes: [operator.push] };
+    });
+  }
+
+  /** Passes on a value when what `of` takes from it differs from the key's last; the first always passes. */
+  hadChanged(name: string, options: { readonly of: (value: V) => Key | boolean | null; readonly ttlMs: number }): KeyedStream<K, V> {
+    return this.#stateful(name, "changes only", unboundedState(name, options.ttlMs), (id, runtime, next) => {
+      const operator = new Latest<V, { of: Key | boolean | null }>(id, name, runtime, options.ttlMs, (before, value, remember) => {
+        const of = options.of(value);
+        if (before !== undefined && before.of === of) return;
+        remember({ of });
+        (next as Push<V>)(value);
+      });
+      return { operator, pushes: [operator.push] };
+    });
+  }
+
+  /** A then B within a time; or the absence of B. See `PatternOptions`. */
+  pattern<O>(name: string, options: PatternOptions<V, O>): KeyedStream<K, O> {
+    return this.process(name, patternFunction<K, V, O>(options));
+  }
+
+  /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
+  score<S, W>(
+    name: string,
+    options: { readonly model: () => ScoreModel<V, S>; readonly per?: "key" | "all"; readonly combine: (value: V, score: S | undefined) => W },
+  ): KeyedStream<K, W> {
+    const make = (id: number, runtime: Runtime, next: Push<never>) => {
+      const operator = new ScoreStep<V, S, W>(id, name, runtime, options, next);
+      return { operator, pushes: [operator.push] };
+    };
+    return this.#stateful(name, `one model per ${options.per ?? "key"}`, [], make, [this], "score");
+  }
+
+  /** Pairs of both sides that fall into one tumbling window, when the window ends. */
+  joinWindow<W, O>(name: string, other: KeyedStream<K, W>, options: WindowJoinOptions<V, W, O, K>): KeyedStream<K, O> {
+    const make = (id: number, runtime: Runtime, next: Push<never>) => {
+      const operator = new WindowJoin<V, W, O, K>(id, name, runtime, options, next);
+      return { operator, pushes: [operator.left, operator.right] };
+    };
+    return this.#stateful(name, `window join of ${options.sizeMs} ms`, [], make, [this, other]);
+  }
+
+  /** Pairs whose times lie within an interval of each other, as soon as both are there. */
+  joinInterval<W, O>(name: string, other: KeyedStream<K, W>, options: IntervalJoinOptions<V, W, O>): KeyedStream<K, O> {
+    const make = (id: number, runtime: Runtime, next: Push<never>) => {
+      const operator = new IntervalJoin<V, W, O>(id, name, runtime, options, next);
+      return { operator, pushes: [operator.left, operator.right] };
+    };
+    const unbounded = options.afterMs === Number.POSITIVE_INFINITY || options.beforeMs === Number.POSITIVE_INFINITY;
+    const warnings = unbounded && options.ttlMs === undefined ? [`${name}: state is never forgotten (an endless interval without ttlMs)`] : [];
+    return this.#stateful(name, `interval join, ${options.beforeMs} ms before to ${options.afterMs} ms after`, warnings, make, [this, other]);
+  }
+
+  lookup<T, W>(table: Table<T>, keyOf: (value: V) => Key, combine: (value: V, found: T | undefined) => W): KeyedStream<K, W> {
+    return new KeyedStream(this.topology, lookupNode(this, true, table, keyOf, combine));
+  }
+
+  to(target: Target<V>): Topology {
+    return toNode(this, target);
+  }
+}
+
+/** A keyed stream cut into windows; `aggregate` says what to compute of each. */
+export class Windowed<K extends Key, V> {
+  readonly #from: KeyedStream<K, V>;
+  readonly #name: string;
+  readonly #spec: WindowSpec;
+
+  constructor(from: KeyedStream<K, V>, name: string, spec: WindowSpec) {
+    this.#from = from;
+    this.#name = name;
+    this.#spec = spec;
+  }
+
+  aggregate<A extends Aggregates<V>>(aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+    const name = this.#name;
+    const spec = this.#spec;
+    planAggregates(aggregates); // complains now rather than at the start of a task
+    const detail = `${describeWindow(spec)}: ${Object.entries(aggregates).map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`)).join(", ")}`;
+    const node: Node = extend(this.#from, {
+      name,
+      kind: "window",
+      detail,
+      stateful: true,
+      keyed: true,
+      make: (runtime, next) => {
+        const window = makeWindow(node.id, name, runtime, spec, aggregates, next);
+        runtime.operators.push(window);
+        return [window.push];
+      },
+    });
+    return new KeyedStream(this.#from.topology, node);
+  }
+}
