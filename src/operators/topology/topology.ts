@@ -220,7 +220,7 @@ function deadLetter(dead: Parameters<Blueprint<unknown>["deadOutput"]>[0], domai
 /** Function, file and line of the innermost calls, without directories: those differ between machines. */
 function stackOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.stack === undefined) return undefined;
-  const frames = error.stack.split("\n").filter((line) => line.trimStart().startsWith("at "));
+  const frames = error.stack.split("\n").filter((line) => line.trimStart().startsWith("at ") && !line.includes("eval at"));
   return frames
     .slice(0, 3)
     .map((line) => line.trim().replace(/\(?(?:file:\/\/)?\/[^()]*\/([^/()]+)\)?$/, "($1)"))

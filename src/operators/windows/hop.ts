@@ -152,6 +152,10 @@ export class Hop<V> implements Operator, Undoable {
       this.#dropPanes(toMs);
       this.#nextMs = this.#dueAfter();
     }
+    // Windows that held nothing are over as well: what comes for them is late, or a correction.
+    const passedMs = this.#floor(this.#watermarkMs - this.#spec.sizeMs, this.#spec.slideMs) + this.#spec.sizeMs;
+    if (passedMs > this.#reachedMs) this.#reachedMs = passedMs;
+    if (this.#panes.size === 0 && this.#slide.keys > 0) this.#slide.spoil();
   }
 
   #isEnd(timeMs: number): boolean {
