@@ -1,4 +1,4 @@
-import type { DeadLetter, LogMessage } from "../../core/index.js";
+import type { DeadLetter, FieldReader, LogMessage } from "../../core/index.js";
 import type { TimeOptions } from "../time/marks.js";
 
 /** Takes what a decoder finds in one message. `from` and `to` are the value's own bytes within the message. */
@@ -60,4 +60,24 @@ export function jsonLines<V>(check: (value: unknown) => V): Decoder<V> {
     }
     found.event(value, from, to);
   }
+}
+
+/**
+ * Decodes only the fields a topology reads, straight from the bytes: see `fieldReader` and `variantReader` in core. One event a
+ * line; empty lines are skipped.
+ */
+export function jsonFields<V>(reader: FieldReader<V>): Decoder<V> {
+  return ({ data }, found) => {
+    const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    for (let from = 0; from < bytes.length; ) {
+      const at = bytes.indexOf(newline, from);
+      const to = at < 0 ? bytes.length : at;
+      if (to > from) {
+        const value = reader.read(bytes, from, to);
+        if (value === undefined) found.malformed(reader.reason, from, to);
+        else found.event(value, from, to);
+      }
+      from = to + 1;
+    }
+  };
 }

@@ -14,7 +14,7 @@ import type { Node, NodeOptions } from "./node.js";
 import { type Blueprint, EngineProgram, messageOf } from "./program.js";
 import type { Late, Push, Runtime } from "./runtime.js";
 import { SilenceWatch } from "../time/silence.js";
-import type { Source } from "./source.js";
+import type { Decoder, Found, Source } from "./source.js";
 import { Stream } from "./stream.js";
 
 const SHOWN_BYTES = 64 * 1024;
@@ -130,6 +130,12 @@ export class Topology implements Pipeline {
     const node: Node = { ...rest, id: this.nodes.length, stateful, to, warnings, keyed, consumers: [] };
     this.nodes.push(node);
     return node;
+  }
+
+  /** Replaces the source's decoder: for measurements and tests that bring decoded values. */
+  decodeWith(decode: (message: LogMessage, found: Found<unknown>) => void): this {
+    this.#source = { ...this.#definition(), decode: decode as Decoder<unknown> };
+    return this;
   }
 
   get source(): string {
