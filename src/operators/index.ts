@@ -15,6 +15,8 @@ export type { ScoreModel } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";
 export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.js";
 export type { Tick, TimeOptions } from "./time/marks.js";
+export { type LintFinding, type LintOptions, lint } from "./topology/lint.js";
+export { topologyJson, topologyMermaid, topologyText } from "./topology/print.js";
 export type { At, Late, OperatorMetrics } from "./topology/runtime.js";
 export { type Decoder, type Found, jsonFields, jsonLines, type Source, type SourceOptions, source } from "./topology/source.js";
 export type { KeyedStream, StepOptions, Stream, Target, Windowed } from "./topology/stream.js";

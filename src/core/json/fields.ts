@@ -25,7 +25,10 @@ export type Decoded<F> = { readonly [Name in keyof F]: F[Name] extends FieldKind
 /** Decodes one JSON text of a message; undefined when it cannot, and then `reason` says why. */
 export interface FieldReader<T> {
   read(data: Buffer, from: number, to: number): T | undefined;
+  /** As `read`, of the line that begins at `from`; `end` is then where it ends (its line feed, or the end of the data). */
+  readLine(data: Buffer, from: number): T | undefined;
   readonly reason: string;
+  readonly end: number;
 }
 
 /** Part of every Buffer, though not of its types: `toString` with an encoding costs about 20 ns more a call. */
@@ -81,6 +84,7 @@ function shape(fields: Fields, names: readonly string[]): Shape {
 
 class Reader<T> implements FieldReader<T> {
   reason = "";
+  end = 0;
   readonly #scanner: Scanner;
   readonly #choose: (scanner: Scanner) => number;
   readonly #shapes: readonly Shape[];
@@ -93,11 +97,22 @@ class Reader<T> implements FieldReader<T> {
   }
 
   read(data: Buffer, from: number, to: number): T | undefined {
+    if (this.#scanner.scan(data, from, to)) return this.#take(data);
+    this.reason = `not JSON at byte ${this.#scanner.errorAt - from}`;
+    return undefined;
+  }
+
+  readLine(data: Buffer, from: number): T | undefined {
+    this.end = this.#scanner.scanLine(data, from);
+    if (this.end >= 0) return this.#take(data);
+    const at = data.indexOf(0x0a, from);
+    this.end = at < 0 ? data.length : at;
+    this.reason = `not JSON at byte ${this.#scanner.errorAt - from}`;
+    return undefined;
+  }
+
+  #take(data: Buffer): T | undefined {
     const scanner = this.#scanner;
-    if (!scanner.scan(data, from, to)) {
-      this.reason = `not JSON at byte ${scanner.errorAt - from}`;
-      return undefined;
-    }
     if (!scanner.isObject) {
       this.reason = "not a JSON object";
       return undefined;

@@ -27,6 +27,10 @@ export class ByteWriter {
   uint(value: number): void {
     this.#reserve(8);
     let rest = value;
+    while (rest >= 0x80 && rest < 0x4000_0000) {
+      this.#bytes[this.#at++] = (rest & 0x7f) | 0x80;
+      rest >>= 7;
+    }
     while (rest >= 0x80) {
       this.#bytes[this.#at++] = (rest % 0x80) | 0x80;
       rest = Math.floor(rest / 0x80);
@@ -42,8 +46,25 @@ export class ByteWriter {
 
   /** Any string, lone surrogates too: those are kept as UTF-16. */
   text(value: string): void {
+    this.#reserve(value.length * 3 + 9);
+    const start = this.#at;
+    this.uint(value.length * 2);
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#at = start; // not plain ASCII after all
+        this.#wideText(value);
+        return;
+      }
+      bytes[at++] = code;
+    }
+    this.#at = at;
+  }
+
+  #wideText(value: string): void {
     if (isWellFormed(value)) {
-      this.#reserve(value.length * 3 + 9);
       const bytes = encoder.encode(value);
       this.uint(bytes.length * 2);
       this.#append(bytes);
@@ -53,6 +74,35 @@ export class ByteWriter {
     this.#reserve(value.length * 2);
     for (let i = 0; i < value.length; i++, this.#at += 2) this.#view.setUint16(this.#at, value.charCodeAt(i), true);
   }
+
+  /**
+   * The number of a record's shape (its sorted keys): known ones were written before, a new one is written now. Events of one kind
+   * have one shape, so their keys are written once.
+   */
+  shape(keys: readonly string[]): readonly string[] {
+    const latest = this.#latest;
+    if (latest !== undefined && sameKeys(latest.keys, keys)) {
+      this.uint(latest.number);
+      return latest.sorted;
+    }
+    const sorted = [...keys].sort();
+    const name = JSON.stringify(sorted); // joined by any character, two lists could look alike
+    let number = this.#shapes.get(name);
+    if (number === undefined) {
+      number = this.#shapes.size + 1;
+      this.#shapes.set(name, number);
+      this.uint(0);
+      this.uint(sorted.length);
+      for (const key of sorted) this.text(key);
+    } else {
+      this.uint(number);
+    }
+    this.#latest = { keys, sorted, number };
+    return sorted;
+  }
+
+  readonly #shapes = new Map<string, number>();
+  #latest: { readonly keys: readonly string[]; readonly sorted: readonly string[]; readonly number: number } | undefined;
 
   bytes(value: Uint8Array): void {
     this.uint(value.length);
@@ -131,6 +181,18 @@ export class ByteReader {
     return value;
   }
 
+  readonly #shapes: (readonly string[])[] = [];
+
+  shape(): readonly string[] {
+    const number = this.uint();
+    const known = this.#shapes[number - 1];
+    if (known !== undefined) return known;
+    if (number !== 0) throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: there is no shape ${number}`);
+    const keys = Array.from({ length: this.uint() }, () => this.text());
+    this.#shapes.push(keys);
+    return keys;
+  }
+
   /** A view, not a copy. */
   bytes(): Uint8Array {
     const length = this.uint();
@@ -161,5 +223,11 @@ function isWellFormed(text: string): boolean {
     if (code > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return false;
     i++;
   }
+  return true;
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

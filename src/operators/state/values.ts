@@ -12,6 +12,8 @@ const RECORD = 7;
 const BYTES = 8;
 const BIGINT = 9;
 const UINT = 10;
+/** Larger integers take no fewer bytes as variable-length ones. */
+const SMALL = 0x4000_0000;
 
 /**
  * Writes a plain value: JSON's kinds, undefined, bigint and Uint8Array, nested. Records are written with sorted keys, so equal
@@ -22,7 +24,7 @@ const UINT = 10;
 export function writeValue(writer: ByteWriter, value: unknown): void {
   switch (typeof value) {
     case "number":
-      if (Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0)) {
+      if (value >= 0 && value < SMALL && Math.floor(value) === value && !Object.is(value, -0)) {
         writer.u8(UINT);
         writer.uint(value);
       } else {
@@ -67,13 +69,8 @@ function writeObject(writer: ByteWriter, value: object | null): void {
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       throw new MillraceError("MR_OPTION_INVALID", `saving state: a ${value.constructor.name} is not plain data`);
     }
-    const keys = Object.keys(value).sort();
     writer.u8(RECORD);
-    writer.uint(keys.length);
-    for (const key of keys) {
-      writer.text(key);
-      writeValue(writer, (value as Record<string, unknown>)[key]);
-    }
+    for (const key of writer.shape(Object.keys(value))) writeValue(writer, (value as Record<string, unknown>)[key]);
   }
 }
 
@@ -103,8 +100,7 @@ export function readValue(reader: ByteReader): unknown {
       return Array.from({ length: reader.uint() }, () => readValue(reader));
     case RECORD: {
       const record: Record<string, unknown> = {};
-      for (let left = reader.uint(); left > 0; left--) {
-        const key = reader.text();
+      for (const key of reader.shape()) {
         const value = readValue(reader);
         if (key === "__proto__") Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
         else record[key] = value;

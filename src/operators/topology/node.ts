@@ -16,9 +16,13 @@ export interface Node {
   readonly consumers: { readonly node: Node; readonly port: number }[];
   /** What comes out is filed by key. */
   readonly keyed: boolean;
+  /** A key that the author says stays within its partition. */
+  readonly local: boolean;
+  /** Of a window. */
+  readonly latenessMs: number | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: edges of all types meet here; the typed API above it keeps them apart.
   make(runtime: Runtime, next: Push<any>): readonly Push<any>[];
 }
 
 export type NodeOptions = Pick<Node, "name" | "kind" | "detail" | "make"> &
-  Partial<Pick<Node, "stateful" | "to" | "warnings" | "keyed">>;
+  Partial<Pick<Node, "stateful" | "to" | "warnings" | "keyed" | "local" | "latenessMs">>;

@@ -69,15 +69,12 @@ export function jsonLines<V>(check: (value: unknown) => V): Decoder<V> {
 export function jsonFields<V>(reader: FieldReader<V>): Decoder<V> {
   return ({ data }, found) => {
     const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    for (let from = 0; from < bytes.length; ) {
-      const at = bytes.indexOf(newline, from);
-      const to = at < 0 ? bytes.length : at;
-      if (to > from) {
-        const value = reader.read(bytes, from, to);
-        if (value === undefined) found.malformed(reader.reason, from, to);
-        else found.event(value, from, to);
-      }
-      from = to + 1;
+    for (let from = 0; from < bytes.length; from++) {
+      if (bytes[from] === newline) continue;
+      const value = reader.readLine(bytes, from);
+      if (value === undefined) found.malformed(reader.reason, from, reader.end);
+      else found.event(value, from, reader.end);
+      from = reader.end;
     }
   };
 }

@@ -64,12 +64,14 @@ function stateless<V>(
   detail: string,
   keyed: boolean,
   make: (runtime: Runtime, next: Push<never>, step: number) => Push<V>,
+  local = false,
 ): Node {
   const node: Node = extend(from, {
     name,
     kind: "operator",
     detail,
     keyed,
+    local,
     make: (runtime, next) => [make(runtime, next, node.id)],
   });
   return node;
@@ -159,9 +161,8 @@ export class Stream<V> implements Joint {
    * Files the stream under a key. State is kept per partition: the key must be one that all events of a key's partition share
    * (part of the stream's subject), or each partition counts its own part; `millrace lint` asks for `local` or a repartition.
    */
-  keyBy<K extends Key>(keyOf: (value: V, at: At) => K, options: StepOptions & { readonly name?: string } = {}): KeyedStream<K, V> {
-    const name = options.name ?? "keyBy";
-    const node = stateless<V>(this, name, keyOf.name || "function", true, (runtime, next, step) => {
+  keyBy<K extends Key>(keyOf: (value: V, at: At) => K, options: StepOptions & { readonly local?: boolean } = {}): KeyedStream<K, V> {
+    const node = stateless<V>(this, "keyBy", keyOf.name || "function", true, (runtime, next, step) => {
       const call = guarded(keyOf, options);
       const { now } = runtime;
       return (value) => {
@@ -173,7 +174,7 @@ export class Stream<V> implements Joint {
         (next as Push<V>)(value);
         now.key = before;
       };
-    });
+    }, options.local);
     return new KeyedStream(this.topology, node);
   }
 
@@ -401,6 +402,7 @@ export class Windowed<K extends Key, V> {
       detail,
       stateful: true,
       keyed: true,
+      latenessMs: spec.kind === "count" ? undefined : spec.latenessMs,
       make: (runtime, next) => {
         const window = makeWindow(node.id, name, runtime, spec, aggregates, next);
         runtime.operators.push(window);

@@ -35,7 +35,7 @@ export function pipeline(name: string, options: TopologyOptions = {}): Topology 
   return new Topology(name, options);
 }
 
-/** What a control message of one kind holds, as a stream. */
+/** A source fell silent, or is back. */
 export interface SilenceEvent {
   readonly source: string;
   /** `silent` once when the time is up, `back` once when events come again. */
@@ -123,11 +123,11 @@ export class Topology implements Pipeline {
   }
 
   /** Adds a step; the typed streams call this. Errors: MR_OPTION_INVALID for a second stateful step of one name. */
-  declare({ stateful = false, to = [], warnings = [], keyed = false, ...rest }: NodeOptions): Node {
+  declare({ stateful = false, to = [], warnings = [], keyed = false, local = false, latenessMs, ...rest }: NodeOptions): Node {
     if (stateful && this.nodes.some((node) => node.stateful && node.name === rest.name)) {
       throw new MillraceError("MR_OPTION_INVALID", `${this.name}: two steps are called ${rest.name}; state is matched by name`);
     }
-    const node: Node = { ...rest, id: this.nodes.length, stateful, to, warnings, keyed, consumers: [] };
+    const node: Node = { ...rest, id: this.nodes.length, stateful, to, warnings, keyed, local, latenessMs, consumers: [] };
     this.nodes.push(node);
     return node;
   }
@@ -155,6 +155,11 @@ export class Topology implements Pipeline {
 
   create(context: TaskContext): EngineProgram<unknown> & Program {
     return new EngineProgram(this.#blueprint(), context);
+  }
+
+  /** The source, once there is one. */
+  get definition(): Source<unknown> | undefined {
+    return this.#source;
   }
 
   #definition(): Source<unknown> {

@@ -24,6 +24,20 @@ function compare(bytes: Buffer): void {
   const expected = reference(bytes);
   if (expected === undefined) assert.equal(found, undefined, bytes.toString("latin1"));
   else assert.deepStrictEqual({ ...found }, expected, bytes.toString("latin1"));
+  compareLines(bytes);
+}
+
+/** As lines of a pack: each judged by itself, whatever its neighbours are. */
+function compareLines(bytes: Buffer): void {
+  const pack = Buffer.concat([bytes, Buffer.from("\n"), bytes]);
+  let from = 0;
+  for (const line of pack.toString("latin1").split("\n").map((text) => Buffer.from(text, "latin1"))) {
+    const found = reader.readLine(pack, from);
+    const expected = reference(line);
+    assert.deepStrictEqual(found === undefined ? undefined : { ...found }, expected, line.toString("latin1"));
+    assert.equal(reader.end, from + line.length);
+    from += line.length + 1;
+  }
 }
 
 const key = fc.oneof(fc.constantFrom(...WANTED, "other", "__proto__", "constructor", "pric", "pricf"), fc.string({ unit: "binary", maxLength: 6 }));

@@ -1,0 +1,51 @@
+import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/operators/index.js";
+import type { LogMessage, TaskContext } from "../src/core/index.js";
+
+/**
+ * npm run bench:state -- [keys]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
+ * Prints bytes a key, the time of a save and of a load. Run with --expose-gc.
+ */
+const KEYS = Number(process.argv[2] ?? 1_000_000);
+const CONTEXT: TaskContext = { task: "state/0", partition: 0, partitions: 1, inference: { run: () => Promise.reject(new Error("none")) } };
+
+function topology() {
+  return pipeline("bench.state")
+    .from(testSource<{ key: string; x: number }>())
+    .map(({ value }) => value)
+    .keyBy(({ key }) => key)
+    .window("w", tumbling({ sizeMs: 60_000 }))
+    .aggregate({ n: count(), sum: sum("x"), min: min("x"), max: max("x"), mean: mean("x") })
+    .to(testTarget());
+}
+
+function bytesInUse(): number {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+function keyOf(i: number): string {
+  return `key-${String(i).padStart(12, "0")}`;
+}
+
+const EMPTY = new Uint8Array(0);
+const before = bytesInUse();
+let program = topology().create(CONTEXT);
+const startedAt = performance.now();
+for (let i = 0; i < 2 * KEYS; i++) {
+  const key = Buffer.from(keyOf((i * 7_919) % KEYS)).toString("latin1"); // flat, as a decoder makes it
+  const message = { sequence: i, subject: "test.0.event", data: EMPTY, header: () => undefined, sent: { timeMs: i % 60_000, value: { key, x: i } } };
+  program.apply(message as LogMessage, undefined, () => undefined);
+}
+const fedS = (performance.now() - startedAt) / 1_000;
+const bytesPerKey = (bytesInUse() - before) / KEYS;
+const saveAt = performance.now();
+const saved = program.save();
+const saveS = (performance.now() - saveAt) / 1_000;
+program = topology().create(CONTEXT);
+const loadAt = performance.now();
+program.load(saved);
+const loadS = (performance.now() - loadAt) / 1_000;
+const round = (n: number): number => Number(n.toFixed(2));
+console.log(JSON.stringify({ keys: KEYS, eventsPerS: Math.round((2 * KEYS) / fedS), bytesPerKey: round(bytesPerKey), savedBytes: saved.length, saveS: round(saveS), loadS: round(loadS), node: process.version }));
