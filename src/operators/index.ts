@@ -18,7 +18,7 @@ export type { Tick, TimeOptions } from "./time/marks.js";
 export { type LintFinding, type LintOptions, lint } from "./topology/lint.js";
 export { topologyJson, topologyMermaid, topologyText } from "./topology/print.js";
 export type { At, Late, OperatorMetrics } from "./topology/runtime.js";
-export { type Decoder, type Found, jsonFields, jsonLines, type Source, type SourceOptions, source } from "./topology/source.js";
+export { type Decoder, type Found, jsonFields, jsonLines, jsonSource, type Source, type SourceOptions, source } from "./topology/source.js";
 export type { KeyedStream, StepOptions, Stream, Target, Windowed } from "./topology/stream.js";
 export { pipeline, type SilenceEvent, type Topology, type TopologyOptions } from "./topology/topology.js";
 export { countOf, days, hopping, hours, milliseconds, minutes, seconds, session, tumbling, type WindowSpec } from "./windows/specs.js";

@@ -16,11 +16,11 @@ export interface SourceOptions<V> {
   readonly stream: string;
   readonly decode: Decoder<V>;
   /** Event time, ms. Not an integer: the event becomes a dead letter. */
-  readonly time: (value: V) => number;
+  readonly time: (value: NoInfer<V>) => number;
   /** Name of the event's time source. @default the header `Millrace-Source`, else `live` */
-  readonly source?: (value: V, message: LogMessage) => string;
+  readonly source?: (value: NoInfer<V>, message: LogMessage) => string;
   /** Identity of an event, for late events, dead letters and `dedupe`. @default sequence and index */
-  readonly id?: (value: V, message: LogMessage, index: number) => string;
+  readonly id?: (value: NoInfer<V>, message: LogMessage, index: number) => string;
   readonly timing?: TimeOptions;
   /** What `dead` and `late` records call it. @default `github` for the stream of that name, else `telemetry` */
   readonly domain?: DeadLetter["domain"];
@@ -31,6 +31,11 @@ export type Source<V> = Readonly<SourceOptions<V>>;
 
 export function source<V>(options: SourceOptions<V>): Source<V> {
   return Object.freeze({ ...options });
+}
+
+/** A source of JSON events of which only the named fields are decoded: `fields` from `fieldReader` or `variantReader`. */
+export function jsonSource<V>({ fields, ...options }: Omit<SourceOptions<V>, "decode"> & { readonly fields: FieldReader<V> }): Source<V> {
+  return source<V>({ ...options, decode: jsonFields(fields) });
 }
 
 const newline = 0x0a;
