@@ -21,4 +21,5 @@ export type { At, Late, OperatorMetrics } from "./topology/runtime.js";
 export { type Decoder, type Found, jsonFields, jsonLines, jsonSource, type Source, type SourceOptions, source } from "./topology/source.js";
 export type { KeyedStream, StepOptions, Stream, Target, Windowed } from "./topology/stream.js";
 export { pipeline, type SilenceEvent, type Topology, type TopologyOptions } from "./topology/topology.js";
+export type { PerKeyOptions } from "./windows/per-key.js";
 export { countOf, days, hopping, hours, milliseconds, minutes, seconds, session, tumbling, type WindowSpec } from "./windows/specs.js";

@@ -12,6 +12,8 @@ export interface ProcessAt<K, O> extends At<K> {
   /** Calls `onTimer` when the watermark reaches `timeMs`; the same time twice is one timer. */
   setTimer(timeMs: number): void;
   cancelTimer(timeMs: number): void;
+  /** Sends a value of the input to the late stream instead, and counts it. */
+  late(value: unknown, lateByMs: number): void;
 }
 
 /**
@@ -64,6 +66,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       emit: next,
       setTimer,
       cancelTimer,
+      late: (value, lateByMs) => runtime.late(name, value, lateByMs),
       get timeMs() {
         return now.timeMs;
       },

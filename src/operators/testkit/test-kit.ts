@@ -91,6 +91,11 @@ export class TestKit<V = unknown> {
     return this.tick(timeMs, { mark: timeMs });
   }
 
+  /** A task of the stage before says how far it has come. */
+  mark(task: string, watermarkMs: number): this {
+    return this.#json("_mark.task", { kind: "mark", task, watermarkMs });
+  }
+
   control(kind: string, body: object): this {
     return this.#json(`_ctl.${kind}`, body);
   }

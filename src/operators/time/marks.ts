@@ -80,6 +80,21 @@ export class Marks {
     return this.#advance(Number.POSITIVE_INFINITY) || completed;
   }
 
+  /**
+   * Sets which sources of kind "producer" there are (the tasks of the stage before): the watermark waits for each from here on, and no
+   * longer for one that is not named. Returns whether it moved.
+   */
+  setProducers(names: readonly string[], isProducer: (name: string) => boolean): boolean {
+    this.#lastName = undefined;
+    for (const [name, clock] of this.#sources) if (isProducer(name) && !names.includes(name)) clock.retired = true;
+    for (const name of names) {
+      const known = this.#sources.get(name);
+      if (known === undefined) this.#sources.set(name, { t: NEVER, highestMs: NEVER, markMs: NEVER, heardAt: NEVER, retired: false });
+      else known.retired = false;
+    }
+    return this.#advance(Number.POSITIVE_INFINITY);
+  }
+
   #advance(upTo: number): boolean {
     let least = upTo;
     for (const clock of this.#sources.values()) {

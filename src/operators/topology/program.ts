@@ -1,6 +1,7 @@
 import {
   type Counters,
   type Emit,
+  encodeToken,
   type LogMessage,
   MillraceError,
   type Output,
@@ -28,6 +29,8 @@ export interface Blueprint<V> {
   /** Further inputs: control messages, tables, silence. */
   readonly roots: readonly Node[];
   readonly lookAhead?: (messages: readonly LogMessage[], context: TaskContext) => Promise<readonly unknown[]>;
+  /** Passes the watermark on to the next stage. */
+  readonly marks?: { readonly stream: string; readonly everyMs: number };
   lateOutput(late: Late, eventId: string): Output | undefined;
   deadOutput(dead: { error: unknown; step: string; message: LogMessage; index: number; from: number; to: number; eventId: string; source: string }): Output;
   stepName(id: number): string;
@@ -46,6 +49,9 @@ export class EngineProgram<V> implements Program {
   readonly #push: Push<V>;
   #counts: Counting = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 };
   #eventId = "";
+  /** The latest mark passed on. */
+  #passedMs = Number.NEGATIVE_INFINITY;
+  readonly #context: TaskContext;
   #from = 0;
   #to = 0;
   #value: V | undefined;
@@ -53,6 +59,7 @@ export class EngineProgram<V> implements Program {
 
   constructor(blueprint: Blueprint<V>, context: TaskContext) {
     this.#blueprint = blueprint;
+    this.#context = context;
     this.#marks = new Marks(blueprint.source.timing ?? {});
     this.#runtime = new Runtime({
       onLate: (late) => {
@@ -196,8 +203,14 @@ export class EngineProgram<V> implements Program {
     if (this.#marks.tick({ source: task, t: watermarkMs, mark: watermarkMs })) this.#advance(this.#marks.watermarkMs);
   }
 
+  /** Tasks are named `<pipeline>/<partition>`; time sources of doors have no slash. */
+  #setProducers({ producers }: { producers: readonly string[] }): void {
+    if (this.#marks.setProducers(producers, (name) => name.includes("/"))) this.#advance(this.#marks.watermarkMs);
+  }
+
   #apply(subject: string, body: unknown): void {
     const kind = subject.slice(subject.lastIndexOf(".") + 1);
+    if (kind === "producers") this.#setProducers(body as { producers: readonly string[] });
     const runtime = this.#runtime;
     for (const handle of runtime.controls.get(kind) ?? []) runtime.attempt(handle, body);
   }
@@ -221,6 +234,19 @@ export class EngineProgram<V> implements Program {
       for (const operator of operators) operator.advance(at);
       if (at === toMs) break;
     }
+    this.#passOn(toMs);
+  }
+
+  /** A mark for the next stage, behind the outputs it covers, when the watermark crosses a multiple of the interval. */
+  #passOn(watermarkMs: number): void {
+    const { marks } = this.#blueprint;
+    if (marks === undefined) return;
+    const markMs = Math.floor(watermarkMs / marks.everyMs) * marks.everyMs;
+    if (markMs <= this.#passedMs) return;
+    this.#passedMs = markMs;
+    const { task, partition } = this.#context;
+    const subject = `${marks.stream}.${partition}._mark.${encodeToken(task)}`;
+    this.#runtime.emit({ stream: marks.stream, subject, record: { kind: "mark", task, watermarkMs: markMs } });
   }
 
   counters(): Counters {
@@ -247,6 +273,7 @@ export class EngineProgram<V> implements Program {
     writer.uint(version);
     for (const count of [this.#counts.received, this.#counts.deadLettered, this.#counts.accepted, duplicates, lateCount]) writer.uint(count);
     writer.f64(now.watermarkMs);
+    writer.f64(this.#passedMs);
     this.#marks.save(writer);
     writer.uint(operators.length);
     for (const operator of [...operators].sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -273,6 +300,7 @@ export class EngineProgram<V> implements Program {
     this.#runtime.duplicates = reader.uint();
     this.#runtime.lateCount = reader.uint();
     now.watermarkMs = reader.f64();
+    this.#passedMs = reader.f64();
     this.#marks.load(reader);
     const byName = new Map(operators.map((operator) => [operator.name, operator]));
     for (let left = reader.uint(); left > 0; left--) {

@@ -10,6 +10,7 @@ import type { Table } from "../joins/table.js";
 import { WindowJoin, type WindowJoinOptions } from "../joins/window-join.js";
 import type { Key } from "../state/keys.js";
 import { describeWindow, makeWindow } from "../windows/make.js";
+import { type PerKeyOptions, perKeyWindows } from "../windows/per-key.js";
 import type { WindowSpec } from "../windows/specs.js";
 import type { Node, NodeOptions } from "./node.js";
 import { type At, type Operator, type Push, Refusal, type Runtime } from "./runtime.js";
@@ -272,6 +273,11 @@ export class KeyedStream<K extends Key, V> implements Joint {
 
   window(name: string, spec: WindowSpec): Windowed<K, V> {
     return new Windowed(this, name, spec);
+  }
+
+  /** Tumbling windows under a watermark of each key's own, for devices that store and forward. */
+  windowPerKey<A extends Aggregates<V>>(name: string, options: PerKeyOptions, aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+    return this.process(name, perKeyWindows<K, V, A>(name, options, aggregates));
   }
 
   process<S, O>(name: string, definition: ProcessFunction<K, V, S, O>): KeyedStream<K, O> {

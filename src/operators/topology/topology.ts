@@ -26,6 +26,8 @@ export interface TopologyOptions {
   readonly version?: number;
   /** Makes the output of an event that missed its window; undefined sends nothing (it is counted all the same). @default a `late` record */
   readonly late?: (late: Late, eventId: string) => Output | undefined;
+  /** Tells the next stage, in `stream`, how far time has come: when the watermark crosses a multiple of `everyMs`. @default no marks */
+  readonly marks?: { readonly stream: string; readonly everyMs: number };
   /** Batch function over a slice of messages before they are applied; item i is `at.ahead` while message i is. See `Program`. */
   readonly lookAhead?: (messages: readonly LogMessage[], context: TaskContext) => Promise<readonly unknown[]>;
 }
@@ -146,6 +148,7 @@ export class Topology implements Pipeline {
     const streams = new Set(this.nodes.flatMap(({ to }) => to));
     streams.add("dead");
     if (this.#options.late === undefined) streams.add("late");
+    if (this.#options.marks !== undefined) streams.add(this.#options.marks.stream);
     return [...streams].sort();
   }
 
@@ -170,7 +173,7 @@ export class Topology implements Pipeline {
   #blueprint(): Blueprint<unknown> {
     const source = this.#definition();
     const domain = source.domain ?? (source.stream === "github" ? "github" : "telemetry");
-    const { lookAhead, late } = this.#options;
+    const { lookAhead, late, marks } = this.#options;
     return {
       name: this.name,
       version: this.version,
@@ -178,6 +181,7 @@ export class Topology implements Pipeline {
       root: this.#root as Node,
       roots: this.#roots,
       ...(lookAhead && { lookAhead }),
+      ...(marks && { marks }),
       lateOutput: late ?? ((event, eventId) => this.#late(event, eventId, domain)),
       deadOutput: (dead) => deadLetter(dead, domain),
       stepName: (id) => this.nodes[id]?.name ?? "",
