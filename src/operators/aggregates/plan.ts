@@ -118,7 +118,9 @@ export function addCells<V>(plan: Plan<V, unknown>, cells: readonly unknown[][],
 }
 
 export function saveCells(plan: Plan<never, unknown>, cells: readonly unknown[][], slot: number, writer: ByteWriter): void {
+  writer.selfContained = true; // a save in steps writes cells apart from their frame
   plan.cells.forEach((cell, i) => cell.save(writer, cells[i]?.[slot]));
+  writer.selfContained = false;
 }
 
 export function loadCells(plan: Plan<never, unknown>, cells: readonly unknown[][], slot: number, reader: ByteReader): void {

@@ -1,5 +1,9 @@
 import { MillraceError } from "../../core/index.js";
 
+const NEW_SHAPE = 0;
+const SELF_CONTAINED = 1;
+const FIRST_SHAPE = 2;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -80,6 +84,12 @@ export class ByteWriter {
    * have one shape, so their keys are written once.
    */
   shape(keys: readonly string[]): readonly string[] {
+    if (this.selfContained) {
+      const sorted = [...keys].sort();
+      this.uint(SELF_CONTAINED);
+      this.#keys(sorted);
+      return sorted;
+    }
     const latest = this.#latest;
     if (latest !== undefined && sameKeys(latest.keys, keys)) {
       this.uint(latest.number);
@@ -89,11 +99,10 @@ export class ByteWriter {
     const name = JSON.stringify(sorted); // joined by any character, two lists could look alike
     let number = this.#shapes.get(name);
     if (number === undefined) {
-      number = this.#shapes.size + 1;
+      number = this.#shapes.size + FIRST_SHAPE;
       this.#shapes.set(name, number);
-      this.uint(0);
-      this.uint(sorted.length);
-      for (const key of sorted) this.text(key);
+      this.uint(NEW_SHAPE);
+      this.#keys(sorted);
     } else {
       this.uint(number);
     }
@@ -101,11 +110,23 @@ export class ByteWriter {
     return sorted;
   }
 
+  #keys(sorted: readonly string[]): void {
+    this.uint(sorted.length);
+    for (const key of sorted) this.text(key);
+  }
+
+  /** While true, records carry their keys themselves: for pieces that are written apart and put together later. */
+  selfContained = false;
   readonly #shapes = new Map<string, number>();
   #latest: { readonly keys: readonly string[]; readonly sorted: readonly string[]; readonly number: number } | undefined;
 
   bytes(value: Uint8Array): void {
     this.uint(value.length);
+    this.#append(value);
+  }
+
+  /** Bytes without a length. */
+  raw(value: Uint8Array): void {
     this.#append(value);
   }
 
@@ -185,11 +206,11 @@ export class ByteReader {
 
   shape(): readonly string[] {
     const number = this.uint();
-    const known = this.#shapes[number - 1];
+    const known = this.#shapes[number - FIRST_SHAPE];
     if (known !== undefined) return known;
-    if (number !== 0) throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: there is no shape ${number}`);
+    if (number > SELF_CONTAINED) throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: there is no shape ${number}`);
     const keys = Array.from({ length: this.uint() }, () => this.text());
-    this.#shapes.push(keys);
+    if (number === NEW_SHAPE) this.#shapes.push(keys);
     return keys;
   }
 

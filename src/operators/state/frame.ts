@@ -1,5 +1,6 @@
 import { addCells, loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/plan.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
+import { FrameCut } from "./cut.js";
 import { type Key, KeyTable, readKey, writeKey } from "./keys.js";
 import type { Undo, Undoable } from "./undo.js";
 
@@ -15,6 +16,8 @@ export class Frame<V> implements Undoable {
   readonly plan: Plan<V, unknown>;
   readonly cells: unknown[][];
   rows: Float64Array;
+  /** While a save is under way: keeps what is about to change. */
+  #cut: FrameCut<V> | undefined;
   readonly #undo: Undo;
 
   constructor(plan: Plan<V, unknown>, undo: Undo, capacity = 16) {
@@ -41,6 +44,7 @@ export class Frame<V> implements Undoable {
 
   #start(slot: number): void {
     const { plan } = this;
+    this.#cut?.preserve(slot, true);
     const at = slot * plan.stride;
     if (at + plan.stride > this.rows.length) this.#grow(at + plan.stride);
     plan.init(this.rows, at);
@@ -60,6 +64,7 @@ export class Frame<V> implements Undoable {
   /** Call before changing a row in place. */
   touch(slot: number): void {
     const { stride } = this.plan;
+    if (this.#cut !== undefined) this.#cut.preserve(slot, false);
     this.#undo.row(this, slot, this.rows, slot * stride, stride);
   }
 
@@ -95,6 +100,7 @@ export class Frame<V> implements Undoable {
   }
 
   remove(slot: number): void {
+    this.#cut?.preserve(slot, false);
     this.table.remove(slot);
     for (const cells of this.cells) cells[slot] = undefined;
   }
@@ -121,6 +127,15 @@ export class Frame<V> implements Undoable {
       writer.doubles(this.rows, slot * plan.stride, plan.stride);
       saveCells(plan, this.cells, slot, writer);
     }
+  }
+
+  /** Writes the frame as it is now, in steps between which it may change. One at a time. */
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const cut = new FrameCut(this);
+    this.#cut = cut;
+    yield;
+    yield* cut.steps(writer);
+    this.#cut = undefined;
   }
 
   load(reader: ByteReader): void {

@@ -120,6 +120,11 @@ export class TestKit<V = unknown> {
     return bytes;
   }
 
+  /** Begins a save in steps; see `EngineProgram.beginSave`. */
+  beginSave(): ReturnType<EngineProgram<unknown>["beginSave"]> {
+    return this.#program.beginSave();
+  }
+
   save(): Uint8Array {
     return this.#program.save();
   }

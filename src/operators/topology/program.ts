@@ -12,7 +12,7 @@ import { ByteReader, ByteWriter } from "../state/bytes.js";
 import { inTurn } from "../aggregates/fuse.js";
 import { Marks, type Tick } from "../time/marks.js";
 import type { Node } from "./node.js";
-import { type Late, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
+import { type Late, type Operator, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
 import type { Source } from "./source.js";
 
 const MAGIC = 0x4d5253; // "MRS"
@@ -264,9 +264,51 @@ export class EngineProgram<V> implements Program {
   }
 
   save(): Uint8Array {
+    const parts = [this.#saveHead()];
+    for (const operator of this.#byName()) {
+      const writer = new ByteWriter(16 * 1024);
+      operator.save(writer);
+      parts.push(...framed(operator.name, writer.finish()));
+    }
+    return Buffer.concat(parts);
+  }
+
+  /**
+   * The same bytes, in steps of some ms: the state is that of this moment, `step` may be called between messages until it says true,
+   * then `parts` are the bytes. One at a time.
+   */
+  beginSave(): StepwiseSave {
+    const head = this.#saveHead();
+    const jobs = this.#byName().map((operator) => {
+      const writer = new ByteWriter(Math.max(16 * 1024, Math.ceil(operator.metrics().bytes * 1.2)));
+      const steps = operator.saveInSteps?.(writer);
+      if (steps === undefined) operator.save(writer);
+      else steps.next();
+      return { name: operator.name, writer, steps };
+    });
+    let at = 0;
+    const save: StepwiseSave = {
+      parts: [],
+      step: () => {
+        const job = jobs[at];
+        if (job === undefined) return true;
+        if (job.steps !== undefined && job.steps.next().done !== true) return false;
+        if (++at < jobs.length) return false;
+        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer.finish()))];
+        return true;
+      },
+    };
+    return save;
+  }
+
+  #byName(): readonly Operator[] {
+    return [...this.#runtime.operators].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #saveHead(): Uint8Array {
     const { name, version } = this.#blueprint;
     const { operators, now, duplicates, lateCount } = this.#runtime;
-    const writer = new ByteWriter(64 * 1024);
+    const writer = new ByteWriter(4 * 1024);
     writer.uint(MAGIC);
     writer.uint(FORMAT);
     writer.text(name);
@@ -276,10 +318,6 @@ export class EngineProgram<V> implements Program {
     writer.f64(this.#passedMs);
     this.#marks.save(writer);
     writer.uint(operators.length);
-    for (const operator of [...operators].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      writer.text(operator.name);
-      operator.save(writer);
-    }
     return writer.finish();
   }
 
@@ -306,13 +344,31 @@ export class EngineProgram<V> implements Program {
     for (let left = reader.uint(); left > 0; left--) {
       const operator = reader.text();
       const target = byName.get(operator) ?? refuse(`it has an operator ${operator}, this topology has not`);
-      target.load(reader);
+      const part = new ByteReader(reader.bytes());
+      target.load(part);
+      if (part.left > 0) refuse(`${part.left} bytes too many in ${operator}`);
       byName.delete(operator);
     }
     if (byName.size > 0) refuse(`it has no operator ${[...byName.keys()].join(", ")}`);
     if (reader.left > 0) refuse(`${reader.left} bytes too many`);
     this.#runtime.undo.begin();
   }
+}
+
+/** An operator's part of the state: its name, then its bytes with their length. */
+function framed(name: string, bytes: Uint8Array): Uint8Array[] {
+  const writer = new ByteWriter(64);
+  writer.text(name);
+  writer.uint(bytes.length);
+  return [writer.finish(), bytes];
+}
+
+/** A save under way. */
+export interface StepwiseSave {
+  /** One step of work, some ms; true when all is done. */
+  step(): boolean;
+  /** The saved bytes in order, once `step` has said true. */
+  parts: readonly Uint8Array[];
 }
 
 /** `_tick`, `_mark` or `_ctl` of `<stream>.<p>._…`; undefined for data. */

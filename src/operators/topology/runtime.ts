@@ -46,6 +46,11 @@ export interface Operator {
   advance(toMs: number): void;
   /** Canonical: equal states give equal bytes. */
   save(writer: ByteWriter): void;
+  /**
+   * As `save`, of the state at the first turn of the generator, in steps between which the operator may go on: for states that take
+   * longer to write than a pause may last.
+   */
+  saveInSteps?(writer: ByteWriter): Generator<void>;
   load(reader: ByteReader): void;
   metrics(): OperatorMetrics;
 }

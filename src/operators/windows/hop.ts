@@ -207,6 +207,20 @@ export class Hop<V> implements Operator, Undoable {
     }
   }
 
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const panes = this.#ascending();
+    const frames = panes.map(({ frame }) => frame.saveInSteps(writer));
+    for (const frame of frames) frame.next();
+    writer.f64(this.#watermarkMs);
+    writer.f64(this.#reachedMs);
+    writer.uint(panes.length);
+    yield;
+    for (const [i, { startMs }] of panes.entries()) {
+      writer.f64(startMs);
+      yield* frames[i] as Generator<void>;
+    }
+  }
+
   load(reader: ByteReader): void {
     this.#panes.clear();
     this.#current = undefined;

@@ -170,6 +170,7 @@ export class Tumble<V> implements Operator, Undoable {
       if (this.#revisable) {
         const extra = slot * stride + extraAt;
         if (kind === "early" && frame.rows[extra + 1] === 0) continue;
+        frame.touch(slot);
         revision = frame.rows[extra] as number;
         frame.rows[extra] = revision + 1;
         frame.rows[extra + 1] = 0;
@@ -187,6 +188,23 @@ export class Tumble<V> implements Operator, Undoable {
       writer.u8(pane.fired ? 1 : 0);
       writer.f64(pane.nextEarlyMs);
       pane.frame.save(writer);
+    }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const panes = [...this.#panes.values()].sort((a, b) => a.startMs - b.startMs);
+    // As they are now: flags are written at once, the frames cut at once and written later.
+    const heads = panes.map(({ startMs, fired, nextEarlyMs }) => ({ startMs, fired, nextEarlyMs }));
+    const frames = panes.map(({ frame }) => frame.saveInSteps(writer));
+    for (const frame of frames) frame.next();
+    writer.f64(this.#watermarkMs);
+    writer.uint(panes.length);
+    yield;
+    for (const [i, { startMs, fired, nextEarlyMs }] of heads.entries()) {
+      writer.f64(startMs);
+      writer.u8(fired ? 1 : 0);
+      writer.f64(nextEarlyMs);
+      yield* frames[i] as Generator<void>;
     }
   }
 
