@@ -76,7 +76,8 @@ function shape(fields: Fields, names: readonly string[]): Shape {
   const parts = entries.map(({ name, kind, at }) => {
     const value = { number: `numbers[${at}]`, text: `text(${at})`, boolean: `kinds[${at}] === ${TRUE}`, any: `value(${at})` }[kind.kind];
     const guarded = kind.optional ? `kinds[${at}] === ${ABSENT} || kinds[${at}] === ${NULL} ? undefined : ${value}` : value;
-    return `[${JSON.stringify(name)}]: ${guarded}`;
+    // Not a computed name: it would be defined by itself, at several times the cost. Only __proto__ needs one.
+    return `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: ${guarded}`;
   });
   const body = `const { numbers, kinds } = scanner; return { ${parts.join(", ")} };`;
   return { fields: entries, make: new Function("scanner", "text", "value", body) as Make };

@@ -159,9 +159,16 @@ export class BlockSlide<V> implements Slide<V> {
     const front = back.rows[slot * this.#plan.stride + this.#plan.extraAt + FRONT] as number;
     if (front === NONE) return back.result(slot, key, startMs, endMs, "final", 0);
     const whole = this.#scratch;
-    whole.reset(0);
     const stack = this.#front.get(front) as Frame<V>;
-    merge(whole, 0, stack, stack.table.findHashed(key, back.table.hashes[slot] as number));
+    const from = stack.table.findHashed(key, back.table.hashes[slot] as number);
+    if (this.#plan.cells.length === 0) {
+      const { extraAt } = this.#plan;
+      const at = from * this.#frontPlan.stride;
+      for (let i = 0; i < extraAt; i++) whole.rows[i] = stack.rows[at + i] as number;
+    } else {
+      whole.reset(0);
+      merge(whole, 0, stack, from);
+    }
     merge(whole, 0, back, slot);
     return whole.result(0, key, startMs, endMs, "final", 0);
   }
