@@ -1,4 +1,4 @@
-import type { ByteReader, ByteWriter } from "../state/bytes.js";
+import { ByteReader, type ByteWriter } from "../state/bytes.js";
 import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
@@ -43,7 +43,15 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #runtime: Runtime;
   readonly #function: ProcessFunction<K, V, S, O>;
   readonly #table = new KeyTable();
+  /** By slot; undefined where the state rests as bytes. */
   readonly #states: unknown[] = [];
+  /**
+   * States as the latest save wrote them: what does not change rests as bytes, costs no heap and is saved again by a copy. By slot the
+   * first byte and the length, −1 where the state is an object.
+   */
+  #rest: Uint8Array = new Uint8Array(0);
+  #restAt = new Int32Array(16).fill(-1);
+  #restLength = new Int32Array(16);
   /** Latest event time by slot. */
   readonly #touched: number[] = [];
   /** Ascending; replaced, never changed in place. */
@@ -105,10 +113,20 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       runtime.undo.note(this, slot, runtime.undo.keep({ touched: this.#touched[slot] }));
       this.#touched[slot] = timeMs;
     }
-    const state = this.#states[slot] === ABSENT ? this.#function.init() : (this.#states[slot] as S);
+    const state = this.#stateOf(slot);
     this.#slot = slot;
     this.#put(slot, this.#function.onEvent(state, value, this.#at));
   };
+
+  #stateOf(slot: number): S {
+    const at = slot < this.#restAt.length ? (this.#restAt[slot] as number) : -1;
+    if (at >= 0) {
+      const bytes = this.#rest.subarray(at, at + (this.#restLength[slot] as number));
+      this.#states[slot] = readValue(new ByteReader(bytes));
+      this.#restAt[slot] = -1;
+    }
+    return this.#states[slot] === ABSENT ? this.#function.init() : (this.#states[slot] as S);
+  }
 
   #put(slot: number, state: S | undefined): void {
     const old = this.#states[slot];
@@ -128,6 +146,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     undo.note(this, slot, undo.keep({ key, state: this.#states[slot], touched: this.#touched[slot], timers: this.#timers[slot] }));
     this.#table.remove(slot);
     this.#states[slot] = undefined;
+    if (slot < this.#restAt.length) this.#restAt[slot] = -1;
   }
 
   #setTimer(timeMs: number): void {
@@ -191,7 +210,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const run = (): void => {
       this.#putTimers(slot, (this.#timers[slot] as readonly number[]).filter((time) => time !== timeMs));
       this.#slot = slot;
-      const state = this.#states[slot] === ABSENT ? this.#function.init() : (this.#states[slot] as S);
+      const state = this.#stateOf(slot);
       this.#put(slot, this.#function.onTimer?.(state, timeMs, this.#at));
     };
     const { now } = this.#runtime;
@@ -211,25 +230,42 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   save(writer: ByteWriter): void {
+    const restAt = new Int32Array(this.#table.keys.length).fill(-1);
+    const restLength = new Int32Array(this.#table.keys.length);
     writer.uint(this.#table.size);
+    writer.selfContained = true; // each state by itself, so that it can be copied
     for (const slot of this.#table.sortedSlots()) {
       const state = this.#states[slot];
+      const timers = this.#timers[slot] as readonly number[];
       writeKey(writer, this.#table.keys[slot] as Key);
       writer.f64(this.#touched[slot] as number);
-      writeValue(writer, this.#timers[slot]);
+      writer.uint(timers.length);
+      for (const timeMs of timers) writer.f64(timeMs);
       writer.u8(state === ABSENT ? 0 : 1);
-      if (state !== ABSENT) writeValue(writer, state);
+      if (state === ABSENT) continue;
+      const from = writer.length;
+      const at = slot < this.#restAt.length ? (this.#restAt[slot] as number) : -1;
+      if (at < 0) writeValue(writer, state);
+      else writer.raw(this.#rest.subarray(at, at + (this.#restLength[slot] as number)));
+      restAt[slot] = from;
+      restLength[slot] = writer.length - from;
     }
+    writer.selfContained = false;
+    this.#rest = writer.finish();
+    this.#restAt = restAt;
+    this.#restLength = restLength;
+    for (let slot = 0; slot < restAt.length; slot++) if ((restAt[slot] as number) >= 0) this.#states[slot] = undefined;
   }
 
   load(reader: ByteReader): void {
     this.#table.clear();
     this.#heap.clear();
     this.#expiry.clear();
+    this.#restAt.fill(-1);
     for (let left = reader.uint(); left > 0; left--) {
       const slot = this.#table.slotOf(readKey(reader));
       const touched = reader.f64();
-      const timers = readValue(reader) as number[];
+      const timers = Array.from({ length: reader.uint() }, () => reader.f64());
       this.#touched[slot] = touched;
       this.#timers[slot] = timers;
       this.#states[slot] = reader.u8() === 1 ? readValue(reader) : ABSENT;
@@ -239,6 +275,6 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes + this.#table.size * 24 };
+    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes + this.#table.size * 24 + this.#rest.length };
   }
 }
