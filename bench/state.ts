@@ -1,12 +1,17 @@
-import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/operators/index.js";
 import type { LogMessage, TaskContext } from "../src/core/index.js";
+import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/operators/index.js";
 
 /**
  * npm run bench:state -- [keys]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
  * Prints bytes a key, the time of a save and of a load. Run with --expose-gc.
  */
 const KEYS = Number(process.argv[2] ?? 1_000_000);
-const CONTEXT: TaskContext = { task: "state/0", partition: 0, partitions: 1, inference: { run: () => Promise.reject(new Error("none")) } };
+const CONTEXT: TaskContext = {
+  task: "state/0",
+  partition: 0,
+  partitions: 1,
+  inference: { run: () => Promise.reject(new Error("none")) },
+};
 
 function topology() {
   return pipeline("bench.state")
@@ -34,7 +39,13 @@ const before = bytesInUse();
 let program = topology().create(CONTEXT);
 function feed(i: number): void {
   const key = Buffer.from(keyOf((i * 7_919) % KEYS)).toString("latin1"); // flat, as a decoder makes it
-  const message = { sequence: i, subject: "test.0.event", data: EMPTY, header: () => undefined, sent: { timeMs: i % 60_000, value: { key, x: i } } };
+  const message = {
+    sequence: i,
+    subject: "test.0.event",
+    data: EMPTY,
+    header: () => undefined,
+    sent: { timeMs: i % 60_000, value: { key, x: i } },
+  };
   program.apply(message as LogMessage, undefined, () => undefined);
 }
 
@@ -60,4 +71,18 @@ const loadAt = performance.now();
 program.load(saved);
 const loadS = (performance.now() - loadAt) / 1_000;
 const round = (n: number): number => Number(n.toFixed(2));
-console.log(JSON.stringify({ keys: KEYS, eventsPerS: Math.round((2 * KEYS) / fedS), bytesPerKey: round(bytesPerKey), savedBytes: saved.length, saveS: round(saveS), steps: pauses.length, stepMsP99: round(pauses[Math.floor(pauses.length * 0.99)] as number), stepMsMax: round(pauses.at(-1) as number), sameBytes: same, loadS: round(loadS), node: process.version }));
+console.log(
+  JSON.stringify({
+    keys: KEYS,
+    eventsPerS: Math.round((2 * KEYS) / fedS),
+    bytesPerKey: round(bytesPerKey),
+    savedBytes: saved.length,
+    saveS: round(saveS),
+    steps: pauses.length,
+    stepMsP99: round(pauses[Math.floor(pauses.length * 0.99)] as number),
+    stepMsMax: round(pauses.at(-1) as number),
+    sameBytes: same,
+    loadS: round(loadS),
+    node: process.version,
+  }),
+);

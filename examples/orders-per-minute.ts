@@ -1,4 +1,17 @@
-import { count, encodeToken, fieldReader, jsonSource, mean, minutes, num, pipeline, seconds, str, sum, tumbling } from "./millrace.js";
+import {
+  count,
+  encodeToken,
+  fieldReader,
+  jsonSource,
+  mean,
+  minutes,
+  num,
+  pipeline,
+  seconds,
+  str,
+  sum,
+  tumbling,
+} from "./millrace.js";
 
 /** Orders and turnover per shop and minute; what comes up to 30 s late corrects its minute. */
 const orders = jsonSource({
@@ -15,5 +28,9 @@ export const ordersPerMinute = pipeline("orders.per-minute", { summary: "orders 
   .aggregate({ orders: count(), turnover: sum("amount"), average: mean("amount") })
   .to({
     stream: "turnover",
-    write: (row) => ({ stream: "turnover", subject: `turnover.${encodeToken(row.key)}`, record: { ...row, kind: "row", result: row.kind } }),
+    write: (row) => ({
+      stream: "turnover",
+      subject: `turnover.${encodeToken(row.key)}`,
+      record: { ...row, kind: "row", result: row.kind },
+    }),
   });

@@ -28,14 +28,19 @@ export class Checksum {
 /** A function that hashes the named columns of a row. Numbers count to 9 significant digits, integers exactly. */
 export function rowHash<R>(columns: readonly string[]): (row: R) => number {
   const steps = columns.map((column) => `hash = mix(hash, row[${JSON.stringify(column)}]);`).join(" ");
-  return new Function("mix", `return (row) => { let hash = ${columns.length}; ${steps} return hash; };`)(mix) as (row: R) => number;
+  return new Function("mix", `return (row) => { let hash = ${columns.length}; ${steps} return hash; };`)(mix) as (
+    row: R,
+  ) => number;
 }
 
 function mix(hash: number, value: number | string | null | undefined): number {
   if (typeof value === "number") {
     if ((value | 0) === value) return step(hash, value);
     const exact = Number.isInteger(value) ? value : Number(value.toPrecision(9));
-    return step(step(hash, exact % 0x1_0000_0000), Number.isInteger(exact) ? exact / 0x1_0000_0000 : (exact * 1e9) % 0x1_0000_0000);
+    return step(
+      step(hash, exact % 0x1_0000_0000),
+      Number.isInteger(exact) ? exact / 0x1_0000_0000 : (exact * 1e9) % 0x1_0000_0000,
+    );
   }
   if (typeof value !== "string") return step(hash, 0x7fff_0001);
   let h = hash;

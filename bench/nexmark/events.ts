@@ -3,7 +3,17 @@ import { jsonFields, type Source, source } from "../../src/operators/index.js";
 
 /** Columns by event type; a query names those it reads. */
 const PERSON = { id: num, name: str, emailAddress: str, creditCard: str, city: str, state: str, extra: str };
-const AUCTION = { id: num, itemName: str, description: str, initialBid: num, reserve: num, expires: num, seller: num, category: num, extra: str };
+const AUCTION = {
+  id: num,
+  itemName: str,
+  description: str,
+  initialBid: num,
+  reserve: num,
+  expires: num,
+  seller: num,
+  category: num,
+  extra: str,
+};
 const BID = { auction: num, bidder: num, price: num, channel: str, url: str, extra: str };
 
 export interface Person {

@@ -14,7 +14,9 @@ export interface GeneratorOptions {
 }
 
 /** One line of the file: an event, or a promise that no earlier event follows. */
-export type Line = { readonly kind: "event"; readonly json: string; readonly timeMs: number } | { readonly kind: "mark"; readonly timeMs: number };
+export type Line =
+  | { readonly kind: "event"; readonly json: string; readonly timeMs: number }
+  | { readonly kind: "mark"; readonly timeMs: number };
 
 export const BASE_MS = Date.UTC(2026, 0, 1);
 /** The watermark trails the newest event by so much. */
@@ -23,7 +25,18 @@ export const TRAIL_MS = 4_000;
 export const MARK_EVERY = 1_000;
 
 const FIRST_ID = 1_000;
-const CITIES = ["Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond", "Seattle", "Kent", "Cheyenne"];
+const CITIES = [
+  "Phoenix",
+  "Los Angeles",
+  "San Francisco",
+  "Boise",
+  "Portland",
+  "Bend",
+  "Redmond",
+  "Seattle",
+  "Kent",
+  "Cheyenne",
+];
 const STATES = ["AZ", "CA", "ID", "OR", "WA", "WY"];
 const FIRST = ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"];
 const LAST = ["Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"];
@@ -46,7 +59,13 @@ export function random(seed: number): () => number {
 }
 
 /** Yields events and, after every thousandth, a mark; the last mark ends everything. */
-export function* generate({ events, seed, ratePerS = 10_000, disorder01 = 0, late01 = 0 }: GeneratorOptions): Generator<Line> {
+export function* generate({
+  events,
+  seed,
+  ratePerS = 10_000,
+  disorder01 = 0,
+  late01 = 0,
+}: GeneratorOptions): Generator<Line> {
   const chance = random(seed);
   const below = (n: number): number => Math.floor(chance() * n);
   const text = (length: number): string => {
@@ -82,7 +101,16 @@ export function* generate({ events, seed, ratePerS = 10_000, disorder01 = 0, lat
     const digits = (): string => String(below(10_000)).padStart(4, "0");
     const creditCard = `${digits()} ${digits()} ${digits()} ${digits()}`;
     const emailAddress = `${text(7).replaceAll(" ", "_")}@${text(5).replaceAll(" ", "_")}.com`;
-    const own = { event_type: 0, id: FIRST_ID + lastPerson(i), name, emailAddress, creditCard, city: CITIES[below(10)], state: STATES[below(6)], dateTime: timeMs };
+    const own = {
+      event_type: 0,
+      id: FIRST_ID + lastPerson(i),
+      name,
+      emailAddress,
+      creditCard,
+      city: CITIES[below(10)],
+      state: STATES[below(6)],
+      dateTime: timeMs,
+    };
     return { ...own, extra: extra(8 + name.length + 19 + emailAddress.length + 20, 200) };
   }
 
@@ -120,7 +148,9 @@ export function* generate({ events, seed, ratePerS = 10_000, disorder01 = 0, lat
     const known = below(2) === 0;
     const place = below(known ? 4 : 10_000);
     const channel = known ? (CHANNELS[place] as string) : `channel-${place}`;
-    const url = known ? (urls[place] as string) : `https://www.nexmark.com/${path()}/item.htm?query=1${below(10) > 0 ? `&channel_id=${place}` : ""}`;
+    const url = known
+      ? (urls[place] as string)
+      : `https://www.nexmark.com/${path()}/item.htm?query=1${below(10) > 0 ? `&channel_id=${place}` : ""}`;
     const own = { event_type: 2, auction: on, bidder, price: cost, channel, url, dateTime: timeMs };
     return { ...own, extra: extra(8 * 4, 100) };
   }

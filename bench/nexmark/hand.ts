@@ -1,7 +1,7 @@
 import { Checksum, rowHash } from "./checksum.js";
 import type { Bid, Event, Person } from "./events.js";
-import { QUERIES } from "./queries.js";
 import { TRAIL_MS } from "./generator.js";
+import { QUERIES } from "./queries.js";
 
 /**
  * The queries as a competent programmer would write them by hand over decoded events in order, without an engine: what the op lane
@@ -9,7 +9,13 @@ import { TRAIL_MS } from "./generator.js";
  */
 export const BY_HAND: Readonly<Record<string, (events: readonly Event[]) => Checksum>> = {
   q0: stateless("q0", (bid) => bid),
-  q1: stateless("q1", ({ auction, bidder, price, dateTime, extra }) => ({ auction, bidder, price: (price * 908) / 1_000, dateTime, extra })),
+  q1: stateless("q1", ({ auction, bidder, price, dateTime, extra }) => ({
+    auction,
+    bidder,
+    price: (price * 908) / 1_000,
+    dateTime,
+    extra,
+  })),
   q2: stateless("q2", (bid) => (bid.auction % 123 === 0 ? bid : undefined)),
   q5: hopping,
   q7: highest,
@@ -104,7 +110,8 @@ function highest(events: readonly Event[]): Checksum {
       for (const [startMs, { best, atStart }] of windows) {
         if (startMs + 10_000 > watermarkMs) continue;
         for (const bid of best) checksum.add(hash(bid), 1);
-        if (before?.endMs === startMs) for (const bid of atStart) if (bid.price === before.price) checksum.add(hash(bid), 1);
+        if (before?.endMs === startMs)
+          for (const bid of atStart) if (bid.price === before.price) checksum.add(hash(bid), 1);
         before = { endMs: startMs + 10_000, price: (best[0] as Bid).price };
         windows.delete(startMs);
       }
@@ -133,7 +140,8 @@ function registered(events: readonly Event[]): Checksum {
     (watermarkMs) => {
       for (const [startMs, { people, sellers }] of windows) {
         if (startMs + 10_000 > watermarkMs) continue;
-        for (const [id, { name }] of [...people].sort(([a], [b]) => a - b)) if (sellers.has(id)) checksum.add(hash({ id, name, startMs }), 1);
+        for (const [id, { name }] of [...people].sort(([a], [b]) => a - b))
+          if (sellers.has(id)) checksum.add(hash({ id, name, startMs }), 1);
         windows.delete(startMs);
       }
     },

@@ -20,11 +20,29 @@ import { nexmarkTopology, QUERIES } from "./queries.js";
 
 /** Floors: times the speed of JSON.parse (bytes), times the time of the loop by hand (op). */
 const BYTES_FLOOR: Readonly<Record<string, number>> = {
-  q0: 0.65, q1: 0.65, q2: 2, q22: 2, q5: 1, q7: 1, q8: 1, q11: 1, q17: 1, q18: 0.5, q19: 0.5, q4: 0.25, q9: 0.25, q20: 0.25,
+  q0: 0.65,
+  q1: 0.65,
+  q2: 2,
+  q22: 2,
+  q5: 1,
+  q7: 1,
+  q8: 1,
+  q11: 1,
+  q17: 1,
+  q18: 0.5,
+  q19: 0.5,
+  q4: 0.25,
+  q9: 0.25,
+  q20: 0.25,
 };
 const OP_LIMIT: Readonly<Record<string, number>> = { q0: 5, q1: 5, q2: 5, q5: 3, q7: 3, q8: 3 };
 
-const CONTEXT: TaskContext = { task: "nexmark/0", partition: 0, partitions: 1, inference: { run: () => Promise.reject(new Error("none")) } };
+const CONTEXT: TaskContext = {
+  task: "nexmark/0",
+  partition: 0,
+  partitions: 1,
+  inference: { run: () => Promise.reject(new Error("none")) },
+};
 const SAVE_EVERY_MS = 10_000;
 
 interface Run {
@@ -81,9 +99,11 @@ interface Result {
 function measure(query: string, lane: string, input: NexmarkInput, runs: number): Result {
   const { messages, events } = input;
   const decoded = lane === "op" ? decodeAll(messages) : undefined;
-  const decode: Decoder<unknown> | undefined = decoded && ((message, found) => {
-    for (const event of decoded.get(message) ?? []) found.event(event, 0, 0);
-  });
+  const decode: Decoder<unknown> | undefined =
+    decoded &&
+    ((message, found) => {
+      for (const event of decoded.get(message) ?? []) found.event(event, 0, 0);
+    });
   const flat = decoded && [...decoded.values()].flat();
   const byHand = BY_HAND[query];
   const ours: number[] = [];
@@ -92,8 +112,12 @@ function measure(query: string, lane: string, input: NexmarkInput, runs: number)
   for (let i = -1; i < runs; i++) {
     const run = runQuery(query, messages, decode);
     first ??= run;
-    if (run.checksum !== first.checksum) throw new Error(`${query}: run ${i} gave ${run.checksum}, the first ${first.checksum}: void`);
-    const rawS = lane === "bytes" ? timed(() => parseEverything(messages)) : timed(() => handChecked(query, byHand, flat as Event[], run.checksum));
+    if (run.checksum !== first.checksum)
+      throw new Error(`${query}: run ${i} gave ${run.checksum}, the first ${first.checksum}: void`);
+    const rawS =
+      lane === "bytes"
+        ? timed(() => parseEverything(messages))
+        : timed(() => handChecked(query, byHand, flat as Event[], run.checksum));
     if (i < 0) continue; // warm-up
     ours.push(run.seconds);
     raw.push(rawS);
@@ -103,19 +127,41 @@ function measure(query: string, lane: string, input: NexmarkInput, runs: number)
   const limit = (lane === "bytes" ? BYTES_FLOOR[query] : OP_LIMIT[query]) ?? null;
   const holds = limit === null ? null : lane === "bytes" ? ratio >= limit : ratio <= limit;
   const { checksum, saves } = first as Run;
-  return { query, lane, eventsPerS: Math.round(events / ourS), rawPerS: Math.round(events / rawS), ratio: Number(ratio.toFixed(2)), limit, holds, saves, checksum };
+  return {
+    query,
+    lane,
+    eventsPerS: Math.round(events / ourS),
+    rawPerS: Math.round(events / rawS),
+    ratio: Number(ratio.toFixed(2)),
+    limit,
+    holds,
+    saves,
+    checksum,
+  };
 }
 
-function handChecked(query: string, byHand: ((events: readonly Event[]) => Checksum) | undefined, events: readonly Event[], expected: string): void {
+function handChecked(
+  query: string,
+  byHand: ((events: readonly Event[]) => Checksum) | undefined,
+  events: readonly Event[],
+  expected: string,
+): void {
   const found = byHand?.(events).toString();
-  if (found !== undefined && found !== expected) throw new Error(`${query}: the loop by hand gave ${found}, the engine ${expected}: void`);
+  if (found !== undefined && found !== expected)
+    throw new Error(`${query}: the loop by hand gave ${found}, the engine ${expected}: void`);
 }
 
 function decodeAll(messages: readonly LogMessage[]): Map<LogMessage, Event[]> {
   const decoded = new Map<LogMessage, Event[]>();
   for (const message of messages) {
     if (message.subject.includes("._")) continue;
-    decoded.set(message, Buffer.from(message.data).toString().split("\n").map((line) => JSON.parse(line) as Event));
+    decoded.set(
+      message,
+      Buffer.from(message.data)
+        .toString()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Event),
+    );
   }
   return decoded;
 }
@@ -131,15 +177,28 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const input = nexmarkMessages({ events: Number(values.events), seed: Number(values.seed), ratePerS: Number(values.rate) });
+const input = nexmarkMessages({
+  events: Number(values.events),
+  seed: Number(values.seed),
+  ratePerS: Number(values.rate),
+});
 const wanted = values.query.split(",").filter((query) => values.lane === "bytes" || query in BY_HAND);
 const results: Result[] = [];
 for (const query of wanted) {
   const result = measure(query, values.lane, input, Number(values.runs));
   results.push(result);
-  if (!values.json) console.log(`${result.query.padEnd(4)} ${values.lane} ${String(result.eventsPerS).padStart(9)}/s  raw ${String(result.rawPerS).padStart(9)}/s  ratio ${result.ratio} (limit ${result.limit ?? "-"})${result.holds === false ? "  MISSED" : ""}  ${result.saves} saves  ${result.checksum}`);
+  if (!values.json)
+    console.log(
+      `${result.query.padEnd(4)} ${values.lane} ${String(result.eventsPerS).padStart(9)}/s  raw ${String(result.rawPerS).padStart(9)}/s  ratio ${result.ratio} (limit ${result.limit ?? "-"})${result.holds === false ? "  MISSED" : ""}  ${result.saves} saves  ${result.checksum}`,
+    );
 }
 if (values.json) {
   const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
-  console.log(JSON.stringify({ lane: values.lane, events: input.events, bytes: input.bytes, runs: Number(values.runs), ...machine, results }, null, 1));
+  console.log(
+    JSON.stringify(
+      { lane: values.lane, events: input.events, bytes: input.bytes, runs: Number(values.runs), ...machine, results },
+      null,
+      1,
+    ),
+  );
 }

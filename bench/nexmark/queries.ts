@@ -1,6 +1,31 @@
-import { count, custom, distinctExact, hopping, max, mean, min, pipeline, session, type Stream, sumIntegers, type Target, type Topology, tumbling } from "../../src/operators/index.js";
+import {
+  count,
+  custom,
+  distinctExact,
+  hopping,
+  max,
+  mean,
+  min,
+  pipeline,
+  type Stream,
+  session,
+  sumIntegers,
+  type Target,
+  type Topology,
+  tumbling,
+} from "../../src/operators/index.js";
 import { type Checksum, rowHash } from "./checksum.js";
-import { type Auction, type Bid, type Event, isAuction, isBid, isPerson, nexmarkSource, type Person, type Reads } from "./events.js";
+import {
+  type Auction,
+  type Bid,
+  type Event,
+  isAuction,
+  isBid,
+  isPerson,
+  nexmarkSource,
+  type Person,
+  type Reads,
+} from "./events.js";
 
 /** A Nexmark query on the public API. Rows are written to a checksum; `sign` −1 takes a row back. */
 export interface Query {
@@ -40,7 +65,8 @@ function winning(events: Stream<Event>) {
         if (event.event_type === 2) {
           const { auction, best } = state;
           if (auction === null) return { auction, best, early: [...state.early, event] };
-          if (event.dateTime < auction.dateTime || event.dateTime > auction.expires || !better(event, best)) return state;
+          if (event.dateTime < auction.dateTime || event.dateTime > auction.expires || !better(event, best))
+            return state;
           at.emit({ auction, best: event, before: best });
           return { auction, best: event, early: NO_BIDS };
         }
@@ -72,19 +98,32 @@ function busiest() {
   return custom<{ readonly key: number; readonly n: number }, Top, Top>({
     name: "busiest",
     init: () => ({ n: 0, auctions: [] }),
-    add: (top, { key, n }) => (n > top.n ? { n, auctions: [key] } : n === top.n ? { n, auctions: [...top.auctions, key] } : top),
+    add: (top, { key, n }) =>
+      n > top.n ? { n, auctions: [key] } : n === top.n ? { n, auctions: [...top.auctions, key] } : top,
     result: (top) => top,
   });
 }
 
-const band = (low: number, high: number) => ({ price }: Bid): boolean => price >= low && price < high;
+const band =
+  (low: number, high: number) =>
+  ({ price }: Bid): boolean =>
+    price >= low && price < high;
 const BANDS = [band(0, 10_000), band(10_000, 1_000_000), band(1_000_000, Number.POSITIVE_INFINITY)] as const;
 
 /** Totals and distinct bidders and auctions, of all bids and by price. */
 function daily() {
-  const inBand = (n: number) => (bid: Bid): number => (BANDS[n]?.(bid) ? 1 : 0);
-  const bidderIn = (n: number) => (bid: Bid): number | null => (BANDS[n]?.(bid) ? bid.bidder : null);
-  const auctionIn = (n: number) => (bid: Bid): number | null => (BANDS[n]?.(bid) ? bid.auction : null);
+  const inBand =
+    (n: number) =>
+    (bid: Bid): number =>
+      BANDS[n]?.(bid) ? 1 : 0;
+  const bidderIn =
+    (n: number) =>
+    (bid: Bid): number | null =>
+      BANDS[n]?.(bid) ? bid.bidder : null;
+  const auctionIn =
+    (n: number) =>
+    (bid: Bid): number | null =>
+      BANDS[n]?.(bid) ? bid.auction : null;
   return {
     total_bids: count(),
     rank1_bids: sumIntegers(inBand(0)),
@@ -101,7 +140,9 @@ function daily() {
   };
 }
 
-const DAILY_COLUMNS = ["bids", "bidders", "auctions"].flatMap((what) => ["total", "rank1", "rank2", "rank3"].map((rank) => `${rank}_${what}`));
+const DAILY_COLUMNS = ["bids", "bidders", "auctions"].flatMap((what) =>
+  ["total", "rank1", "rank2", "rank3"].map((rank) => `${rank}_${what}`),
+);
 
 export const QUERIES: Readonly<Record<string, Query>> = {
   q0: {
@@ -115,7 +156,13 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     build: (events, into) =>
       events
         .filter(isBid)
-        .map(({ auction, bidder, price, dateTime, extra }) => ({ auction, bidder, price: (price * 908) / 1_000, dateTime, extra }))
+        .map(({ auction, bidder, price, dateTime, extra }) => ({
+          auction,
+          bidder,
+          price: (price * 908) / 1_000,
+          dateTime,
+          extra,
+        }))
         .to(into()),
   },
   q2: {
@@ -131,11 +178,20 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     reads: { person: ["id", "name", "city", "state"], auction: ["id", "seller", "category"] },
     columns: ["name", "city", "state", "id"],
     build(events, into) {
-      const auctions = events.filter(isAuction).filter(({ category }) => category === 10).keyBy(({ seller }) => seller);
-      const people = events.filter(isPerson).filter(({ state }) => state === "OR" || state === "ID" || state === "CA").keyBy(({ id }) => id);
+      const auctions = events
+        .filter(isAuction)
+        .filter(({ category }) => category === 10)
+        .keyBy(({ seller }) => seller);
+      const people = events
+        .filter(isPerson)
+        .filter(({ state }) => state === "OR" || state === "ID" || state === "CA")
+        .keyBy(({ id }) => id);
       const for_ever = { beforeMs: Number.POSITIVE_INFINITY, afterMs: Number.POSITIVE_INFINITY };
       auctions
-        .joinInterval("sellers", people, { ...for_ever, combine: ({ id }, { name, city, state }: Person) => ({ name, city, state, id }) })
+        .joinInterval("sellers", people, {
+          ...for_ever,
+          combine: ({ id }, { name, city, state }: Person) => ({ name, city, state, id }),
+        })
         .to(into());
     },
   },
@@ -235,14 +291,34 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         .to(into()),
   },
   q9: {
-    reads: { auction: ["id", "itemName", "description", "initialBid", "reserve", "expires", "seller", "category", "extra"], bid: ["auction", "bidder", "price"] },
-    columns: ["id", "itemName", "description", "initialBid", "reserve", "dateTime", "expires", "seller", "category", "extra", "bidder", "price", "bidTime"],
+    reads: {
+      auction: ["id", "itemName", "description", "initialBid", "reserve", "expires", "seller", "category", "extra"],
+      bid: ["auction", "bidder", "price"],
+    },
+    columns: [
+      "id",
+      "itemName",
+      "description",
+      "initialBid",
+      "reserve",
+      "dateTime",
+      "expires",
+      "seller",
+      "category",
+      "extra",
+      "bidder",
+      "price",
+      "bidTime",
+    ],
     build: (events, into) =>
       winning(events)
-        .flatMap<Auction & { bidder: number; price: number; bidTime: number; sign: number }>(({ auction, best, before }, emit) => {
-          if (before !== null) emit({ ...auction, bidder: before.bidder, price: before.price, bidTime: before.dateTime, sign: -1 });
-          emit({ ...auction, bidder: best.bidder, price: best.price, bidTime: best.dateTime, sign: 1 });
-        })
+        .flatMap<Auction & { bidder: number; price: number; bidTime: number; sign: number }>(
+          ({ auction, best, before }, emit) => {
+            if (before !== null)
+              emit({ ...auction, bidder: before.bidder, price: before.price, bidTime: before.dateTime, sign: -1 });
+            emit({ ...auction, bidder: best.bidder, price: best.price, bidTime: best.dateTime, sign: 1 });
+          },
+        )
         .to(into()),
   },
   q11: {
@@ -260,10 +336,17 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     reads: { bid: ["auction", "bidder", "price"] },
     columns: ["auction", "bidder", "price", "dateTime", "value"],
     build(events, into, topology) {
-      const side = topology.table<string>("side", { kind: "side", read: (body) => body as { key: number; value: string } });
+      const side = topology.table<string>("side", {
+        kind: "side",
+        read: (body) => body as { key: number; value: string },
+      });
       events
         .filter(isBid)
-        .lookup(side, ({ auction }) => auction % 10_000, ({ auction, bidder, price, dateTime }, value) => ({ auction, bidder, price, dateTime, value }))
+        .lookup(
+          side,
+          ({ auction }) => auction % 10_000,
+          ({ auction, bidder, price, dateTime }, value) => ({ auction, bidder, price, dateTime, value }),
+        )
         .filter(({ value }) => value !== undefined)
         .to(into());
     },
@@ -376,7 +459,24 @@ export const QUERIES: Readonly<Record<string, Query>> = {
       auction: ["id", "itemName", "description", "initialBid", "reserve", "expires", "seller", "category", "extra"],
       bid: ["auction", "bidder", "price", "channel", "url", "extra"],
     },
-    columns: ["auction", "bidder", "price", "channel", "url", "bidTime", "bidExtra", "itemName", "description", "initialBid", "reserve", "dateTime", "expires", "seller", "category", "extra"],
+    columns: [
+      "auction",
+      "bidder",
+      "price",
+      "channel",
+      "url",
+      "bidTime",
+      "bidExtra",
+      "itemName",
+      "description",
+      "initialBid",
+      "reserve",
+      "dateTime",
+      "expires",
+      "seller",
+      "category",
+      "extra",
+    ],
     build: (events, into) =>
       events
         .filter(isTrade)
@@ -402,7 +502,13 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     build: (events, into) =>
       events
         .filter(isBid)
-        .map(({ auction, bidder, price, channel, url }) => ({ auction, bidder, price, channel, channelId: channelIdOf(channel, url) }))
+        .map(({ auction, bidder, price, channel, url }) => ({
+          auction,
+          bidder,
+          price,
+          channel,
+          channelId: channelIdOf(channel, url),
+        }))
         .filter(({ channelId }) => channelId !== null)
         .to(into()),
   },
@@ -417,7 +523,15 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           const b = url.indexOf("/", a);
           const c = url.indexOf("/", b + 1);
           const d = url.indexOf("/", c + 1);
-          return { auction, bidder, price, channel, dir1: url.slice(a, b), dir2: url.slice(b + 1, c), dir3: url.slice(c + 1, d) };
+          return {
+            auction,
+            bidder,
+            price,
+            channel,
+            dir1: url.slice(a, b),
+            dir2: url.slice(b + 1, c),
+            dir3: url.slice(c + 1, d),
+          };
         })
         .to(into()),
   },
@@ -448,24 +562,49 @@ function precedes(a: Bid, b: Bid): boolean {
   return a.price > b.price || (a.price === b.price && a.dateTime < b.dateTime);
 }
 
-function signed({ event_type, auction, bidder, price, channel, url, dateTime, extra }: Bid, sign: number): Bid & { readonly sign: number } {
+function signed(
+  { event_type, auction, bidder, price, channel, url, dateTime, extra }: Bid,
+  sign: number,
+): Bid & { readonly sign: number } {
   return { event_type, auction, bidder, price, channel, url, dateTime, extra, sign };
 }
 
-function ranked({ event_type, auction, bidder, price, channel, url, dateTime, extra }: Bid, rank: number, sign: number): Bid & { readonly rank: number; readonly sign: number } {
+function ranked(
+  { event_type, auction, bidder, price, channel, url, dateTime, extra }: Bid,
+  rank: number,
+  sign: number,
+): Bid & { readonly rank: number; readonly sign: number } {
   return { event_type, auction, bidder, price, channel, url, dateTime, extra, rank, sign };
 }
 
 function expanded(bid: Bid, auction: Auction): object {
   const { auction: id, bidder, price, channel, url, dateTime: bidTime, extra: bidExtra } = bid;
   const { itemName, description, initialBid, reserve, dateTime, expires, seller, category, extra } = auction;
-  return { auction: id, bidder, price, channel, url, bidTime, bidExtra, itemName, description, initialBid, reserve, dateTime, expires, seller, category, extra };
+  return {
+    auction: id,
+    bidder,
+    price,
+    channel,
+    url,
+    bidTime,
+    bidExtra,
+    itemName,
+    description,
+    initialBid,
+    reserve,
+    dateTime,
+    expires,
+    seller,
+    category,
+    extra,
+  };
 }
 
 /** The query as a topology that writes its rows to `checksum`. */
 export function nexmarkTopology(name: string, checksum: Checksum): Topology {
   const query = QUERIES[name];
-  if (query === undefined) throw new RangeError(`there is no query ${name}; known are ${Object.keys(QUERIES).join(", ")}`);
+  if (query === undefined)
+    throw new RangeError(`there is no query ${name}; known are ${Object.keys(QUERIES).join(", ")}`);
   const hash = rowHash<unknown>(query.columns);
   const into = <R>(): Target<R> => ({
     stream: "",

@@ -60,7 +60,8 @@ export function variantReader<C extends Fields, V extends Readonly<Record<number
   const names = [...new Set(all.flatMap((fields) => Object.keys(fields)))];
   const shapes = [shape(common, names)];
   const places = new Map<number, number>();
-  for (const [n, fields] of Object.entries(variants)) places.set(Number(n), shapes.push(shape({ ...common, ...fields }, names)) - 1);
+  for (const [n, fields] of Object.entries(variants))
+    places.set(Number(n), shapes.push(shape({ ...common, ...fields }, names)) - 1);
   const tagAt = names.indexOf(tag);
   return new Reader(names, (scanner) => places.get(scanner.numbers[tagAt] as number) ?? 0, shapes);
 }
@@ -74,8 +75,15 @@ interface Shape {
 function shape(fields: Fields, names: readonly string[]): Shape {
   const entries = Object.entries(fields).map(([name, kind]) => ({ name, kind, at: names.indexOf(name) }));
   const parts = entries.map(({ name, kind, at }) => {
-    const value = { number: `numbers[${at}]`, text: `text(${at})`, boolean: `kinds[${at}] === ${TRUE}`, any: `value(${at})` }[kind.kind];
-    const guarded = kind.optional ? `kinds[${at}] === ${ABSENT} || kinds[${at}] === ${NULL} ? undefined : ${value}` : value;
+    const value = {
+      number: `numbers[${at}]`,
+      text: `text(${at})`,
+      boolean: `kinds[${at}] === ${TRUE}`,
+      any: `value(${at})`,
+    }[kind.kind];
+    const guarded = kind.optional
+      ? `kinds[${at}] === ${ABSENT} || kinds[${at}] === ${NULL} ? undefined : ${value}`
+      : value;
     // Not a computed name: it would be defined by itself, at several times the cost. Only __proto__ needs one.
     return `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: ${guarded}`;
   });

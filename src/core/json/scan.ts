@@ -233,7 +233,9 @@ export class Scanner {
 
   /** A key written with escapes: rare, so decoded. */
   #fieldOfEscaped(from: number, to: number): number {
-    const text = JSON.parse(Buffer.from(this.#data.buffer, this.#data.byteOffset + from - 1, to - from + 2).toString("utf8")) as string;
+    const text = JSON.parse(
+      Buffer.from(this.#data.buffer, this.#data.byteOffset + from - 1, to - from + 2).toString("utf8"),
+    ) as string;
     return this.names.indexOf(text);
   }
 
@@ -289,7 +291,8 @@ export class Scanner {
     let at = from;
     let high = 0;
     for (;;) {
-      while (at <= last - 4 && (special(words.getInt32(at, true)) | special(words.getInt32(at + 4, true))) === 0) at += 8;
+      while (at <= last - 4 && (special(words.getInt32(at, true)) | special(words.getInt32(at + 4, true))) === 0)
+        at += 8;
       while (at <= last) {
         const found = special(words.getInt32(at, true));
         if (found === 0) {
@@ -306,10 +309,10 @@ export class Scanner {
       if (data[at] === QUOTE) break;
       if (data[at] !== BACKSLASH) return this.#fail(at);
       form = 2;
-      const escape = at + 1 < to ? (data[at + 1] as number) : 0;
-      if (ESCAPES[escape] === 1) {
+      const escaped = at + 1 < to ? (data[at + 1] as number) : 0;
+      if (ESCAPES[escaped] === 1) {
         at += 2;
-      } else if (escape === 0x75 && at + 6 <= to && this.#isHex(at + 2)) {
+      } else if (escaped === 0x75 && at + 6 <= to && this.#isHex(at + 2)) {
         at += 6;
       } else {
         return this.#fail(at + 1);
@@ -497,7 +500,8 @@ export class Scanner {
 function special(word: number): number {
   const quote = word ^ 0x22222222;
   const backslash = word ^ 0x5c5c5c5c;
-  const found = ((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | ((word - 0x20202020) & ~word) | word;
+  const found =
+    ((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | ((word - 0x20202020) & ~word) | word;
   return found & HIGH_BITS;
 }
 

@@ -53,8 +53,16 @@ export function picked<V, X>(field: string | ((value: V) => X)): Picked<V, X> {
   return { id: `function ${++anonymous}`, of: field };
 }
 
-export function single<V, R>(name: string, part: Part<V>, result: (rows: Float64Array, at: number) => R): Aggregate<V, R> {
-  return { name, parts: [part], result: ([offset = 0]) => (offset === 0 ? result : (rows, at) => result(rows, at + offset)) };
+export function single<V, R>(
+  name: string,
+  part: Part<V>,
+  result: (rows: Float64Array, at: number) => R,
+): Aggregate<V, R> {
+  return {
+    name,
+    parts: [part],
+    result: ([offset = 0]) => (offset === 0 ? result : (rows, at) => result(rows, at + offset)),
+  };
 }
 
 export function celled<V, C, R>(name: string, cell: Cell<V, C>, result: (cell: C) => R): Aggregate<V, R> {

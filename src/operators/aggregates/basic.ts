@@ -80,7 +80,8 @@ export function sumIntegers<V>(field: string | NumberOf<V>): Aggregate<V, number
   const { id, of } = picked<V, number | null | undefined>(field);
   const change = (rows: Float64Array, at: number, x: number): void => {
     const next = (rows[at] as number) + x;
-    if (!Number.isSafeInteger(x) || !Number.isSafeInteger(next)) throw new RangeError(`sum of integers: ${x} makes it inexact`);
+    if (!Number.isSafeInteger(x) || !Number.isSafeInteger(next))
+      throw new RangeError(`sum of integers: ${x} makes it inexact`);
     rows[at] = next;
   };
   const part: Part<V> = {

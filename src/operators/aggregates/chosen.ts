@@ -1,5 +1,5 @@
-import { readValue, writeValue } from "../state/values.js";
 import type { Undo, Undoable } from "../state/undo.js";
+import { readValue, writeValue } from "../state/values.js";
 import { type Aggregate, type Cell, celled, type NumberOf } from "./aggregate.js";
 
 interface Choice {
@@ -26,7 +26,11 @@ class Chosen implements Undoable {
 }
 
 /** Keeps one event of a window: the one with the largest rank, then by `newer` the later or the earlier in time. */
-function chosen<V>(rankOf: (value: V, timeMs: number) => number, pick: (value: V) => unknown, newer: boolean): Cell<V, Chosen> {
+function chosen<V>(
+  rankOf: (value: V, timeMs: number) => number,
+  pick: (value: V) => unknown,
+  newer: boolean,
+): Cell<V, Chosen> {
   const beats = (a: Choice, b: Choice | undefined): boolean => {
     if (b === undefined || a.rank !== b.rank) return b === undefined || a.rank > b.rank;
     return newer ? a.timeMs >= b.timeMs : a.timeMs < b.timeMs;
@@ -53,22 +57,38 @@ function chosen<V>(rankOf: (value: V, timeMs: number) => number, pick: (value: V
 
 /** What `pick` takes from the event with the smallest number; of equals the earliest event. Undefined when none had a number. */
 export function argmin<V, X>(by: NumberOf<V>, pick: (value: V) => X): Aggregate<V, X | undefined> {
-  return celled("argmin", chosen<V>((value) => -(by(value) ?? Number.NaN), pick, false), (cell) => cell.best?.value as X | undefined);
+  return celled(
+    "argmin",
+    chosen<V>((value) => -(by(value) ?? Number.NaN), pick, false),
+    (cell) => cell.best?.value as X | undefined,
+  );
 }
 
 /** What `pick` takes from the event with the largest number; of equals the earliest event. Undefined when none had a number. */
 export function argmax<V, X>(by: NumberOf<V>, pick: (value: V) => X): Aggregate<V, X | undefined> {
-  return celled("argmax", chosen<V>((value) => by(value) ?? Number.NaN, pick, false), (cell) => cell.best?.value as X | undefined);
+  return celled(
+    "argmax",
+    chosen<V>((value) => by(value) ?? Number.NaN, pick, false),
+    (cell) => cell.best?.value as X | undefined,
+  );
 }
 
 /** What `pick` takes from the earliest event; of equal times the first in the log. */
 export function first<V, X>(pick: (value: V) => X): Aggregate<V, X> {
-  return celled("first", chosen<V>(() => 0, pick, false), (cell) => cell.best?.value as X);
+  return celled(
+    "first",
+    chosen<V>(() => 0, pick, false),
+    (cell) => cell.best?.value as X,
+  );
 }
 
 /** What `pick` takes from the latest event; of equal times the last in the log. */
 export function last<V, X>(pick: (value: V) => X): Aggregate<V, X> {
-  return celled("last", chosen<V>(() => 0, pick, true), (cell) => cell.best?.value as X);
+  return celled(
+    "last",
+    chosen<V>(() => 0, pick, true),
+    (cell) => cell.best?.value as X,
+  );
 }
 
 export interface Collected<X> {
@@ -104,7 +124,10 @@ class Collection implements Undoable {
  * What `pick` takes from the events, by event time, then as they came; the first `limit` to arrive, the rest counted in `dropped`.
  * State: up to `limit` plain values a window.
  */
-export function collect<V, X>(pick: (value: V) => X, { limit }: { readonly limit: number }): Aggregate<V, Collected<X>> {
+export function collect<V, X>(
+  pick: (value: V) => X,
+  { limit }: { readonly limit: number },
+): Aggregate<V, Collected<X>> {
   const cell: Cell<V, Collection> = {
     create: () => new Collection(),
     add: (into, value, timeMs, undo) => {
@@ -172,8 +195,16 @@ export function custom<V, A, R>(definition: CustomAggregate<V, A, R>): Aggregate
   const cell: Cell<V, Held<A>> = {
     create: () => new Held(definition.init()),
     add: (held, value, timeMs, undo) => held.set(definition.add(held.value, value, timeMs), undo),
-    ...(merge && { merge: (held: Held<A>, from: Held<A>) => void (held.value = merge(held.value, from.value)) }),
-    ...(subtract && { subtract: (held: Held<A>, from: Held<A>) => void (held.value = subtract(held.value, from.value)) }),
+    ...(merge && {
+      merge: (held: Held<A>, from: Held<A>) => {
+        held.value = merge(held.value, from.value);
+      },
+    }),
+    ...(subtract && {
+      subtract: (held: Held<A>, from: Held<A>) => {
+        held.value = subtract(held.value, from.value);
+      },
+    }),
     save: (writer, held) => writeValue(writer, held.value),
     load: (reader) => new Held(readValue(reader) as A),
   };

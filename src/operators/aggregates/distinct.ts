@@ -10,7 +10,8 @@ const EXACT_UP_TO = 128;
 function wideHash(key: Key): number {
   const low = hashKey(key);
   let high = typeof key === "string" ? 0x2545f491 ^ key.length : Math.imul(low, 0x27d4eb2f);
-  if (typeof key === "string") for (let i = 0; i < key.length; i++) high = Math.imul(high ^ key.charCodeAt(i), 0x5bd1e995) ^ (high >>> 15);
+  if (typeof key === "string")
+    for (let i = 0; i < key.length; i++) high = Math.imul(high ^ key.charCodeAt(i), 0x5bd1e995) ^ (high >>> 15);
   high = Math.imul(high ^ (high >>> 16) ^ low, 0x85ebca6b);
   high = Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
   high ^= high >>> 16;
@@ -121,7 +122,7 @@ function estimate(registers: Uint8Array, bits: number): number {
   let z = m * tau(1 - (counts[bits + 1] as number) / m);
   for (let k = bits; k >= 1; k--) z = 0.5 * (z + (counts[k] as number));
   z += m * sigma((counts[0] as number) / m);
-  return ((m * m) / (2 * Math.LN2)) / z;
+  return (m * m) / (2 * Math.LN2) / z;
 }
 
 function sigma(x: number): number {

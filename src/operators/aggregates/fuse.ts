@@ -27,7 +27,9 @@ export function recordOf<F>(
 ): F {
   const names = Object.keys(functions);
   // Not computed names ([name]: …): those are defined one by one, at several times the cost. Only __proto__ needs one.
-  const fields = names.map((name, i) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: f${i}(${args.join(", ")})`);
+  const fields = names.map(
+    (name, i) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: f${i}(${args.join(", ")})`,
+  );
   const body = `return (${params.join(", ")}) => ({ ${[...plain, ...fields].join(", ")} });`;
   return new Function(...names.map((_, i) => `f${i}`), body)(...Object.values(functions)) as F;
 }

@@ -82,14 +82,18 @@ export function integral<V>(field: string | NumberOf<V>, options: GapOptions = {
  */
 export function duration<V>(holds: (value: V) => boolean, options: GapOptions = {}): Aggregate<V, number> {
   const { maxGapMs = Number.POSITIVE_INFINITY } = options;
-  return celled("duration", samples<V>((value) => (holds(value) ? 1 : 0)), ({ times, values }) => {
-    let total = 0;
-    for (let i = 1; i < times.length; i++) {
-      const gapMs = (times[i] as number) - (times[i - 1] as number);
-      if (values[i - 1] === 1 && gapMs <= maxGapMs) total += gapMs;
-    }
-    return total;
-  });
+  return celled(
+    "duration",
+    samples<V>((value) => (holds(value) ? 1 : 0)),
+    ({ times, values }) => {
+      let total = 0;
+      for (let i = 1; i < times.length; i++) {
+        const gapMs = (times[i] as number) - (times[i - 1] as number);
+        if (values[i - 1] === 1 && gapMs <= maxGapMs) total += gapMs;
+      }
+      return total;
+    },
+  );
 }
 
 /** Change of a counter per second between the earliest and the latest event; NaN of fewer than two times. Resets are not guessed. */
@@ -142,7 +146,10 @@ export function ewma<F extends string>(
   options: { readonly halfLifeMs: number },
 ): Aggregate<Readonly<Partial<Record<F, number | null>>>, number>;
 export function ewma<V>(of: NumberOf<V>, options: { readonly halfLifeMs: number }): Aggregate<V, number>;
-export function ewma<V>(field: string | NumberOf<V>, { halfLifeMs }: { readonly halfLifeMs: number }): Aggregate<V, number> {
+export function ewma<V>(
+  field: string | NumberOf<V>,
+  { halfLifeMs }: { readonly halfLifeMs: number },
+): Aggregate<V, number> {
   const { id, of } = picked<V, number | null | undefined>(field);
   // rows: newest time, weighted sum, weight, both as of the newest time.
   const fold = (rows: Float64Array, at: number, timeMs: number, total: number, weight: number): void => {

@@ -62,7 +62,8 @@ const ROW_FIELDS = ["key", "startMs", "endMs", "kind", "revision"];
 /** Lays aggregates out; equal parts are kept once. `extra` doubles are left for the window's own bookkeeping. */
 export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V, unknown> {
   const taken = Object.keys(aggregates).find((name) => ROW_FIELDS.includes(name));
-  if (taken !== undefined) throw new MillraceError("MR_OPTION_INVALID", `an aggregate cannot be called ${taken}: every result has that field`);
+  if (taken !== undefined)
+    throw new MillraceError("MR_OPTION_INVALID", `an aggregate cannot be called ${taken}: every result has that field`);
   const parts: Part<V>[] = [];
   const offsets: number[] = [];
   const cells: Cell<V, unknown>[] = [];
@@ -98,14 +99,24 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
     cells,
     names: Object.keys(aggregates),
     mergeable: cells.every(({ merge }) => merge !== undefined),
-    subtractable: parts.every(({ subtract }) => subtract !== undefined) && cells.every(({ subtract }) => subtract !== undefined),
+    subtractable:
+      parts.every(({ subtract }) => subtract !== undefined) && cells.every(({ subtract }) => subtract !== undefined),
     retractable: parts.every(({ retract }) => retract !== undefined) && cells.length === 0,
-    init: each((part) => part.init, ["rows", "at"], (offset) => `rows, at + ${offset}`),
+    init: each(
+      (part) => part.init,
+      ["rows", "at"],
+      (offset) => `rows, at + ${offset}`,
+    ),
     addParts: each((part) => part.add, folded, foldArgs),
     retractParts: each((part) => part.retract ?? cannot, folded, foldArgs),
     mergeParts: each((part) => part.merge, paired, pairArgs),
     subtractParts: each((part) => part.subtract ?? cannot, paired, pairArgs),
-    result: recordOf(results, ["rows", "at", "cells", "slot", ...ROW_FIELDS], ["rows", "at", "cells", "slot"], ROW_FIELDS),
+    result: recordOf(
+      results,
+      ["rows", "at", "cells", "slot", ...ROW_FIELDS],
+      ["rows", "at", "cells", "slot"],
+      ROW_FIELDS,
+    ),
   };
 }
 
@@ -113,17 +124,34 @@ function cannot(): void {
   throw new TypeError("this aggregate cannot take a value away again");
 }
 
-export function addCells<V>(plan: Plan<V, unknown>, cells: readonly unknown[][], slot: number, value: V, timeMs: number, undo: Undo): void {
+export function addCells<V>(
+  plan: Plan<V, unknown>,
+  cells: readonly unknown[][],
+  slot: number,
+  value: V,
+  timeMs: number,
+  undo: Undo,
+): void {
   for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.add(cells[i]?.[slot], value, timeMs, undo);
 }
 
-export function saveCells(plan: Plan<never, unknown>, cells: readonly unknown[][], slot: number, writer: ByteWriter): void {
+export function saveCells(
+  plan: Plan<never, unknown>,
+  cells: readonly unknown[][],
+  slot: number,
+  writer: ByteWriter,
+): void {
   writer.selfContained = true; // a save in steps writes cells apart from their frame
   plan.cells.forEach((cell, i) => cell.save(writer, cells[i]?.[slot]));
   writer.selfContained = false;
 }
 
-export function loadCells(plan: Plan<never, unknown>, cells: readonly unknown[][], slot: number, reader: ByteReader): void {
+export function loadCells(
+  plan: Plan<never, unknown>,
+  cells: readonly unknown[][],
+  slot: number,
+  reader: ByteReader,
+): void {
   plan.cells.forEach((cell, i) => {
     (cells[i] as unknown[])[slot] = cell.load(reader);
   });

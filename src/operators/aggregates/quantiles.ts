@@ -149,13 +149,18 @@ export function quantiles<F extends string>(
   qs: readonly number[],
   options?: QuantileOptions,
 ): Aggregate<Readonly<Partial<Record<F, number | null>>>, readonly number[]>;
-export function quantiles<V>(of: NumberOf<V>, qs: readonly number[], options?: QuantileOptions): Aggregate<V, readonly number[]>;
+export function quantiles<V>(
+  of: NumberOf<V>,
+  qs: readonly number[],
+  options?: QuantileOptions,
+): Aggregate<V, readonly number[]>;
 export function quantiles<V>(
   field: string | NumberOf<V>,
   qs: readonly number[],
   { accuracy = 0.01 }: QuantileOptions = {},
 ): Aggregate<V, readonly number[]> {
-  if (!(accuracy > 0 && accuracy < 1)) throw new RangeError(`quantile accuracy must lie between 0 and 1, got ${accuracy}`);
+  if (!(accuracy > 0 && accuracy < 1))
+    throw new RangeError(`quantile accuracy must lie between 0 and 1, got ${accuracy}`);
   const { of } = picked<V, number | null | undefined>(field);
   const cell: Cell<V, QuantileSketch> = {
     create: () => new QuantileSketch(accuracy),

@@ -52,7 +52,7 @@ export class TopSketch implements Undoable {
   undo(index: number, what: number): void {
     this.#least = [];
     if (what === -3) {
-      const [key, least, error] = this.#undo?.kept(index) as [Key, Key, number];
+      const [key, least, error] = (this.#undo as Undo).kept(index) as [Key, Key, number];
       const { count } = this.counters.get(key) as Counter;
       this.counters.delete(key);
       this.counters.set(least, { count: count - 1, error });
@@ -94,7 +94,8 @@ export class TopSketch implements Undoable {
     }
     this.counters.clear();
     this.#least = [];
-    for (const { key, count, error } of ranked(merged).slice(0, this.#capacity)) this.counters.set(key, { count, error });
+    for (const { key, count, error } of ranked(merged).slice(0, this.#capacity))
+      this.counters.set(key, { count, error });
   }
 
   #floor(): number {
@@ -148,7 +149,10 @@ export function top<F extends string>(
   field: F,
   options: TopOptions,
 ): Aggregate<Readonly<Partial<Record<F, Key | null>>>, readonly TopEntry[]>;
-export function top<V>(of: (value: V) => Key | null | undefined, options: TopOptions): Aggregate<V, readonly TopEntry[]>;
+export function top<V>(
+  of: (value: V) => Key | null | undefined,
+  options: TopOptions,
+): Aggregate<V, readonly TopEntry[]>;
 export function top<V>(
   field: string | ((value: V) => Key | null | undefined),
   { k, capacity = 10 * k }: TopOptions,

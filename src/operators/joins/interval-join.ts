@@ -56,7 +56,10 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
     this.#next = next as Push<O>;
     const { beforeMs, afterMs, latenessMs = 0, ttlMs = Number.POSITIVE_INFINITY } = options;
     this.#latenessMs = latenessMs;
-    this.#keepMs = [Math.min(Math.max(afterMs, 0) + latenessMs, ttlMs), Math.min(Math.max(beforeMs, 0) + latenessMs, ttlMs)];
+    this.#keepMs = [
+      Math.min(Math.max(afterMs, 0) + latenessMs, ttlMs),
+      Math.min(Math.max(beforeMs, 0) + latenessMs, ttlMs),
+    ];
   }
 
   readonly left = (value: L): void => this.#take(LEFT, value);
@@ -154,7 +157,8 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
         if (unmatched === undefined || matched) continue;
         this.#runtime.fire<L>((left) => this.#next(unmatched(left)), value as L, key, timeMs);
       }
-      if ((this.#rows[LEFT][slot] as readonly Row[]).length + (this.#rows[RIGHT][slot] as readonly Row[]).length === 0) this.#table.remove(slot);
+      if ((this.#rows[LEFT][slot] as readonly Row[]).length + (this.#rows[RIGHT][slot] as readonly Row[]).length === 0)
+        this.#table.remove(slot);
     }
   }
 

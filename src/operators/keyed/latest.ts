@@ -114,7 +114,8 @@ export class Latest<V, S> implements Operator, Undoable {
       if (slot >= this.#touched.length) this.#grow();
       this.#touched[slot] = reader.f64();
       this.#states[slot] = readValue(reader) as S | undefined;
-      if (this.#ttlMs !== Number.POSITIVE_INFINITY) this.#heap.push((this.#touched[slot] as number) + this.#ttlMs, slot);
+      if (this.#ttlMs !== Number.POSITIVE_INFINITY)
+        this.#heap.push((this.#touched[slot] as number) + this.#ttlMs, slot);
     }
   }
 

@@ -5,7 +5,7 @@ export interface PatternOptions<V, O> {
   /** Begins a match. While one waits, a further A of the key replaces it (the match is from the latest A). */
   readonly first: (value: V) => boolean;
   /** Completes it, when its time is not before A's and at most `withinMs` after. */
-  readonly then: (value: V) => boolean;
+  readonly second: (value: V) => boolean;
   readonly withinMs: number;
   /** What to say of A followed by B. @default nothing */
   readonly matched?: (first: V, second: V) => O;
@@ -24,14 +24,16 @@ interface Waiting<V> {
  * Order: events of a key are taken in the order of the log; where disorder matters, put a window before it.
  * State: the latest A of a key while it waits.
  */
-export function patternFunction<K extends Key, V, O>(options: PatternOptions<V, O>): ProcessFunction<K, V, Waiting<V>, O> {
-  const { first, then, withinMs, matched, absent } = options;
+export function patternFunction<K extends Key, V, O>(
+  options: PatternOptions<V, O>,
+): ProcessFunction<K, V, Waiting<V>, O> {
+  const { first, second, withinMs, matched, absent } = options;
   return {
     ttlMs: withinMs + 1,
     init: () => ({ value: null, sinceMs: 0 }),
     onEvent(state, value, at) {
       const { value: begun, sinceMs } = state;
-      if (begun !== null && then(value) && at.timeMs >= sinceMs && at.timeMs - sinceMs <= withinMs) {
+      if (begun !== null && second(value) && at.timeMs >= sinceMs && at.timeMs - sinceMs <= withinMs) {
         at.cancelTimer(sinceMs + withinMs + 1);
         if (matched !== undefined) at.emit(matched(begun, value));
         return undefined;

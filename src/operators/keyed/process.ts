@@ -143,7 +143,11 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   #forget(slot: number): void {
     const { undo } = this.#runtime;
     const key = this.#table.keys[slot];
-    undo.note(this, slot, undo.keep({ key, state: this.#states[slot], touched: this.#touched[slot], timers: this.#timers[slot] }));
+    undo.note(
+      this,
+      slot,
+      undo.keep({ key, state: this.#states[slot], touched: this.#touched[slot], timers: this.#timers[slot] }),
+    );
     this.#table.remove(slot);
     this.#states[slot] = undefined;
     if (slot < this.#restAt.length) this.#restAt[slot] = -1;
@@ -154,14 +158,21 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const slot = this.#slot;
     const timers = this.#timers[slot] as readonly number[];
     if (timers.includes(timeMs)) return;
-    this.#putTimers(slot, [...timers, timeMs].sort((a, b) => a - b));
+    this.#putTimers(
+      slot,
+      [...timers, timeMs].sort((a, b) => a - b),
+    );
     this.#heap.push(timeMs, slot);
   }
 
   #cancelTimer(timeMs: number): void {
     const slot = this.#slot;
     const timers = this.#timers[slot] as readonly number[];
-    if (timers.includes(timeMs)) this.#putTimers(slot, timers.filter((time) => time !== timeMs));
+    if (timers.includes(timeMs))
+      this.#putTimers(
+        slot,
+        timers.filter((time) => time !== timeMs),
+      );
   }
 
   #putTimers(slot: number, timers: readonly number[]): void {
@@ -176,7 +187,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       this.#states[slot] = undefined;
       return;
     }
-    const old = this.#runtime.undo.kept(kept) as { key?: Key; state?: unknown; touched?: number; timers?: readonly number[] };
+    const old = this.#runtime.undo.kept(kept) as {
+      key?: Key;
+      state?: unknown;
+      touched?: number;
+      timers?: readonly number[];
+    };
     let at = slot;
     if (old.key !== undefined) at = this.#table.slotOf(old.key); // freed last, so the same slot comes back
     if ("state" in old) this.#states[at] = old.state;
@@ -200,15 +216,21 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const slots = new Set<number>();
     while (this.#heap.nextMs === timeMs) slots.add(this.#heap.pop());
     const live = [...slots].filter((slot) => this.#table.keys[slot] !== undefined);
-    const due = live.map((slot) => ({ slot, key: this.#table.keys[slot] as Key })).sort((a, b) => compareKeys(a.key, b.key));
+    const due = live
+      .map((slot) => ({ slot, key: this.#table.keys[slot] as Key }))
+      .sort((a, b) => compareKeys(a.key, b.key));
     for (const { slot, key } of due) {
-      if (this.#table.keys[slot] === key && (this.#timers[slot] as readonly number[]).includes(timeMs)) this.#fireTimer(slot, key, timeMs);
+      if (this.#table.keys[slot] === key && (this.#timers[slot] as readonly number[]).includes(timeMs))
+        this.#fireTimer(slot, key, timeMs);
     }
   }
 
   #fireTimer(slot: number, key: Key, timeMs: number): void {
     const run = (): void => {
-      this.#putTimers(slot, (this.#timers[slot] as readonly number[]).filter((time) => time !== timeMs));
+      this.#putTimers(
+        slot,
+        (this.#timers[slot] as readonly number[]).filter((time) => time !== timeMs),
+      );
       this.#slot = slot;
       const state = this.#stateOf(slot);
       this.#put(slot, this.#function.onTimer?.(state, timeMs, this.#at));
@@ -275,6 +297,10 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes + this.#table.size * 24 + this.#rest.length };
+    return {
+      name: this.name,
+      keys: this.#table.size,
+      bytes: this.#table.bytes + this.#table.size * 24 + this.#rest.length,
+    };
   }
 }

@@ -29,7 +29,11 @@ export class ScoreStep<V, S, W> implements Operator {
     id: number,
     name: string,
     runtime: Runtime,
-    options: { readonly model: () => ScoreModel<V, S>; readonly per?: "key" | "all"; readonly combine: (value: V, score: S | undefined) => W },
+    options: {
+      readonly model: () => ScoreModel<V, S>;
+      readonly per?: "key" | "all";
+      readonly combine: (value: V, score: S | undefined) => W;
+    },
     next: Push<never>,
   ) {
     this.id = id;

@@ -118,7 +118,9 @@ export class ByteWriter {
   /** While true, records carry their keys themselves: for pieces that are written apart and put together later. */
   selfContained = false;
   readonly #shapes = new Map<string, number>();
-  #latest: { readonly keys: readonly string[]; readonly sorted: readonly string[]; readonly number: number } | undefined;
+  #latest:
+    | { readonly keys: readonly string[]; readonly sorted: readonly string[]; readonly number: number }
+    | undefined;
 
   bytes(value: Uint8Array): void {
     this.uint(value.length);
@@ -208,7 +210,8 @@ export class ByteReader {
     const number = this.uint();
     const known = this.#shapes[number - FIRST_SHAPE];
     if (known !== undefined) return known;
-    if (number > SELF_CONTAINED) throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: there is no shape ${number}`);
+    if (number > SELF_CONTAINED)
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: there is no shape ${number}`);
     const keys = Array.from({ length: this.uint() }, () => this.text());
     if (number === NEW_SHAPE) this.#shapes.push(keys);
     return keys;
@@ -229,7 +232,10 @@ export class ByteReader {
   #take(count: number): number {
     const from = this.#at;
     if (from + count > this.#bytes.length) {
-      throw new MillraceError("MR_STATE_INCOMPATIBLE", `reading state: ${count} bytes wanted at ${from}, ${this.left} left`);
+      throw new MillraceError(
+        "MR_STATE_INCOMPATIBLE",
+        `reading state: ${count} bytes wanted at ${from}, ${this.left} left`,
+      );
     }
     this.#at += count;
     return from;

@@ -46,7 +46,10 @@ export class FrameCut<V> {
     const to = Math.min(from + CHUNK, this.#length);
     const keys = table.keys.slice(from, to);
     if (fresh >= 0) keys[fresh] = undefined;
-    const saved = plan.cells.length === 0 ? [] : keys.map((key, i) => (key === undefined ? undefined : this.#cellsOf(cells, from + i)));
+    const saved =
+      plan.cells.length === 0
+        ? []
+        : keys.map((key, i) => (key === undefined ? undefined : this.#cellsOf(cells, from + i)));
     return { keys, rows: rows.slice(from * plan.stride, to * plan.stride), cells: saved };
   }
 
@@ -136,7 +139,8 @@ class RunHeap {
     for (;;) {
       let child = 2 * i + 1;
       if (child >= heads.length) break;
-      if (child + 1 < heads.length && compareKeys((heads[child + 1] as Head).key, (heads[child] as Head).key) < 0) child++;
+      if (child + 1 < heads.length && compareKeys((heads[child + 1] as Head).key, (heads[child] as Head).key) < 0)
+        child++;
       if (compareKeys((heads[child] as Head).key, head.key) >= 0) break;
       heads[i] = heads[child] as Head;
       i = child;

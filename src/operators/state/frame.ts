@@ -56,7 +56,9 @@ export class Frame<V> implements Undoable {
   #grow(needed: number): void {
     // Large tables grow by an eighth: half a gigabyte of reserve would be the price of doubling.
     const factor = this.rows.length < 1 << 17 ? 2 : 1.125;
-    const rows = new Float64Array(Math.max(needed, Math.ceil((this.rows.length * factor) / this.plan.stride) * this.plan.stride));
+    const rows = new Float64Array(
+      Math.max(needed, Math.ceil((this.rows.length * factor) / this.plan.stride) * this.plan.stride),
+    );
     rows.set(this.rows);
     this.rows = rows;
   }
@@ -79,13 +81,15 @@ export class Frame<V> implements Undoable {
   mergeFrom(slot: number, from: Frame<V>, fromSlot: number): void {
     const { plan } = this;
     plan.mergeParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
-    for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.merge?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+    for (let i = 0; i < plan.cells.length; i++)
+      plan.cells[i]?.merge?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
   }
 
   subtractFrom(slot: number, from: Frame<V>, fromSlot: number): void {
     const { plan } = this;
     plan.subtractParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
-    for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.subtract?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+    for (let i = 0; i < plan.cells.length; i++)
+      plan.cells[i]?.subtract?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
   }
 
   /** Starts the slot's aggregates over; extras stay. */

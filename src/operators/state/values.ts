@@ -102,7 +102,8 @@ export function readValue(reader: ByteReader): unknown {
       const record: Record<string, unknown> = {};
       for (const key of reader.shape()) {
         const value = readValue(reader);
-        if (key === "__proto__") Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
+        if (key === "__proto__")
+          Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
         else record[key] = value;
       }
       return record;

@@ -1,10 +1,10 @@
 import type { Inference, LogMessage, Output } from "../../core/index.js";
+import type { TimeOptions } from "../time/marks.js";
 import type { EngineProgram } from "../topology/program.js";
 import type { OperatorMetrics } from "../topology/runtime.js";
 import { type Source, source } from "../topology/source.js";
 import type { Target } from "../topology/stream.js";
 import type { Topology } from "../topology/topology.js";
-import type { TimeOptions } from "../time/marks.js";
 
 /** An event as the test kit feeds it. */
 export interface Sent<V> {
@@ -17,7 +17,9 @@ export interface Sent<V> {
 }
 
 /** A source whose events are handed over as they are: for tests of what comes after decoding. */
-export function testSource<V>(options: { readonly stream?: string; readonly timing?: TimeOptions } = {}): Source<Sent<V>> {
+export function testSource<V>(
+  options: { readonly stream?: string; readonly timing?: TimeOptions } = {},
+): Source<Sent<V>> {
   return source<Sent<V>>({
     stream: options.stream ?? "test",
     decode: (message, found) => found.event((message as TestMessage<V>).sent, 0, message.data.length),
@@ -60,7 +62,12 @@ export class TestKit<V = unknown> {
   }
 
   #create(): EngineProgram<unknown> {
-    return this.#topology.create({ task: `${this.#topology.name}/0`, partition: 0, partitions: 1, inference: NO_INFERENCE });
+    return this.#topology.create({
+      task: `${this.#topology.name}/0`,
+      partition: 0,
+      partitions: 1,
+      inference: NO_INFERENCE,
+    });
   }
 
   /** One event of a `testSource`. */
@@ -104,7 +111,12 @@ export class TestKit<V = unknown> {
     return this.#apply({ subject: `${this.#topology.source}.0.${token}`, data: Buffer.from(JSON.stringify(body)) });
   }
 
-  #apply(message: { subject: string; data: Uint8Array; sent?: Sent<V>; headers?: Readonly<Record<string, string>> }): this {
+  #apply(message: {
+    subject: string;
+    data: Uint8Array;
+    sent?: Sent<V>;
+    headers?: Readonly<Record<string, string>>;
+  }): this {
     if (this.cutAlways) this.cut();
     const { headers = {}, ...rest } = message;
     const whole = { ...rest, sequence: ++this.#sequence, header: (name: string) => headers[name] };
@@ -139,7 +151,12 @@ export class TestKit<V = unknown> {
     return this.#records(stream).map((record) => (record as unknown as { value: R }).value);
   }
 
-  late(): readonly { readonly eventId: string; readonly tsMs: number; readonly lateByMs: number; readonly key: string }[] {
+  late(): readonly {
+    readonly eventId: string;
+    readonly tsMs: number;
+    readonly lateByMs: number;
+    readonly key: string;
+  }[] {
     return this.#records("late") as never;
   }
 

@@ -54,10 +54,17 @@ export class Marks {
   #lastName: string | undefined;
   #last: Clock | undefined;
 
-  constructor({ disorderMs = 0, idleAfterMs = Math.max(60_000, disorderMs), maxAheadMs = Number.POSITIVE_INFINITY }: TimeOptions) {
+  constructor({
+    disorderMs = 0,
+    idleAfterMs = Math.max(60_000, disorderMs),
+    maxAheadMs = Number.POSITIVE_INFINITY,
+  }: TimeOptions) {
     if (!(disorderMs >= 0 && disorderMs <= idleAfterMs && maxAheadMs >= 0)) {
       const got = `disorderMs ${disorderMs}, idleAfterMs ${idleAfterMs}, maxAheadMs ${maxAheadMs}`;
-      throw new MillraceError("MR_OPTION_INVALID", `time needs 0 <= disorderMs <= idleAfterMs and maxAheadMs >= 0, got ${got}`);
+      throw new MillraceError(
+        "MR_OPTION_INVALID",
+        `time needs 0 <= disorderMs <= idleAfterMs and maxAheadMs >= 0, got ${got}`,
+      );
     }
     this.#disorderMs = disorderMs;
     this.#idleAfterMs = idleAfterMs;
@@ -67,7 +74,8 @@ export class Marks {
   /** True when the watermark moved. */
   tick({ source: name, t, mark = NEVER, retire = false }: Tick): boolean {
     let clock = this.#sources.get(name);
-    if (clock !== undefined && (t < clock.t || (t === clock.t && (clock.retired || !(retire || mark > clock.markMs))))) return false;
+    if (clock !== undefined && (t < clock.t || (t === clock.t && (clock.retired || !(retire || mark > clock.markMs)))))
+      return false;
     if (clock === undefined) {
       clock = { t, highestMs: NEVER, markMs: NEVER, heardAt: t, retired: false };
       this.#sources.set(name, clock);
@@ -89,7 +97,8 @@ export class Marks {
     for (const [name, clock] of this.#sources) if (isProducer(name) && !names.includes(name)) clock.retired = true;
     for (const name of names) {
       const known = this.#sources.get(name);
-      if (known === undefined) this.#sources.set(name, { t: NEVER, highestMs: NEVER, markMs: NEVER, heardAt: NEVER, retired: false });
+      if (known === undefined)
+        this.#sources.set(name, { t: NEVER, highestMs: NEVER, markMs: NEVER, heardAt: NEVER, retired: false });
       else known.retired = false;
     }
     return this.#advance(Number.POSITIVE_INFINITY);

@@ -21,7 +21,8 @@ export interface LintOptions {
  */
 export function lint(topology: Topology, { streams, partitionedBy }: LintOptions = {}): readonly LintFinding[] {
   const findings: LintFinding[] = [];
-  const say = (level: LintFinding["level"], step: string, message: string): void => void findings.push({ level, step, message });
+  const say = (level: LintFinding["level"], step: string, message: string): void =>
+    void findings.push({ level, step, message });
   const source = topology.definition;
   if (source === undefined) {
     say("error", "", "has no source: begin with .from(source)");
@@ -29,9 +30,11 @@ export function lint(topology: Topology, { streams, partitionedBy }: LintOptions
   }
   if (streams !== undefined) {
     const unknown = [source.stream, ...topology.writes].filter((stream) => stream !== "" && !streams.includes(stream));
-    for (const stream of new Set(unknown)) say("error", "", `stream ${stream} does not exist; known are ${streams.join(", ")}`);
+    for (const stream of new Set(unknown))
+      say("error", "", `stream ${stream} does not exist; known are ${streams.join(", ")}`);
   }
-  if (!topology.nodes.some(({ kind }) => kind === "sink")) say("error", "", "writes nothing: end a branch with .to(target)");
+  if (!topology.nodes.some(({ kind }) => kind === "sink"))
+    say("error", "", "writes nothing: end a branch with .to(target)");
   for (const { name, kind, consumers, warnings, latenessMs, keyed, stateful, local } of topology.nodes) {
     if (consumers.length === 0 && kind !== "sink" && !topology.tables.some((table) => table.name === name)) {
       say("warning", name, "its values go nowhere");
@@ -39,10 +42,18 @@ export function lint(topology: Topology, { streams, partitionedBy }: LintOptions
     for (const warning of warnings) say("warning", name, warning);
     const disorderMs = source.timing?.disorderMs ?? 0;
     if (latenessMs !== undefined && latenessMs > 0 && latenessMs < disorderMs) {
-      say("warning", name, `lateness of ${latenessMs} ms is shorter than the source's disorder of ${disorderMs} ms: it hardly ever helps`);
+      say(
+        "warning",
+        name,
+        `lateness of ${latenessMs} ms is shorter than the source's disorder of ${disorderMs} ms: it hardly ever helps`,
+      );
     }
     if (partitionedBy !== undefined && keyed && !stateful && name === "keyBy" && !local) {
-      say("warning", name, `each partition keeps its own part of a key unless the key follows from ${partitionedBy}; say { local: true } if it does`);
+      say(
+        "warning",
+        name,
+        `each partition keeps its own part of a key unless the key follows from ${partitionedBy}; say { local: true } if it does`,
+      );
     }
   }
   return findings;

@@ -21,7 +21,9 @@ export function topologyMermaid(topology: Topology): string {
   for (const { id, name, detail, kind, stateful, consumers } of topology.nodes) {
     const label = detail === "" || detail === name ? name : `${name}<br/><small>${detail}</small>`;
     const text = label.replaceAll('"', "#quot;");
-    lines.push(`  n${id}${kind === "sink" ? `[/"${text}"/]` : kind === "source" ? `(["${text}"])` : stateful ? `[("${text}")]` : `["${text}"]`}`);
+    lines.push(
+      `  n${id}${kind === "sink" ? `[/"${text}"/]` : kind === "source" ? `(["${text}"])` : stateful ? `[("${text}")]` : `["${text}"]`}`,
+    );
     for (const { node } of consumers) lines.push(`  n${id} --> n${node.id}`);
   }
   return `${lines.join("\n")}\n`;
@@ -34,7 +36,9 @@ export function topologyText(topology: Topology): string {
   const fed = new Set(topology.nodes.flatMap(({ consumers }) => consumers.map(({ node }) => node.id)));
   const show = (node: Topology["nodes"][number], depth: number): void => {
     const again = shown.has(node.id);
-    lines.push(`${"  ".repeat(depth)}${node.name}${node.detail === "" || node.detail === node.name ? "" : `  ${node.detail}`}${again ? "  (above)" : ""}`);
+    lines.push(
+      `${"  ".repeat(depth)}${node.name}${node.detail === "" || node.detail === node.name ? "" : `  ${node.detail}`}${again ? "  (above)" : ""}`,
+    );
     if (again) return;
     shown.add(node.id);
     for (const consumer of node.consumers) show(consumer.node, depth + 1);

@@ -8,8 +8,8 @@ import {
   type Program,
   type TaskContext,
 } from "../../core/index.js";
-import { ByteReader, ByteWriter } from "../state/bytes.js";
 import { inTurn } from "../aggregates/fuse.js";
+import { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Marks, type Tick } from "../time/marks.js";
 import type { Node } from "./node.js";
 import { type Late, type Operator, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
@@ -32,7 +32,16 @@ export interface Blueprint<V> {
   /** Passes the watermark on to the next stage. */
   readonly marks?: { readonly stream: string; readonly everyMs: number };
   lateOutput(late: Late, eventId: string): Output | undefined;
-  deadOutput(dead: { error: unknown; step: string; message: LogMessage; index: number; from: number; to: number; eventId: string; source: string }): Output;
+  deadOutput(dead: {
+    error: unknown;
+    step: string;
+    message: LogMessage;
+    index: number;
+    from: number;
+    to: number;
+    eventId: string;
+    source: string;
+  }): Output;
   stepName(id: number): string;
 }
 
@@ -132,7 +141,8 @@ export class EngineProgram<V> implements Program {
       return;
     }
     const message = now.message as LogMessage;
-    now.source = source.source === undefined ? (message.header("Millrace-Source") ?? "live") : source.source(value, message);
+    now.source =
+      source.source === undefined ? (message.header("Millrace-Source") ?? "live") : source.source(value, message);
     if (!this.#marks.observe(now.source, timeMs)) {
       this.#setAside("beyond source time", from, to);
       return;
@@ -163,7 +173,14 @@ export class EngineProgram<V> implements Program {
     const { now, step } = this.#runtime;
     this.#counts.deadLettered++;
     const message = now.message as LogMessage;
-    const place = { message, index: now.index, from: this.#from, to: this.#to, source: now.source, eventId: this.#idOf() };
+    const place = {
+      message,
+      index: now.index,
+      from: this.#from,
+      to: this.#to,
+      source: now.source,
+      eventId: this.#idOf(),
+    };
     this.#runtime.emit(this.#blueprint.deadOutput({ error, step: this.#blueprint.stepName(step), ...place }));
   }
 
@@ -187,7 +204,12 @@ export class EngineProgram<V> implements Program {
 
   #tick(tick: Tick, message: LogMessage): void {
     if (typeof tick.source !== "string" || !Number.isSafeInteger(tick.t)) {
-      this.#dead(new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: a tick needs source and integer t`));
+      this.#dead(
+        new MillraceError(
+          "MR_EVENT_MALFORMED",
+          `control message ${message.subject}: a tick needs source and integer t`,
+        ),
+      );
       return;
     }
     const moved = this.#marks.tick(tick);
@@ -313,7 +335,14 @@ export class EngineProgram<V> implements Program {
     writer.uint(FORMAT);
     writer.text(name);
     writer.uint(version);
-    for (const count of [this.#counts.received, this.#counts.deadLettered, this.#counts.accepted, duplicates, lateCount]) writer.uint(count);
+    for (const count of [
+      this.#counts.received,
+      this.#counts.deadLettered,
+      this.#counts.accepted,
+      duplicates,
+      lateCount,
+    ])
+      writer.uint(count);
     writer.f64(now.watermarkMs);
     writer.f64(this.#passedMs);
     this.#marks.save(writer);
@@ -403,7 +432,11 @@ function fan(consumers: readonly Push<any>[]): Push<any> {
   const [only] = consumers;
   if (only === undefined) return () => undefined;
   if (consumers.length === 1) return only;
-  return inTurn(consumers, ["value"], consumers.map(() => "value"));
+  return inTurn(
+    consumers,
+    ["value"],
+    consumers.map(() => "value"),
+  );
 }
 
 export function messageOf(error: unknown): string {

@@ -96,7 +96,10 @@ export class Runtime {
   readonly onLate: (late: Late) => void;
   readonly onDead: (error: unknown) => void;
 
-  constructor(hooks: { onLate: (late: Late, runtime: Runtime) => void; onDead: (error: unknown, runtime: Runtime) => void }) {
+  constructor(hooks: {
+    onLate: (late: Late, runtime: Runtime) => void;
+    onDead: (error: unknown, runtime: Runtime) => void;
+  }) {
     this.onLate = (late) => hooks.onLate(late, this);
     this.onDead = (error) => hooks.onDead(error, this);
   }

@@ -34,7 +34,10 @@ export function source<V>(options: SourceOptions<V>): Source<V> {
 }
 
 /** A source of JSON events of which only the named fields are decoded: `fields` from `fieldReader` or `variantReader`. */
-export function jsonSource<V>({ fields, ...options }: Omit<SourceOptions<V>, "decode"> & { readonly fields: FieldReader<V> }): Source<V> {
+export function jsonSource<V>({
+  fields,
+  ...options
+}: Omit<SourceOptions<V>, "decode"> & { readonly fields: FieldReader<V> }): Source<V> {
   return source<V>({ ...options, decode: jsonFields(fields) });
 }
 

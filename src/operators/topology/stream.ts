@@ -1,13 +1,13 @@
 import type { Output } from "../../core/index.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
-import { dedupeInto, Latest } from "../keyed/latest.js";
-import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
-import { Process, type ProcessFunction } from "../keyed/process.js";
-import { ScoreStep, type ScoreModel } from "../keyed/score.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
 import type { Table } from "../joins/table.js";
 import { WindowJoin, type WindowJoinOptions } from "../joins/window-join.js";
+import { dedupeInto, Latest } from "../keyed/latest.js";
+import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
+import { Process, type ProcessFunction } from "../keyed/process.js";
+import { type ScoreModel, ScoreStep } from "../keyed/score.js";
 import type { Key } from "../state/keys.js";
 import { describeWindow, makeWindow } from "../windows/make.js";
 import { type PerKeyOptions, perKeyWindows } from "../windows/per-key.js";
@@ -89,7 +89,12 @@ function mapNode<V, W>(from: Joint, keyed: boolean, f: (value: V, at: At<never>)
   });
 }
 
-function filterNode<V>(from: Joint, keyed: boolean, f: (value: V, at: At<never>) => boolean, options: StepOptions): Node {
+function filterNode<V>(
+  from: Joint,
+  keyed: boolean,
+  f: (value: V, at: At<never>) => boolean,
+  options: StepOptions,
+): Node {
   return stateless<V>(from, "filter", f.name || "function", keyed, (runtime, next, step) => {
     const call = guarded(f, options);
     const { now } = runtime;
@@ -162,34 +167,52 @@ export class Stream<V> implements Joint {
    * Files the stream under a key. State is kept per partition: the key must be one that all events of a key's partition share
    * (part of the stream's subject), or each partition counts its own part; `millrace lint` asks for `local` or a repartition.
    */
-  keyBy<K extends Key>(keyOf: (value: V, at: At) => K, options: StepOptions & { readonly local?: boolean } = {}): KeyedStream<K, V> {
-    const node = stateless<V>(this, "keyBy", keyOf.name || "function", true, (runtime, next, step) => {
-      const call = guarded(keyOf, options);
-      const { now } = runtime;
-      return (value) => {
-        runtime.step = step;
-        const key = call(value, now);
-        if (key !== key || (typeof key !== "string" && typeof key !== "number")) throw new TypeError(`key must be text or a number, got ${key}`);
-        const before = now.key;
-        now.key = key;
-        (next as Push<V>)(value);
-        now.key = before;
-      };
-    }, options.local);
+  keyBy<K extends Key>(
+    keyOf: (value: V, at: At) => K,
+    options: StepOptions & { readonly local?: boolean } = {},
+  ): KeyedStream<K, V> {
+    const node = stateless<V>(
+      this,
+      "keyBy",
+      keyOf.name || "function",
+      true,
+      (runtime, next, step) => {
+        const call = guarded(keyOf, options);
+        const { now } = runtime;
+        return (value) => {
+          runtime.step = step;
+          const key = call(value, now);
+          if (Number.isNaN(key) || (typeof key !== "string" && typeof key !== "number"))
+            throw new TypeError(`key must be text or a number, got ${key}`);
+          const before = now.key;
+          now.key = key;
+          (next as Push<V>)(value);
+          now.key = before;
+        };
+      },
+      options.local,
+    );
     return new KeyedStream(this.topology, node);
   }
 
   union(...others: readonly Stream<V>[]): Stream<V> {
     const inputs = [this, ...others];
     const make: Node["make"] = (_runtime, next) => inputs.map(() => next);
-    return new Stream(this.topology, extend(this, { name: "union", kind: "operator", detail: `${inputs.length} streams`, make }, inputs));
+    return new Stream(
+      this.topology,
+      extend(this, { name: "union", kind: "operator", detail: `${inputs.length} streams`, make }, inputs),
+    );
   }
 
   /** Splits by predicates in order: a value goes to the first that holds, to `rest` when none does. */
-  branch<N extends string>(predicates: Readonly<Record<N, (value: V) => boolean>>): Readonly<Record<N | "rest", Stream<V>>> {
+  branch<N extends string>(
+    predicates: Readonly<Record<N, (value: V) => boolean>>,
+  ): Readonly<Record<N | "rest", Stream<V>>> {
     const names = Object.keys(predicates) as N[];
     const taken = (value: V): N | "rest" => names.find((name) => predicates[name](value)) ?? "rest";
-    const streams = [...names, "rest" as const].map((name) => [name, this.filter((value) => taken(value) === name)] as const);
+    const streams = [...names, "rest" as const].map(
+      (name) => [name, this.filter((value) => taken(value) === name)] as const,
+    );
     return Object.fromEntries(streams) as Record<N | "rest", Stream<V>>;
   }
 
@@ -202,7 +225,13 @@ export class Stream<V> implements Joint {
       stateful: true,
       warnings: unboundedState(name, options.ttlMs),
       make: (runtime, next) => {
-        const { operator, push } = dedupeInto<V>(node.id, name, runtime, { ttlMs: options.ttlMs, idOf: options.id }, next);
+        const { operator, push } = dedupeInto<V>(
+          node.id,
+          name,
+          runtime,
+          { ttlMs: options.ttlMs, idOf: options.id },
+          next,
+        );
         runtime.operators.push(operator);
         return [push];
       },
@@ -227,14 +256,20 @@ function lookupNode<V, T, W>(
   keyOf: (value: V) => Key,
   combine: (value: V, found: T | undefined) => W,
 ): Node {
-  return stateless<V>(from, `lookup ${table.name}`, table.versioned ? "as of event time" : "latest", keyed, (runtime, next, step) => {
-    const { now } = runtime;
-    const read = table.readerIn(runtime);
-    return (value) => {
-      runtime.step = step;
-      (next as Push<W>)(combine(value, read(keyOf(value), now.timeMs)));
-    };
-  });
+  return stateless<V>(
+    from,
+    `lookup ${table.name}`,
+    table.versioned ? "as of event time" : "latest",
+    keyed,
+    (runtime, next, step) => {
+      const { now } = runtime;
+      const read = table.readerIn(runtime);
+      return (value) => {
+        runtime.step = step;
+        (next as Push<W>)(combine(value, read(keyOf(value), now.timeMs)));
+      };
+    },
+  );
 }
 
 function unboundedState(name: string, ttlMs: number): string[] {
@@ -276,7 +311,11 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   /** Tumbling windows under a watermark of each key's own, for devices that store and forward. */
-  windowPerKey<A extends Aggregates<V>>(name: string, options: PerKeyOptions, aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+  windowPerKey<A extends Aggregates<V>>(
+    name: string,
+    options: PerKeyOptions,
+    aggregates: A,
+  ): KeyedStream<K, WindowRow<K, Results<A>>> {
     return this.process(name, perKeyWindows<K, V, A>(name, options, aggregates));
   }
 
@@ -316,7 +355,10 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   /** Pairs each value with the one before it of the same key; undefined for the first. */
-  lag(name: string, options: { readonly ttlMs: number }): KeyedStream<K, { readonly value: V; readonly before: V | undefined }> {
+  lag(
+    name: string,
+    options: { readonly ttlMs: number },
+  ): KeyedStream<K, { readonly value: V; readonly before: V | undefined }> {
     return this.#stateful(name, "value before", unboundedState(name, options.ttlMs), (id, runtime, next) => {
       const operator = new Latest<V, V>(id, name, runtime, options.ttlMs, (before, value, remember) => {
         remember(value);
@@ -327,14 +369,23 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   /** Passes on a value when what `of` takes from it differs from the key's last; the first always passes. */
-  hadChanged(name: string, options: { readonly of: (value: V) => Key | boolean | null; readonly ttlMs: number }): KeyedStream<K, V> {
+  hadChanged(
+    name: string,
+    options: { readonly of: (value: V) => Key | boolean | null; readonly ttlMs: number },
+  ): KeyedStream<K, V> {
     return this.#stateful(name, "changes only", unboundedState(name, options.ttlMs), (id, runtime, next) => {
-      const operator = new Latest<V, { of: Key | boolean | null }>(id, name, runtime, options.ttlMs, (before, value, remember) => {
-        const of = options.of(value);
-        if (before !== undefined && before.of === of) return;
-        remember({ of });
-        (next as Push<V>)(value);
-      });
+      const operator = new Latest<V, { of: Key | boolean | null }>(
+        id,
+        name,
+        runtime,
+        options.ttlMs,
+        (before, value, remember) => {
+          const of = options.of(value);
+          if (before !== undefined && before.of === of) return;
+          remember({ of });
+          (next as Push<V>)(value);
+        },
+      );
       return { operator, pushes: [operator.push] };
     });
   }
@@ -347,7 +398,11 @@ export class KeyedStream<K extends Key, V> implements Joint {
   /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
   score<S, W>(
     name: string,
-    options: { readonly model: () => ScoreModel<V, S>; readonly per?: "key" | "all"; readonly combine: (value: V, score: S | undefined) => W },
+    options: {
+      readonly model: () => ScoreModel<V, S>;
+      readonly per?: "key" | "all";
+      readonly combine: (value: V, score: S | undefined) => W;
+    },
   ): KeyedStream<K, W> {
     const make = (id: number, runtime: Runtime, next: Push<never>) => {
       const operator = new ScoreStep<V, S, W>(id, name, runtime, options, next);
@@ -372,11 +427,24 @@ export class KeyedStream<K extends Key, V> implements Joint {
       return { operator, pushes: [operator.left, operator.right] };
     };
     const unbounded = options.afterMs === Number.POSITIVE_INFINITY || options.beforeMs === Number.POSITIVE_INFINITY;
-    const warnings = unbounded && options.ttlMs === undefined ? [`${name}: state is never forgotten (an endless interval without ttlMs)`] : [];
-    return this.#stateful(name, `interval join, ${options.beforeMs} ms before to ${options.afterMs} ms after`, warnings, make, [this, other]);
+    const warnings =
+      unbounded && options.ttlMs === undefined
+        ? [`${name}: state is never forgotten (an endless interval without ttlMs)`]
+        : [];
+    return this.#stateful(
+      name,
+      `interval join, ${options.beforeMs} ms before to ${options.afterMs} ms after`,
+      warnings,
+      make,
+      [this, other],
+    );
   }
 
-  lookup<T, W>(table: Table<T>, keyOf: (value: V) => Key, combine: (value: V, found: T | undefined) => W): KeyedStream<K, W> {
+  lookup<T, W>(
+    table: Table<T>,
+    keyOf: (value: V) => Key,
+    combine: (value: V, found: T | undefined) => W,
+  ): KeyedStream<K, W> {
     return new KeyedStream(this.topology, lookupNode(this, true, table, keyOf, combine));
   }
 
@@ -401,7 +469,9 @@ export class Windowed<K extends Key, V> {
     const name = this.#name;
     const spec = this.#spec;
     planAggregates(aggregates); // complains now rather than at the start of a task
-    const detail = `${describeWindow(spec)}: ${Object.entries(aggregates).map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`)).join(", ")}`;
+    const detail = `${describeWindow(spec)}: ${Object.entries(aggregates)
+      .map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`))
+      .join(", ")}`;
     const node: Node = extend(this.#from, {
       name,
       kind: "window",

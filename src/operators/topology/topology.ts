@@ -10,10 +10,10 @@ import {
   type TopologyStep,
 } from "../../core/index.js";
 import { Table, type TableOptions } from "../joins/table.js";
+import { SilenceWatch } from "../time/silence.js";
 import type { Node, NodeOptions } from "./node.js";
 import { type Blueprint, EngineProgram, messageOf } from "./program.js";
 import type { Late, Push, Runtime } from "./runtime.js";
-import { SilenceWatch } from "../time/silence.js";
 import type { Decoder, Found, Source } from "./source.js";
 import { Stream } from "./stream.js";
 
@@ -67,7 +67,10 @@ export class Topology implements Pipeline {
   /** Errors: MR_OPTION_INVALID for a second source: a task reads one stream. */
   from<V>(source: Source<V>): Stream<V> {
     if (this.#source !== undefined && (this.#source as unknown) !== source) {
-      throw new MillraceError("MR_OPTION_INVALID", `${this.name} reads ${this.#source.stream}; a second source (${source.stream}) must enter that log as control messages`);
+      throw new MillraceError(
+        "MR_OPTION_INVALID",
+        `${this.name} reads ${this.#source.stream}; a second source (${source.stream}) must enter that log as control messages`,
+      );
     }
     this.#source = source as Source<unknown>;
     this.#root ??= this.declare({
@@ -98,10 +101,20 @@ export class Topology implements Pipeline {
 
   /** A lookup table whose changes arrive as control messages. */
   table<T>(name: string, options: TableOptions<T>): Table<T> {
-    const table = new Table<T>(this.declare({ name, kind: "operator", detail: `table of _ctl.${options.kind}`, stateful: true, make: (runtime) => {
-      table.readerIn(runtime);
-      return [];
-    } }).id, name, options);
+    const table = new Table<T>(
+      this.declare({
+        name,
+        kind: "operator",
+        detail: `table of _ctl.${options.kind}`,
+        stateful: true,
+        make: (runtime) => {
+          table.readerIn(runtime);
+          return [];
+        },
+      }).id,
+      name,
+      options,
+    );
     this.#roots.push(this.nodes[this.nodes.length - 1] as Node);
     this.tables.push(table as Table<unknown>);
     return table;
@@ -125,11 +138,32 @@ export class Topology implements Pipeline {
   }
 
   /** Adds a step; the typed streams call this. Errors: MR_OPTION_INVALID for a second stateful step of one name. */
-  declare({ stateful = false, to = [], warnings = [], keyed = false, local = false, latenessMs, ...rest }: NodeOptions): Node {
+  declare({
+    stateful = false,
+    to = [],
+    warnings = [],
+    keyed = false,
+    local = false,
+    latenessMs,
+    ...rest
+  }: NodeOptions): Node {
     if (stateful && this.nodes.some((node) => node.stateful && node.name === rest.name)) {
-      throw new MillraceError("MR_OPTION_INVALID", `${this.name}: two steps are called ${rest.name}; state is matched by name`);
+      throw new MillraceError(
+        "MR_OPTION_INVALID",
+        `${this.name}: two steps are called ${rest.name}; state is matched by name`,
+      );
     }
-    const node: Node = { ...rest, id: this.nodes.length, stateful, to, warnings, keyed, local, latenessMs, consumers: [] };
+    const node: Node = {
+      ...rest,
+      id: this.nodes.length,
+      stateful,
+      to,
+      warnings,
+      keyed,
+      local,
+      latenessMs,
+      consumers: [],
+    };
     this.nodes.push(node);
     return node;
   }
@@ -235,7 +269,9 @@ function deadLetter(dead: Parameters<Blueprint<unknown>["deadOutput"]>[0], domai
 /** Function, file and line of the innermost calls, without directories: those differ between machines. */
 function stackOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || error.stack === undefined) return undefined;
-  const frames = error.stack.split("\n").filter((line) => line.trimStart().startsWith("at ") && !line.includes("eval at"));
+  const frames = error.stack
+    .split("\n")
+    .filter((line) => line.trimStart().startsWith("at ") && !line.includes("eval at"));
   return frames
     .slice(0, 3)
     .map((line) => line.trim().replace(/\(?(?:file:\/\/)?\/[^()]*\/([^/()]+)\)?$/, "($1)"))

@@ -57,7 +57,14 @@ export class Hop<V> implements Operator, Undoable {
   #reachedMs = Number.NEGATIVE_INFINITY;
   #nextMs = Number.POSITIVE_INFINITY;
 
-  constructor(id: number, name: string, runtime: Runtime, spec: HoppingSpec, aggregates: Aggregates<V>, next: Push<unknown>) {
+  constructor(
+    id: number,
+    name: string,
+    runtime: Runtime,
+    spec: HoppingSpec,
+    aggregates: Aggregates<V>,
+    next: Push<unknown>,
+  ) {
     this.id = id;
     this.name = name;
     this.#runtime = runtime;
@@ -177,7 +184,8 @@ export class Hop<V> implements Operator, Undoable {
   /** Removes panes that no window can use or correct any more. */
   #dropPanes(toMs: number): void {
     for (const startMs of this.#panes.keys()) {
-      if (this.#closeOf(startMs) <= toMs && startMs < this.#reachedMs - this.#spec.sizeMs + this.#spec.slideMs) this.#panes.delete(startMs);
+      if (this.#closeOf(startMs) <= toMs && startMs < this.#reachedMs - this.#spec.sizeMs + this.#spec.slideMs)
+        this.#panes.delete(startMs);
     }
   }
 

@@ -19,7 +19,8 @@ export function makeWindow<V>(
   const push = next as Push<unknown>;
   switch (spec.kind) {
     case "tumbling": {
-      const revisable = (spec.latenessMs ?? 0) > 0 || spec.earlyEveryMs !== undefined || spec.earlyEveryCount !== undefined;
+      const revisable =
+        (spec.latenessMs ?? 0) > 0 || spec.earlyEveryMs !== undefined || spec.earlyEveryCount !== undefined;
       return new Tumble<V>(id, name, runtime, spec, planAggregates<V>(aggregates, revisable ? TUMBLE_EXTRA : 0), push);
     }
     case "hopping":
@@ -35,7 +36,8 @@ export function makeWindow<V>(
 
 function checkMergeable<V>(name: string, aggregates: Aggregates<V>): void {
   const bad = Object.entries(aggregates).find(([, aggregate]) => !planAggregates<V>({ aggregate }).mergeable);
-  if (bad !== undefined) throw new MillraceError("MR_OPTION_INVALID", `${name}: aggregate ${bad[0]} has no merge, which this window needs`);
+  if (bad !== undefined)
+    throw new MillraceError("MR_OPTION_INVALID", `${name}: aggregate ${bad[0]} has no merge, which this window needs`);
 }
 
 export function describeWindow(spec: WindowSpec): string {

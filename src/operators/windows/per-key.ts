@@ -38,7 +38,8 @@ export function perKeyWindows<K extends Key, V, A extends Aggregates<V>>(
   aggregates: A,
 ): ProcessFunction<K, V, State, WindowRow<K, Results<A>>> {
   const plan = planAggregates<V>(aggregates) as Plan<V, WindowRow<K, Results<A>>>;
-  if (plan.cells.length > 0) throw new MillraceError("MR_OPTION_INVALID", `${name}: windows per key take aggregates of numbers only`);
+  if (plan.cells.length > 0)
+    throw new MillraceError("MR_OPTION_INVALID", `${name}: windows per key take aggregates of numbers only`);
   if (!(sizeMs > 0 && disorderMs >= 0 && maxDelayMs >= disorderMs)) {
     throw new MillraceError("MR_OPTION_INVALID", `${name}: needs sizeMs > 0 and 0 <= disorderMs <= maxDelayMs`);
   }

@@ -43,7 +43,14 @@ export class Session<V> implements Operator, Undoable {
   readonly #heap = new TimerHeap();
   #watermarkMs = Number.NEGATIVE_INFINITY;
 
-  constructor(id: number, name: string, runtime: Runtime, spec: SessionSpec, plan: Plan<V, unknown>, next: Push<unknown>) {
+  constructor(
+    id: number,
+    name: string,
+    runtime: Runtime,
+    spec: SessionSpec,
+    plan: Plan<V, unknown>,
+    next: Push<unknown>,
+  ) {
     this.id = id;
     this.name = name;
     this.#runtime = runtime;
@@ -165,7 +172,14 @@ export class Session<V> implements Operator, Undoable {
   }
 
   #retract(slot: number, key: Key): void {
-    const row = this.#frame.result(slot, key, this.#get(slot, START), this.#endOf(slot), "retract", this.#get(slot, SAID) - 1);
+    const row = this.#frame.result(
+      slot,
+      key,
+      this.#get(slot, START),
+      this.#endOf(slot),
+      "retract",
+      this.#get(slot, SAID) - 1,
+    );
     this.#next(row);
   }
 
@@ -248,7 +262,14 @@ export class Session<V> implements Operator, Undoable {
       }
       const revision = -said;
       this.#set(slot, SAID, revision + 1);
-      const row = this.#frame.result(slot, key, this.#get(slot, START), endMs, revision === 0 ? "final" : "update", revision);
+      const row = this.#frame.result(
+        slot,
+        key,
+        this.#get(slot, START),
+        endMs,
+        revision === 0 ? "final" : "update",
+        revision,
+      );
       this.#runtime.fire(this.#next, row, key, endMs - 1);
     }
     const closeMs = endMs + this.#latenessMs;

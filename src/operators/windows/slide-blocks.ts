@@ -53,7 +53,10 @@ export class BlockSlide<V> implements Slide<V> {
     if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
     this.#order.settle(this.#back.table.keys);
     // After a spoiling, panes of the old block come again; they are taken in and flipped as they were.
-    const reachedMs = this.#taken[this.#taken.length - 1]?.startMs ?? this.#frontStarts[this.#frontStarts.length - 1] ?? Number.NEGATIVE_INFINITY;
+    const reachedMs =
+      this.#taken[this.#taken.length - 1]?.startMs ??
+      this.#frontStarts[this.#frontStarts.length - 1] ??
+      Number.NEGATIVE_INFINITY;
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
       const blockMs = Math.floor((pane.startMs - this.#offsetMs) / this.#sizeMs) * this.#sizeMs + this.#offsetMs;
@@ -196,5 +199,6 @@ export class BlockSlide<V> implements Slide<V> {
 /** Rows of two plans of the same aggregates differ in their extras only, which come last. */
 function merge<V>(into: Frame<V>, slot: number, from: Frame<V>, fromSlot: number): void {
   into.plan.mergeParts(into.rows, slot * into.plan.stride, from.rows, fromSlot * from.plan.stride);
-  for (let i = 0; i < into.plan.cells.length; i++) into.plan.cells[i]?.merge?.(into.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+  for (let i = 0; i < into.plan.cells.length; i++)
+    into.plan.cells[i]?.merge?.(into.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
 }

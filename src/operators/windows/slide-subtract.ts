@@ -20,7 +20,8 @@ export class SubtractSlide<V> implements Slide<V> {
   }
 
   moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
-    while (this.#held.length > 0 && (this.#held[0] as HopPane<V>).startMs < startMs) this.#subtract((this.#held.shift() as HopPane<V>).frame);
+    while (this.#held.length > 0 && (this.#held[0] as HopPane<V>).startMs < startMs)
+      this.#subtract((this.#held.shift() as HopPane<V>).frame);
     this.#order.settle(this.#frame.table.keys);
     const reachedMs = this.#held[this.#held.length - 1]?.startMs ?? Number.NEGATIVE_INFINITY;
     for (const pane of panes) {

@@ -72,7 +72,10 @@ export function hopping(options: {
   positive("hopping slideMs", options.slideMs);
   checkLateness(options.latenessMs);
   if (options.slideMs > options.sizeMs) {
-    throw new MillraceError("MR_OPTION_INVALID", `hopping slideMs must not exceed sizeMs, got ${options.slideMs} > ${options.sizeMs}`);
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `hopping slideMs must not exceed sizeMs, got ${options.slideMs} > ${options.sizeMs}`,
+    );
   }
   return { kind: "hopping", offsetMs: 0, ...options };
 }

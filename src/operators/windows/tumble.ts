@@ -38,7 +38,14 @@ export class Tumble<V> implements Operator, Undoable {
   #watermarkMs = Number.NEGATIVE_INFINITY;
   #nextMs = Number.POSITIVE_INFINITY;
 
-  constructor(id: number, name: string, runtime: Runtime, spec: TumblingSpec, plan: Plan<V, unknown>, next: Push<unknown>) {
+  constructor(
+    id: number,
+    name: string,
+    runtime: Runtime,
+    spec: TumblingSpec,
+    plan: Plan<V, unknown>,
+    next: Push<unknown>,
+  ) {
     this.id = id;
     this.name = name;
     this.#runtime = runtime;
@@ -103,7 +110,8 @@ export class Tumble<V> implements Operator, Undoable {
     const extra = slot * stride + extraAt;
     const said = frame.rows[extra] as number;
     let retracted: unknown;
-    if (pane.fired && this.#spec.retract && said > 0) retracted = frame.result(slot, key, startMs, endMs, "retract", said - 1);
+    if (pane.fired && this.#spec.retract && said > 0)
+      retracted = frame.result(slot, key, startMs, endMs, "retract", said - 1);
     frame.add(slot, value, timeMs);
     if (pane.fired) {
       if (retracted !== undefined) this.#next(retracted);
@@ -138,7 +146,9 @@ export class Tumble<V> implements Operator, Undoable {
   advance(toMs: number): void {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
     if (this.#nextMs > toMs) return;
-    const due = [...this.#panes.values()].filter((pane) => this.#dueOf(pane) <= toMs).sort((a, b) => a.startMs - b.startMs);
+    const due = [...this.#panes.values()]
+      .filter((pane) => this.#dueOf(pane) <= toMs)
+      .sort((a, b) => a.startMs - b.startMs);
     for (const pane of due) this.#firePane(pane, toMs);
     this.#nextMs = Number.POSITIVE_INFINITY;
     for (const pane of this.#panes.values()) this.#nextMs = Math.min(this.#nextMs, this.#dueOf(pane));
@@ -216,7 +226,12 @@ export class Tumble<V> implements Operator, Undoable {
     for (let left = reader.uint(); left > 0; left--) {
       const startMs = reader.f64();
       const fired = reader.u8() === 1;
-      const pane: Pane<V> = { startMs, fired, nextEarlyMs: reader.f64(), frame: new Frame(this.#plan, this.#runtime.undo) };
+      const pane: Pane<V> = {
+        startMs,
+        fired,
+        nextEarlyMs: reader.f64(),
+        frame: new Frame(this.#plan, this.#runtime.undo),
+      };
       pane.frame.load(reader);
       this.#panes.set(startMs, pane);
       this.#nextMs = Math.min(this.#nextMs, this.#dueOf(pane));

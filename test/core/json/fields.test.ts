@@ -15,7 +15,12 @@ function reference(bytes: Buffer): Record<string, unknown> | undefined {
     return undefined;
   }
   if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
-  return Object.fromEntries(WANTED.map((name) => [name, (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined) ?? undefined]));
+  return Object.fromEntries(
+    WANTED.map((name) => [
+      name,
+      (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined) ?? undefined,
+    ]),
+  );
 }
 
 function compare(bytes: Buffer): void {
@@ -31,7 +36,10 @@ function compare(bytes: Buffer): void {
 function compareLines(bytes: Buffer): void {
   const pack = Buffer.concat([bytes, Buffer.from("\n"), bytes]);
   let from = 0;
-  for (const line of pack.toString("latin1").split("\n").map((text) => Buffer.from(text, "latin1"))) {
+  for (const line of pack
+    .toString("latin1")
+    .split("\n")
+    .map((text) => Buffer.from(text, "latin1"))) {
     const found = reader.readLine(pack, from);
     const expected = reference(line);
     assert.deepStrictEqual(found === undefined ? undefined : { ...found }, expected, line.toString("latin1"));
@@ -40,9 +48,20 @@ function compareLines(bytes: Buffer): void {
   }
 }
 
-const key = fc.oneof(fc.constantFrom(...WANTED, "other", "__proto__", "constructor", "pric", "pricf"), fc.string({ unit: "binary", maxLength: 6 }));
+const key = fc.oneof(
+  fc.constantFrom(...WANTED, "other", "__proto__", "constructor", "pric", "pricf"),
+  fc.string({ unit: "binary", maxLength: 6 }),
+);
 const value = fc.letrec((tie) => ({
-  any: fc.oneof({ maxDepth: 4 }, fc.string({ unit: "binary", maxLength: 12 }), fc.double(), fc.integer(), fc.constantFrom(null, true, false, -0, 1e21, 5e-324, 0.1, 123456789012345680), tie("list"), tie("record")),
+  any: fc.oneof(
+    { maxDepth: 4 },
+    fc.string({ unit: "binary", maxLength: 12 }),
+    fc.double(),
+    fc.integer(),
+    fc.constantFrom(null, true, false, -0, 1e21, 5e-324, 0.1, 123456789012345680),
+    tie("list"),
+    tie("record"),
+  ),
   list: fc.array(tie("any"), { maxLength: 4 }),
   record: fc.dictionary(key, tie("any"), { maxKeys: 4 }),
 })).any;
@@ -50,7 +69,10 @@ const value = fc.letrec((tie) => ({
 /** JSON text with spaces, duplicate keys and escapes anywhere. */
 const text = fc
   .array(fc.tuple(key, value, fc.constantFrom("", " ", "\t\r\n "), fc.boolean()), { maxLength: 6 })
-  .map((members) => `{${members.map(([name, item, space, escaped]) => `${space}${escaped ? escapeAll(name) : JSON.stringify(name)}${space}:${space}${JSON.stringify(item)}${space}`).join(",")}}`);
+  .map(
+    (members) =>
+      `{${members.map(([name, item, space, escaped]) => `${space}${escaped ? escapeAll(name) : JSON.stringify(name)}${space}:${space}${JSON.stringify(item)}${space}`).join(",")}}`,
+  );
 
 function escapeAll(name: string): string {
   return `"${Array.from({ length: name.length }, (_, i) => `\\u${name.charCodeAt(i).toString(16).padStart(4, "0")}`).join("")}"`;
@@ -62,7 +84,15 @@ t.test("valid texts: the values of JSON.parse", async (t) => {
 });
 
 t.test("damaged texts: refused exactly when JSON.parse refuses", async (t) => {
-  const damage = fc.tuple(text, fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('{}[]",:\\0123eE.+-tfnu \n')))), { minLength: 1, maxLength: 3 }), fc.nat(3), fc.nat());
+  const damage = fc.tuple(
+    text,
+    fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('{}[]",:\\0123eE.+-tfnu \n')))), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    fc.nat(3),
+    fc.nat(),
+  );
   const property = fc.property(damage, ([json, changes, how, where]) => {
     let bytes = Buffer.from(json);
     for (const [place, byte] of changes) {
@@ -79,15 +109,99 @@ t.test("damaged texts: refused exactly when JSON.parse refuses", async (t) => {
 
 t.test("bytes that are not UTF-8 become U+FFFD as in Buffer.toString", async (t) => {
   const property = fc.property(fc.uint8Array({ maxLength: 12 }), fc.uint8Array({ maxLength: 4 }), (inside, name) => {
-    compare(Buffer.concat([Buffer.from('{"a":"'), inside, Buffer.from('","b'), name, Buffer.from('":1,"b":"'), name, Buffer.from('"}')]));
+    compare(
+      Buffer.concat([
+        Buffer.from('{"a":"'),
+        inside,
+        Buffer.from('","b'),
+        name,
+        Buffer.from('":1,"b":"'),
+        name,
+        Buffer.from('"}'),
+      ]),
+    );
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 43, numRuns: 5_000 }));
 });
 
 t.test("edges", async () => {
-  const numbers = ["0", "-0", "00", "01", "-", "1.", ".5", "1.5", "1e5", "1E+5", "1e", "1e+", "-1.25e-3", "9007199254740993", "0.1", "123456789012345", "1234567890123456", "0.000000000000000000000001", "1e400", "-1e-400", "5e-324", "2.2250738585072011e-308", "0.30000000000000004", "+1", "0x10", "1_0", "Infinity", "NaN", "12345678.123456789012345"];
+  const numbers = [
+    "0",
+    "-0",
+    "00",
+    "01",
+    "-",
+    "1.",
+    ".5",
+    "1.5",
+    "1e5",
+    "1E+5",
+    "1e",
+    "1e+",
+    "-1.25e-3",
+    "9007199254740993",
+    "0.1",
+    "123456789012345",
+    "1234567890123456",
+    "0.000000000000000000000001",
+    "1e400",
+    "-1e-400",
+    "5e-324",
+    "2.2250738585072011e-308",
+    "0.30000000000000004",
+    "+1",
+    "0x10",
+    "1_0",
+    "Infinity",
+    "NaN",
+    "12345678.123456789012345",
+  ];
   for (const number of numbers) compare(Buffer.from(`{"a":${number}}`));
-  const texts = ["", " ", "{", "}", "{}", " { } ", "[]", "1", '"a"', "null", "true", "{,}", '{"a"}', '{"a":}', '{"a":1,}', '{"a":1 "b":2}', '{"a":1}}', '{"a":1}x', "{a:1}", '{"a":tru}', '{"a":nul', '{"a":truex}', '{"a":"\t"}', '{"a":"\\x"}', '{"a":"\\u12g4"}', '{"a":"\\ud83d\\ude80","b":"\\ud83d"}', '{"a":1,"a":"2","a":[3]}', '{"a":{"a":1},"b":[{"a":2}]}', '{"\\u0061":7}', '{"a":[1,2,]}', '{"a":[,]}', '{"a":{"b":1,}}', '\ufeff{"a":1}', '{"a":"\u2028"}', '{"a":1}\n', "{\"a\":'1'}", '{"":5}', '{"a":[}', '{"a":{]}', '{"a":[1}', '{"a"::1}', '{"a" :1}', '{"a":1\u00a0}'];
+  const texts = [
+    "",
+    " ",
+    "{",
+    "}",
+    "{}",
+    " { } ",
+    "[]",
+    "1",
+    '"a"',
+    "null",
+    "true",
+    "{,}",
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{"a":1 "b":2}',
+    '{"a":1}}',
+    '{"a":1}x',
+    "{a:1}",
+    '{"a":tru}',
+    '{"a":nul',
+    '{"a":truex}',
+    '{"a":"\t"}',
+    '{"a":"\\x"}',
+    '{"a":"\\u12g4"}',
+    '{"a":"\\ud83d\\ude80","b":"\\ud83d"}',
+    '{"a":1,"a":"2","a":[3]}',
+    '{"a":{"a":1},"b":[{"a":2}]}',
+    '{"\\u0061":7}',
+    '{"a":[1,2,]}',
+    '{"a":[,]}',
+    '{"a":{"b":1,}}',
+    '\ufeff{"a":1}',
+    '{"a":"\u2028"}',
+    '{"a":1}\n',
+    "{\"a\":'1'}",
+    '{"":5}',
+    '{"a":[}',
+    '{"a":{]}',
+    '{"a":[1}',
+    '{"a"::1}',
+    '{"a" :1}',
+    '{"a":1\u00a0}',
+  ];
   for (const one of texts) compare(Buffer.from(one));
   const deep = 20_000;
   compare(Buffer.from(`{"other":${"[".repeat(deep)}${"]".repeat(deep)},"a":1}`));

@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import {
-  type Aggregate, argmin, distinct, distinctExact, duration, ewma, histogram, integral, mean, pipeline, quantiles, rate, stddev, sum,
-  sumIntegers, TestKit, testSource, testTarget, top, tumbling, variance,
-} from "../../../src/operators/index.js";
 import { random } from "../../../bench/nexmark/generator.js";
+import {
+  type Aggregate,
+  argmin,
+  distinct,
+  distinctExact,
+  duration,
+  ewma,
+  histogram,
+  integral,
+  mean,
+  pipeline,
+  quantiles,
+  rate,
+  stddev,
+  sum,
+  sumIntegers,
+  TestKit,
+  testSource,
+  testTarget,
+  top,
+  tumbling,
+  variance,
+} from "../../../src/operators/index.js";
 
 interface Point {
   readonly timeMs: number;
@@ -28,17 +47,30 @@ function fold<R>(aggregate: Aggregate<Point, R>, points: readonly Point[]): R {
 }
 
 const at = (values: readonly number[]): Point[] => values.map((x, timeMs) => ({ timeMs, x }));
-const numbers = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }), { minLength: 1, maxLength: 50 });
+const numbers = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }), {
+  minLength: 1,
+  maxLength: 50,
+});
 
 t.test("sums are compensated: what plain addition loses is kept, in any order", async (t) => {
-  t.equal(fold(sum<Point>(({ x }) => x), at([1e16, 1, -1e16])), 1);
+  t.equal(
+    fold(
+      sum<Point>(({ x }) => x),
+      at([1e16, 1, -1e16]),
+    ),
+    1,
+  );
   t.equal(fold(sum("x"), at(Array.from({ length: 10_000 }, () => 0.1))), 1_000);
   const property = fc.property(numbers, (values) => {
     const scale = 2 ** 40; // exact reference: integers of a fixed point
     const rounded = values.map((value) => Math.round(value * 1_024) / 1_024);
-    const exact = Number(rounded.reduce((total, value) => total + BigInt(value * 1_024) * BigInt(scale), 0n) / BigInt(scale)) / 1_024;
+    const exact =
+      Number(rounded.reduce((total, value) => total + BigInt(value * 1_024) * BigInt(scale), 0n) / BigInt(scale)) /
+      1_024;
     assert.equal(fold(sum("x"), at(rounded)), exact);
-    assert.ok(Math.abs(fold(mean("x"), at(rounded)) - exact / rounded.length) <= Math.abs(exact / rounded.length) * 1e-15);
+    assert.ok(
+      Math.abs(fold(mean("x"), at(rounded)) - exact / rounded.length) <= Math.abs(exact / rounded.length) * 1e-15,
+    );
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 71, numRuns: 200 }));
   t.equal(fold(sumIntegers("x"), at([3, -5, 2 ** 52])), 2 ** 52 - 2);
@@ -53,16 +85,30 @@ t.test("variance: no cancellation far from zero", async (t) => {
 
 t.test("integral, duration, rate: by event time, whatever the order of arrival; long gaps count nothing", async (t) => {
   const hour = 3_600_000;
-  const litres = (points: Point[], maxGapMs?: number) => fold(integral("x", maxGapMs === undefined ? {} : { maxGapMs }), points);
-  const ramp = [{ timeMs: 0, x: 0 }, { timeMs: 900_000, x: 40 }, { timeMs: 300_000, x: 20 }];
+  const litres = (points: Point[], maxGapMs?: number) =>
+    fold(integral("x", maxGapMs === undefined ? {} : { maxGapMs }), points);
+  const ramp = [
+    { timeMs: 0, x: 0 },
+    { timeMs: 900_000, x: 40 },
+    { timeMs: 300_000, x: 20 },
+  ];
   t.equal(litres(ramp), (20 / 2) * (300_000 / hour) + 30 * (600_000 / hour));
   t.equal(litres(ramp, 300_000), (10 * 300_000) / hour);
-  t.equal(fold(duration<Point>(({ x }) => x > 10), ramp), 600_000);
+  t.equal(
+    fold(
+      duration<Point>(({ x }) => x > 10),
+      ramp,
+    ),
+    600_000,
+  );
   t.equal(fold(rate("x"), ramp), 40 / 900);
 });
 
 t.test("ewma: half a weight each half-life, in any order", async (t) => {
-  const points = [{ timeMs: 0, x: 8 }, { timeMs: 10, x: 2 }];
+  const points = [
+    { timeMs: 0, x: 8 },
+    { timeMs: 10, x: 2 },
+  ];
   const expected = (8 * 0.5 + 2) / 1.5;
   t.equal(fold(ewma("x", { halfLifeMs: 10 }), points), expected);
   t.equal(fold(ewma("x", { halfLifeMs: 10 }), [...points].reverse()), expected);
@@ -70,7 +116,14 @@ t.test("ewma: half a weight each half-life, in any order", async (t) => {
 
 t.test("quantiles: within the stated relative error of the exact rank", async (t) => {
   const qs = [0, 0.01, 0.25, 0.5, 0.9, 0.99, 1];
-  const wide = fc.array(fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e12, max: 1e12 }), fc.constant(0), fc.double({ min: 1e-6, max: 1, noNaN: true })), { minLength: 1, maxLength: 200 });
+  const wide = fc.array(
+    fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e12, max: 1e12 }),
+      fc.constant(0),
+      fc.double({ min: 1e-6, max: 1, noNaN: true }),
+    ),
+    { minLength: 1, maxLength: 200 },
+  );
   let worst = 0;
   const property = fc.property(wide, (values) => {
     const sorted = [...values].sort((a, b) => a - b);
@@ -103,22 +156,39 @@ t.test("distinct: exact up to 128, then within 4 standard errors over seeds", as
 });
 
 t.test("top: never too low, at most `error` too high, and error at most events / capacity", async (t) => {
-  const property = fc.property(fc.array(fc.nat(30), { minLength: 1, maxLength: 300 }), fc.integer({ min: 3, max: 12 }), (values, capacity) => {
-    const exact = new Map<number, number>();
-    for (const value of values) exact.set(value, (exact.get(value) ?? 0) + 1);
-    const found = fold(top("x", { k: 3, capacity }), at(values));
-    for (const { key, count, error } of found) {
-      const real = exact.get(key as number) as number;
-      assert.ok(count >= real && count - error <= real && error <= values.length / capacity);
-    }
-    const mustBeThere = [...exact].filter(([, n]) => n > values.length / capacity).length;
-    assert.ok(found.length >= Math.min(3, mustBeThere));
-  });
+  const property = fc.property(
+    fc.array(fc.nat(30), { minLength: 1, maxLength: 300 }),
+    fc.integer({ min: 3, max: 12 }),
+    (values, capacity) => {
+      const exact = new Map<number, number>();
+      for (const value of values) exact.set(value, (exact.get(value) ?? 0) + 1);
+      const found = fold(top("x", { k: 3, capacity }), at(values));
+      for (const { key, count, error } of found) {
+        const real = exact.get(key as number) as number;
+        assert.ok(count >= real && count - error <= real && error <= values.length / capacity);
+      }
+      const mustBeThere = [...exact].filter(([, n]) => n > values.length / capacity).length;
+      assert.ok(found.length >= Math.min(3, mustBeThere));
+    },
+  );
   t.doesNotThrow(() => fc.assert(property, { seed: 73, numRuns: 300 }));
 });
 
 t.test("histogram, argmin: classes are half-open; of equals the earliest", async (t) => {
   t.same(fold(histogram("x", [0, 10]), at([-1, 0, 9, 10, 11, Number.NaN])), [1, 2, 2]);
-  t.equal(fold(argmin<Point, number>(({ x }) => x, ({ timeMs }) => timeMs), [{ timeMs: 5, x: 1 }, { timeMs: 3, x: 1 }, { timeMs: 4, x: 2 }]), 3);
+  t.equal(
+    fold(
+      argmin<Point, number>(
+        ({ x }) => x,
+        ({ timeMs }) => timeMs,
+      ),
+      [
+        { timeMs: 5, x: 1 },
+        { timeMs: 3, x: 1 },
+        { timeMs: 4, x: 2 },
+      ],
+    ),
+    3,
+  );
   t.throws(() => histogram("x", [1, 1]));
 });

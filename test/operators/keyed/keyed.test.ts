@@ -3,14 +3,22 @@ import fc from "fast-check";
 import t from "tap";
 import { pipeline, type ScoreModel, TestKit, testSource, testTarget } from "../../../src/operators/index.js";
 import { eventsOf, type Reading, steps } from "../support/arrivals.js";
-import { run, valueOf } from "../support/run.js";
+import { readingOf, run } from "../support/run.js";
 
-const keyed = (name: string) => pipeline(name).from(testSource<Reading>()).map(valueOf).keyBy(({ key }) => key);
+const keyed = (name: string) =>
+  pipeline(name)
+    .from(testSource<Reading>())
+    .map(readingOf)
+    .keyBy(({ key }) => key);
 const event = (timeMs: number, x: number, key = "a"): Reading => ({ id: timeMs, key, timeMs, x });
 
 t.test("dedupe: the first of each id within the time passes, the others are counted", async (t) => {
   const kit = new TestKit<Reading>(
-    pipeline("test.dedupe").from(testSource<Reading>()).map(valueOf).dedupe("ids", { id: ({ x }) => x, ttlMs: 10 }).to(testTarget()),
+    pipeline("test.dedupe")
+      .from(testSource<Reading>())
+      .map(readingOf)
+      .dedupe("ids", { id: ({ x }) => x, ttlMs: 10 })
+      .to(testTarget()),
   );
   const send = (timeMs: number, x: number) => kit.event(timeMs, event(timeMs, x));
   send(0, 1);
@@ -19,13 +27,25 @@ t.test("dedupe: the first of each id within the time passes, the others are coun
   send(14, 1);
   kit.watermark(24);
   send(24, 1);
-  t.same((kit.rows() as Reading[]).map(({ timeMs }) => timeMs), [0, 24], "kept while it is seen again, forgotten after the time");
+  t.same(
+    (kit.rows() as Reading[]).map(({ timeMs }) => timeMs),
+    [0, 24],
+    "kept while it is seen again, forgotten after the time",
+  );
   t.match(kit.counters(), { received: 4, duplicates: 2, accepted: 4 });
 });
 
 t.test("lag and hadChanged equal a loop over each key's events, with any cuts", async (t) => {
-  const lagged = () => keyed("test.lag").lag("lag", { ttlMs: 10_000 }).map(({ value, before }) => [value.id, before?.id ?? null]).to(testTarget());
-  const changed = () => keyed("test.changed").hadChanged("c", { of: ({ x }) => x > 0, ttlMs: 10_000 }).map(({ id }) => id).to(testTarget());
+  const lagged = () =>
+    keyed("test.lag")
+      .lag("lag", { ttlMs: 10_000 })
+      .map(({ value, before }) => [value.id, before?.id ?? null])
+      .to(testTarget());
+  const changed = () =>
+    keyed("test.changed")
+      .hadChanged("c", { of: ({ x }) => x > 0, ttlMs: 10_000 })
+      .map(({ id }) => id)
+      .to(testTarget());
   const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
     const before = new Map<string, Reading>();
     const pairs: unknown[] = [];
@@ -48,7 +68,7 @@ t.test("pattern: A then B within the time, absence of B, the latest A counts, th
     keyed("test.pattern")
       .pattern("p", {
         first: ({ x }) => x === 1,
-        then: ({ x }) => x === 2,
+        second: ({ x }) => x === 2,
         withinMs: 10,
         matched: (a, b) => `${a.id} then ${b.id}`,
         absent: (a) => `${a.id} alone`,
@@ -69,37 +89,40 @@ t.test("pattern: A then B within the time, absence of B, the latest A counts, th
   t.equal(kit.metrics()[0]?.keys, 0);
 });
 
-t.test("process: timers fire in (time, key) order whatever the order they were set in; forgotten by time", async (t) => {
-  const topology = () =>
-    keyed("test.timers")
-      .process<number, string>("p", {
-        ttlMs: 50,
-        init: () => 0,
-        onEvent: (n, { x }, at) => {
-          at.setTimer(at.timeMs + Math.abs(x));
-          if (x < 0) at.cancelTimer(at.timeMs - x);
-          return n + 1;
-        },
-        onTimer: (n, timeMs, at) => {
-          at.emit(`${timeMs} ${at.key} ${n}`);
-          return n;
-        },
-      })
-      .to(testTarget());
-  const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
-    const events = all.filter(({ kind }) => kind === "event");
-    const end = all[all.length - 1] as (typeof all)[number];
-    const whole = run(topology(), [...events, end], cuts);
-    const rows = (whole.rows as string[]).map((row) => row.split(" ") as [string, string, string]);
-    const sorted = [...rows].sort(([a, k], [b, l]) => Number(a) - Number(b) || (k < l ? -1 : k > l ? 1 : 0));
-    assert.deepEqual(rows, sorted);
-    assert.equal(whole.kit.metrics()[0]?.keys, 0);
-    // Same events, other order within the same log position of time: same timers.
-    const reversed = run(topology(), [...events].reverse().concat(end));
-    if (eventsOf(all).every(({ x }) => x >= 0)) assert.deepEqual(reversed.rows, whole.rows);
-  });
-  t.doesNotThrow(() => fc.assert(property, { seed: 32, numRuns: 200 }));
-});
+t.test(
+  "process: timers fire in (time, key) order whatever the order they were set in; forgotten by time",
+  async (t) => {
+    const topology = () =>
+      keyed("test.timers")
+        .process<number, string>("p", {
+          ttlMs: 50,
+          init: () => 0,
+          onEvent: (n, { x }, at) => {
+            at.setTimer(at.timeMs + Math.abs(x));
+            if (x < 0) at.cancelTimer(at.timeMs - x);
+            return n + 1;
+          },
+          onTimer: (n, timeMs, at) => {
+            at.emit(`${timeMs} ${at.key} ${n}`);
+            return n;
+          },
+        })
+        .to(testTarget());
+    const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
+      const events = all.filter(({ kind }) => kind === "event");
+      const end = all[all.length - 1] as (typeof all)[number];
+      const whole = run(topology(), [...events, end], cuts);
+      const rows = (whole.rows as string[]).map((row) => row.split(" ") as [string, string, string]);
+      const sorted = [...rows].sort(([a, k], [b, l]) => Number(a) - Number(b) || (k < l ? -1 : k > l ? 1 : 0));
+      assert.deepEqual(rows, sorted);
+      assert.equal(whole.kit.metrics()[0]?.keys, 0);
+      // Same events, other order within the same log position of time: same timers.
+      const reversed = run(topology(), [...events].reverse().concat(end));
+      if (eventsOf(all).every(({ x }) => x >= 0)) assert.deepEqual(reversed.rows, whole.rows);
+    });
+    t.doesNotThrow(() => fc.assert(property, { seed: 32, numRuns: 200 }));
+  },
+);
 
 t.test("process: a timer that throws is set aside once, and its state change taken back", async (t) => {
   const kit = new TestKit<Reading>(
@@ -156,7 +179,10 @@ t.test("silence: said once by the source's own clock, and once when it is back",
   const kit = new TestKit<Reading>(topology);
   kit.tick(0).event(1, event(1, 1)).tick(50).tick(99).tick(101).cut();
   kit.tick(200).event(201, event(201, 1)).tick(210);
-  t.same(kit.rows(), [{ source: "live", kind: "silent", atMs: 101 }, { source: "live", kind: "back", atMs: 210 }]);
+  t.same(kit.rows(), [
+    { source: "live", kind: "silent", atMs: 101 },
+    { source: "live", kind: "back", atMs: 210 },
+  ]);
 });
 
 t.test("branch, union and flatMap keep every value, in order", async (t) => {
@@ -165,7 +191,13 @@ t.test("branch, union and flatMap keep every value, in order", async (t) => {
     for (let i = 0; i < Math.abs(value.x); i++) emit(value.x + i);
   });
   const { even, third, rest } = numbers.branch({ even: (n) => n % 2 === 0, third: (n) => n % 3 === 0 });
-  even.map((n) => `even ${n}`).union(third.map((n) => `third ${n}`), rest.map((n) => `rest ${n}`)).to(testTarget());
+  even
+    .map((n) => `even ${n}`)
+    .union(
+      third.map((n) => `third ${n}`),
+      rest.map((n) => `rest ${n}`),
+    )
+    .to(testTarget());
   const property = fc.property(steps(), (all) => {
     const expected = eventsOf(all).flatMap(({ x }) => Array.from({ length: Math.abs(x) }, (_, i) => x + i));
     const named = expected.map((n) => `${n % 2 === 0 ? "even" : n % 3 === 0 ? "third" : "rest"} ${n}`);

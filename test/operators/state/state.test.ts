@@ -12,23 +12,43 @@ const bytesOf = (value: unknown): Uint8Array => {
   return writer.finish();
 };
 
-t.test("values: a round trip for any plain data; equal values give equal bytes whatever the order of their keys", async (t) => {
-  const plain = fc.anything({ maxDepth: 4, withBigInt: true, withUnicodeString: true, values: [fc.string({ unit: "binary" }), fc.integer(), fc.double(), fc.boolean(), fc.constant(null), fc.constant(undefined), fc.nat(), fc.bigInt()] });
-  const property = fc.property(fc.array(plain), (values) => {
-    const cleaned = JSON.stringify(values, (_key, value: unknown) => (typeof value === "bigint" || value === undefined ? null : value));
-    const value = [JSON.parse(cleaned), ...values.filter((item) => typeof item !== "object")];
-    assert.deepStrictEqual(readValue(new ByteReader(bytesOf(value))), value);
-  });
-  t.doesNotThrow(() => fc.assert(property, { seed: 51, numRuns: 1_000 }));
-  const shuffled = fc.property(fc.dictionary(fc.string(), fc.integer(), { noNullPrototype: true }), (record) => {
-    const reversed = Object.fromEntries(Object.entries(record).reverse());
-    assert.deepEqual(bytesOf([record, reversed, record]), bytesOf([reversed, record, reversed]));
-  });
-  t.doesNotThrow(() => fc.assert(shuffled, { seed: 52 }));
-});
+t.test(
+  "values: a round trip for any plain data; equal values give equal bytes whatever the order of their keys",
+  async (t) => {
+    const plain = fc.anything({
+      maxDepth: 4,
+      withBigInt: true,
+      withUnicodeString: true,
+      values: [
+        fc.string({ unit: "binary" }),
+        fc.integer(),
+        fc.double(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.constant(undefined),
+        fc.nat(),
+        fc.bigInt(),
+      ],
+    });
+    const property = fc.property(fc.array(plain), (values) => {
+      const cleaned = JSON.stringify(values, (_key, value: unknown) =>
+        typeof value === "bigint" || value === undefined ? null : value,
+      );
+      const value = [JSON.parse(cleaned), ...values.filter((item) => typeof item !== "object")];
+      assert.deepStrictEqual(readValue(new ByteReader(bytesOf(value))), value);
+    });
+    t.doesNotThrow(() => fc.assert(property, { seed: 51, numRuns: 1_000 }));
+    const shuffled = fc.property(fc.dictionary(fc.string(), fc.integer(), { noNullPrototype: true }), (record) => {
+      const reversed = Object.fromEntries(Object.entries(record).reverse());
+      assert.deepEqual(bytesOf([record, reversed, record]), bytesOf([reversed, record, reversed]));
+    });
+    t.doesNotThrow(() => fc.assert(shuffled, { seed: 52 }));
+  },
+);
 
 t.test("values: what is not plain data is refused, so is what was not written here", async (t) => {
-  for (const value of [() => 1, Symbol("x"), new Map(), new Date(0)]) t.throws(() => bytesOf(value), { code: "MR_OPTION_INVALID" });
+  for (const value of [() => 1, Symbol("x"), new Map(), new Date(0)])
+    t.throws(() => bytesOf(value), { code: "MR_OPTION_INVALID" });
   t.throws(() => readValue(new ByteReader(Uint8Array.of(99))), { code: "MR_STATE_INCOMPATIBLE" });
   t.throws(() => readValue(new ByteReader(bytesOf("hello").subarray(0, 3))), { code: "MR_STATE_INCOMPATIBLE" });
   t.throws(() => readValue(new ByteReader(Uint8Array.of(7, 5))), { code: "MR_STATE_INCOMPATIBLE" });
@@ -53,7 +73,10 @@ t.test("key table: a Map that also tells slots, through any inserts and removals
     assert.equal(table.size, model.size);
     for (const [key, slot] of model) assert.equal(table.find(key), slot);
     const sorted = Array.from(table.sortedSlots(), (slot) => table.keys[slot] as Key);
-    assert.deepEqual(sorted, [...model.keys()].sort(compareKeys).map((key) => table.keys[model.get(key) as number]));
+    assert.deepEqual(
+      sorted,
+      [...model.keys()].sort(compareKeys).map((key) => table.keys[model.get(key) as number]),
+    );
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 53, numRuns: 500 }));
 });
@@ -64,7 +87,10 @@ t.test("timer heap: gives back by time", async (t) => {
     times.forEach((time, i) => heap.push(time, i));
     const out: number[] = [];
     while (heap.size > 0) out.push(times[heap.pop()] as number);
-    assert.deepEqual(out, [...times].sort((a, b) => a - b));
+    assert.deepEqual(
+      out,
+      [...times].sort((a, b) => a - b),
+    );
     assert.equal(heap.nextMs, Number.POSITIVE_INFINITY);
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 54 }));

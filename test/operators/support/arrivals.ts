@@ -9,7 +9,9 @@ export interface Reading {
 }
 
 /** What reaches a task: events and watermarks, in the order of the log. */
-export type Step = { readonly kind: "event"; readonly event: Reading } | { readonly kind: "mark"; readonly timeMs: number };
+export type Step =
+  | { readonly kind: "event"; readonly event: Reading }
+  | { readonly kind: "mark"; readonly timeMs: number };
 
 const KEYS = ["a", "b", "ä", "\ud83d\ude80", "\uffee", "b2"];
 
@@ -22,18 +24,20 @@ export function steps(options: { readonly maxEvents?: number; readonly spanMs?: 
     x: fc.integer({ min: -50, max: 50 }),
   });
   const mark = fc.integer({ min: 0, max: 25 });
-  return fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: mark }), { maxLength: maxEvents }).map((raw) => {
-    let watermarkMs = -spanMs;
-    let id = 0;
-    const made: Step[] = raw.map((item) => {
-      if (typeof item === "number") {
-        watermarkMs += item;
-        return { kind: "mark", timeMs: watermarkMs };
-      }
-      return { kind: "event", event: { id: id++, ...item } };
+  return fc
+    .array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: mark }), { maxLength: maxEvents })
+    .map((raw) => {
+      let watermarkMs = -spanMs;
+      let id = 0;
+      const made: Step[] = raw.map((item) => {
+        if (typeof item === "number") {
+          watermarkMs += item;
+          return { kind: "mark", timeMs: watermarkMs };
+        }
+        return { kind: "event", event: { id: id++, ...item } };
+      });
+      return [...made, { kind: "mark", timeMs: Math.max(watermarkMs, spanMs) + 10 * spanMs }];
     });
-    return [...made, { kind: "mark", timeMs: Math.max(watermarkMs, spanMs) + 10 * spanMs }];
-  });
 }
 
 export function eventsOf(all: readonly Step[]): readonly Reading[] {

@@ -18,9 +18,15 @@ export function run(topology: Topology, steps: readonly Step[], cuts: readonly n
     else kit.event(step.event.timeMs, step.event, { id: String(step.event.id) });
   });
   const state = Buffer.from(kit.save()).toString("hex");
-  return { rows: kit.rows(), late: kit.late().map(({ eventId }) => eventId), dead: kit.dead().map(({ eventId }) => eventId), state, kit };
+  return {
+    rows: kit.rows(),
+    late: kit.late().map(({ eventId }) => eventId),
+    dead: kit.dead().map(({ eventId }) => eventId),
+    state,
+    kit,
+  };
 }
 
-export function valueOf(sent: Sent<Reading>): Reading {
+export function readingOf(sent: Sent<Reading>): Reading {
   return sent.value;
 }

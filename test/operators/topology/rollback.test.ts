@@ -24,7 +24,7 @@ import {
   type WindowSpec,
 } from "../../../src/operators/index.js";
 import { type Reading, type Step, steps } from "../support/arrivals.js";
-import { run, valueOf } from "../support/run.js";
+import { readingOf, run } from "../support/run.js";
 
 /** Every seventh event throws, behind everything that could have changed state before. */
 const fails = ({ id }: Reading): boolean => id % 7 === 3;
@@ -37,14 +37,23 @@ function explode(value: Reading): Reading {
 const AGGREGATES = {
   n: count(),
   total: sum<Reading>(({ x }) => x),
-  best: argmax(({ x }: Reading) => x, ({ id }) => id),
+  best: argmax(
+    ({ x }: Reading) => x,
+    ({ id }) => id,
+  ),
   newest: last(({ id }: Reading) => id),
   some: collect(({ id }: Reading) => id, { limit: 3 }),
   q: quantiles<Reading>(({ x }) => x, [0.5]),
   kinds: distinct<Reading>(({ x }) => x),
   exact: distinctExact<Reading>(({ x }) => x),
   common: top<Reading>(({ x }) => x, { k: 2, capacity: 3 }),
-  own: custom<Reading, number, number>({ name: "own", init: () => 0, add: (a, { x }) => a + x, merge: (a, b) => a + b, result: (a) => a }),
+  own: custom<Reading, number, number>({
+    name: "own",
+    init: () => 0,
+    add: (a, { x }) => a + x,
+    merge: (a, b) => a + b,
+    result: (a) => a,
+  }),
 };
 
 type Keyed = KeyedStream<string, Reading>;
@@ -58,14 +67,27 @@ const OPERATORS: Readonly<Record<string, (keyed: Keyed) => unknown>> = {
       hopping: hopping({ sizeMs: 20, slideMs: 5, latenessMs: 10 }),
       session: session({ gapMs: 10, latenessMs: 20, maxLengthMs: 50 }),
       count: countOf(3),
-    } satisfies Record<string, WindowSpec>).map(([name, spec]) => [name, (keyed: Keyed) => keyed.window(name, spec).aggregate(AGGREGATES).to(testTarget())]),
+    } satisfies Record<string, WindowSpec>).map(([name, spec]) => [
+      name,
+      (keyed: Keyed) => keyed.window(name, spec).aggregate(AGGREGATES).to(testTarget()),
+    ]),
   ),
   lag: (keyed) => keyed.lag("lag", { ttlMs: 50 }).to(testTarget()),
   hadChanged: (keyed) => keyed.hadChanged("changes", { of: ({ x }) => x > 0, ttlMs: 50 }).to(testTarget()),
-  dedupe: (keyed) => keyed.values().dedupe("dedupe", { id: ({ x }) => x, ttlMs: 50 }).to(testTarget()),
+  dedupe: (keyed) =>
+    keyed
+      .values()
+      .dedupe("dedupe", { id: ({ x }) => x, ttlMs: 50 })
+      .to(testTarget()),
   pattern: (keyed) =>
     keyed
-      .pattern("pattern", { first: ({ x }) => x > 0, then: ({ x }) => x < 0, withinMs: 20, matched: (a, b) => [a.id, b.id], absent: (a) => [a.id] })
+      .pattern("pattern", {
+        first: ({ x }) => x > 0,
+        second: ({ x }) => x < 0,
+        withinMs: 20,
+        matched: (a, b) => [a.id, b.id],
+        absent: (a) => [a.id],
+      })
       .to(testTarget()),
   process: (keyed) =>
     keyed
@@ -85,21 +107,31 @@ const OPERATORS: Readonly<Record<string, (keyed: Keyed) => unknown>> = {
       .to(testTarget()),
   joinInterval: (keyed) =>
     keyed
-      .joinInterval("join", keyed.filter(({ x }) => x > 0), {
-        beforeMs: 10,
-        afterMs: 10,
-        combine: (a, b) => [a.id, b.id],
-        unmatched: (a) => [a.id],
-      })
+      .joinInterval(
+        "join",
+        keyed.filter(({ x }) => x > 0),
+        {
+          beforeMs: 10,
+          afterMs: 10,
+          combine: (a, b) => [a.id, b.id],
+          unmatched: (a) => [a.id],
+        },
+      )
       .to(testTarget()),
   joinWindow: (keyed) =>
-    keyed.joinWindow("join", keyed.filter(({ x }) => x > 0), { sizeMs: 10, combine: (a, b, { startMs }) => [a.id, b.id, startMs] }).to(testTarget()),
+    keyed
+      .joinWindow(
+        "join",
+        keyed.filter(({ x }) => x > 0),
+        { sizeMs: 10, combine: (a, b, { startMs }) => [a.id, b.id, startMs] },
+      )
+      .to(testTarget()),
 };
 
 function topology(name: string, failing: boolean) {
   const keyed = pipeline(`test.${name}`)
     .from(testSource<Reading>())
-    .map(valueOf)
+    .map(readingOf)
     .keyBy(({ key }) => key);
   OPERATORS[name]?.(keyed);
   // Declared last: consumers are called in the order of declaration.
@@ -143,14 +175,17 @@ t.test("a dead letter says where, why and with what stack; no path of this machi
 });
 
 t.test("policy fail: the task stops with the user's error", async (t) => {
-  const failing = pipeline("test.fail").from(testSource<Reading>()).map(({ value }) => explode(value), { onError: "fail" }).to(testTarget());
+  const failing = pipeline("test.fail")
+    .from(testSource<Reading>())
+    .map(({ value }) => explode(value), { onError: "fail" })
+    .to(testTarget());
   t.throws(() => new TestKit<Reading>(failing).event(1, { id: 3, key: "a", timeMs: 1, x: 1 }), { message: "planted" });
 });
 
 t.test("what throws behind a window's result takes that result along, and no other", async (t) => {
   const topology = pipeline("test.behind")
     .from(testSource<Reading>())
-    .map(valueOf)
+    .map(readingOf)
     .keyBy(({ key }) => key)
     .window("w", tumbling({ sizeMs: 10 }))
     .aggregate({ n: count() })

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
+import type { Aggregates } from "../../../src/operators/index.js";
 import {
   argmax,
   count,
@@ -14,9 +15,8 @@ import {
   testSource,
   testTarget,
 } from "../../../src/operators/index.js";
-import type { Aggregates } from "../../../src/operators/index.js";
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
-import { run, valueOf } from "../support/run.js";
+import { readingOf, run } from "../support/run.js";
 
 interface Shape {
   readonly sizeMs: number;
@@ -35,12 +35,20 @@ const SHAPES: readonly Shape[] = [
 
 const SUBTRACTABLE = { n: count(), total: sumIntegers("x"), kinds: distinctExact("x"), q: quantiles("x", [0.5]) };
 /** argmax takes part so that cells go through the stacks as well. */
-const MERGEABLE = { n: count(), total: sum("x"), high: max("x"), best: argmax((r: Reading) => r.x, (r) => r.id) };
+const MERGEABLE = {
+  n: count(),
+  total: sum("x"),
+  high: max("x"),
+  best: argmax(
+    (r: Reading) => r.x,
+    (r) => r.id,
+  ),
+};
 
 function topology(shape: Shape, aggregates: Aggregates<Reading>) {
   return pipeline("test.hop")
     .from(testSource<Reading>())
-    .map(valueOf)
+    .map(readingOf)
     .keyBy(({ key }) => key)
     .window("w", hopping(shape))
     .aggregate(aggregates)
@@ -55,7 +63,10 @@ function startsOf(timeMs: number, { sizeMs, slideMs, offsetMs = 0 }: Shape): num
 }
 
 /** Every window by itself, from a list of its events. On time means: some window of the event is still open. */
-function oracle(all: readonly Step[], shape: Shape): { rows: { key: string; startMs: number; n: number; total: number; ids: number[] }[]; late: string[] } {
+function oracle(
+  all: readonly Step[],
+  shape: Shape,
+): { rows: { key: string; startMs: number; n: number; total: number; ids: number[] }[]; late: string[] } {
   let watermarkMs = Number.NEGATIVE_INFINITY;
   const late: string[] = [];
   const groups = new Map<string, Reading[]>();
@@ -67,7 +78,8 @@ function oracle(all: readonly Step[], shape: Shape): { rows: { key: string; star
     const starts = startsOf(step.event.timeMs, shape);
     const open = starts.filter((start) => start + shape.sizeMs > watermarkMs);
     if (open.length === 0 && starts.length > 0) late.push(String(step.event.id));
-    for (const start of open) groups.set(`${start} ${step.event.key}`, [...(groups.get(`${start} ${step.event.key}`) ?? []), step.event]);
+    for (const start of open)
+      groups.set(`${start} ${step.event.key}`, [...(groups.get(`${start} ${step.event.key}`) ?? []), step.event]);
   }
   const rows = [...groups].map(([name, group]) => ({
     key: (group[0] as Reading).key,
@@ -86,7 +98,12 @@ for (const [kind, aggregates] of Object.entries({ subtract: SUBTRACTABLE, stacks
       const whole = run(topology(shape, aggregates), all);
       const expected = oracle(all, shape);
       const rows = whole.rows as { key: string; startMs: number; n: number; total: number }[];
-      const short = ({ key, startMs, n, total }: { key: string; startMs: number; n: number; total: number }) => [key, startMs, n, total];
+      const short = ({ key, startMs, n, total }: { key: string; startMs: number; n: number; total: number }) => [
+        key,
+        startMs,
+        n,
+        total,
+      ];
       assert.deepEqual(rows.map(short), expected.rows.map(short));
       assert.deepEqual(whole.late, expected.late);
       assert.deepEqual(run(topology(shape, aggregates), all, cuts).rows, whole.rows);
@@ -115,34 +132,38 @@ t.test("cells: distinct values, quantiles and argmax of each window are those of
   t.doesNotThrow(() => fc.assert(property, { seed: 6, numRuns: 200 }));
 });
 
-t.test("lateness: the last row of each window and key is that of all its events within the lateness, with any cuts", async (t) => {
-  const shape = { sizeMs: 20, slideMs: 5, latenessMs: 30 };
-  for (const aggregates of [SUBTRACTABLE, MERGEABLE]) {
-    const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
-      const whole = run(topology(shape, aggregates), all);
-      // A window takes corrections while its end + lateness is beyond the watermark: as if it ended that much later.
-      let watermarkMs = Number.NEGATIVE_INFINITY;
-      const expected = new Map<string, [number, number]>();
-      for (const step of all) {
-        if (step.kind === "mark") {
-          watermarkMs = Math.max(watermarkMs, step.timeMs);
-          continue;
+t.test(
+  "lateness: the last row of each window and key is that of all its events within the lateness, with any cuts",
+  async (t) => {
+    const shape = { sizeMs: 20, slideMs: 5, latenessMs: 30 };
+    for (const aggregates of [SUBTRACTABLE, MERGEABLE]) {
+      const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
+        const whole = run(topology(shape, aggregates), all);
+        // A window takes corrections while its end + lateness is beyond the watermark: as if it ended that much later.
+        let watermarkMs = Number.NEGATIVE_INFINITY;
+        const expected = new Map<string, [number, number]>();
+        for (const step of all) {
+          if (step.kind === "mark") {
+            watermarkMs = Math.max(watermarkMs, step.timeMs);
+            continue;
+          }
+          for (const start of startsOf(step.event.timeMs, shape)) {
+            if (start + shape.sizeMs + shape.latenessMs <= watermarkMs) continue;
+            const [n, total] = expected.get(`${start} ${step.event.key}`) ?? [0, 0];
+            expected.set(`${start} ${step.event.key}`, [n + 1, total + step.event.x]);
+          }
         }
-        for (const start of startsOf(step.event.timeMs, shape)) {
-          if (start + shape.sizeMs + shape.latenessMs <= watermarkMs) continue;
-          const [n, total] = expected.get(`${start} ${step.event.key}`) ?? [0, 0];
-          expected.set(`${start} ${step.event.key}`, [n + 1, total + step.event.x]);
-        }
-      }
-      const found = new Map<string, [number, number]>();
-      for (const row of whole.rows as { key: string; startMs: number; n: number; total: number }[]) found.set(`${row.startMs} ${row.key}`, [row.n, row.total]);
-      assert.deepEqual(new Map([...found].sort()), new Map([...expected].sort()));
-      assert.deepEqual(run(topology(shape, aggregates), all, cuts).rows, whole.rows);
-      assert.equal(run(topology(shape, aggregates), all, "always").state, whole.state);
-    });
-    t.doesNotThrow(() => fc.assert(property, { seed: 7, numRuns: 300 }));
-  }
-});
+        const found = new Map<string, [number, number]>();
+        for (const row of whole.rows as { key: string; startMs: number; n: number; total: number }[])
+          found.set(`${row.startMs} ${row.key}`, [row.n, row.total]);
+        assert.deepEqual(new Map([...found].sort()), new Map([...expected].sort()));
+        assert.deepEqual(run(topology(shape, aggregates), all, cuts).rows, whole.rows);
+        assert.equal(run(topology(shape, aggregates), all, "always").state, whole.state);
+      });
+      t.doesNotThrow(() => fc.assert(property, { seed: 7, numRuns: 300 }));
+    }
+  },
+);
 
 t.test("errors: the slide must not exceed the size; an aggregate without merge is refused", async (t) => {
   t.throws(() => hopping({ sizeMs: 5, slideMs: 10 }), { code: "MR_OPTION_INVALID" });

@@ -1,16 +1,25 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { collect, count, pipeline, session, sum, TestKit, testSource, testTarget } from "../../../src/operators/index.js";
+import {
+  collect,
+  count,
+  pipeline,
+  session,
+  sum,
+  TestKit,
+  testSource,
+  testTarget,
+} from "../../../src/operators/index.js";
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
-import { run, valueOf } from "../support/run.js";
+import { readingOf, run } from "../support/run.js";
 
 const GAP = 10;
 
 function topology(options: { latenessMs?: number; maxLengthMs?: number } = {}) {
   return pipeline("test.session")
     .from(testSource<Reading>())
-    .map(valueOf)
+    .map(readingOf)
     .keyBy(({ key }) => key)
     .window("s", session({ gapMs: GAP, ...options }))
     .aggregate({ n: count(), total: sum("x"), ids: collect(({ id }: Reading) => id, { limit: 100 }) })
@@ -36,7 +45,14 @@ function sessionsOf(events: readonly Reading[]): Row[] {
   const close = (key: string): void => {
     const found = open.get(key);
     if (found === undefined) return;
-    rows.push({ key, startMs: found.startMs, endMs: found.lastMs + GAP, kind: "final", n: found.n, total: found.total });
+    rows.push({
+      key,
+      startMs: found.startMs,
+      endMs: found.lastMs + GAP,
+      kind: "final",
+      n: found.n,
+      total: found.total,
+    });
     open.delete(key);
   };
   for (const { key, timeMs, x } of [...events].sort((a, b) => a.timeMs - b.timeMs)) {
@@ -90,7 +106,11 @@ t.test("edges: an event at the end opens the next session; one inside joins two"
   at(29);
   at(19); // within 10 of 10 and not of 29: 29 − 19 is the gap
   kit.watermark(100);
-  t.same((kit.rows() as Row[]).map(short), [["a", 0, 10, 1, 1], ["a", 10, 29, 2, 2], ["a", 29, 39, 1, 1]]);
+  t.same((kit.rows() as Row[]).map(short), [
+    ["a", 0, 10, 1, 1],
+    ["a", 10, 29, 2, 2],
+    ["a", 29, 39, 1, 1],
+  ]);
   const joined = new TestKit<Reading>(topology());
   for (const timeMs of [0, 12, 6]) joined.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
   joined.watermark(100);
@@ -120,5 +140,9 @@ t.test("maximum length: what would make a session too long opens the next", asyn
   const kit = new TestKit<Reading>(topology({ maxLengthMs: 20 }));
   for (let timeMs = 0; timeMs < 50; timeMs += 5) kit.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
   kit.watermark(1000);
-  t.same((kit.rows() as Row[]).map(short), [["a", 0, 20, 4, 4], ["a", 20, 40, 4, 4], ["a", 40, 55, 2, 2]]);
+  t.same((kit.rows() as Row[]).map(short), [
+    ["a", 0, 20, 4, 4],
+    ["a", 20, 40, 4, 4],
+    ["a", 40, 55, 2, 2],
+  ]);
 });

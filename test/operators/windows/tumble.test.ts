@@ -1,16 +1,29 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { count, max, mean, min, pipeline, sum, TestKit, testSource, testTarget, tumbling } from "../../../src/operators/index.js";
+import {
+  count,
+  max,
+  mean,
+  min,
+  pipeline,
+  sum,
+  TestKit,
+  testSource,
+  testTarget,
+  tumbling,
+} from "../../../src/operators/index.js";
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
-import { run, valueOf } from "../support/run.js";
+import { readingOf, run } from "../support/run.js";
 
 const SIZE = 10;
 
-function topology(options: { latenessMs?: number; retract?: boolean; earlyEveryMs?: number; earlyEveryCount?: number } = {}) {
+function topology(
+  options: { latenessMs?: number; retract?: boolean; earlyEveryMs?: number; earlyEveryCount?: number } = {},
+) {
   return pipeline("test.tumble")
     .from(testSource<Reading>())
-    .map(valueOf)
+    .map(readingOf)
     .keyBy(({ key }) => key)
     .window("w", tumbling({ sizeMs: SIZE, ...options }))
     .aggregate({ n: count(), total: sum("x"), low: min("x"), high: max("x"), mean: mean("x") })
@@ -39,7 +52,8 @@ function oracle(all: readonly Step[]): { rows: unknown[]; late: string[] } {
     }
     const startMs = Math.floor(step.event.timeMs / SIZE) * SIZE;
     if (startMs + SIZE <= watermarkMs) late.push(String(step.event.id));
-    else groups.set(`${startMs} ${step.event.key}`, [...(groups.get(`${startMs} ${step.event.key}`) ?? []), step.event]);
+    else
+      groups.set(`${startMs} ${step.event.key}`, [...(groups.get(`${startMs} ${step.event.key}`) ?? []), step.event]);
   }
   const rows = [...groups].map(([name, group]) => {
     const startMs = Number(name.slice(0, name.indexOf(" ")));
@@ -94,7 +108,12 @@ t.test("lateness: a corrected row at once, flagged, preceded by a retraction whe
     kit.watermark(15).event(4, { id: 4, key: "a", timeMs: 4, x: 4 });
     const rows = (kit.rows() as Row[]).map(({ key, kind, revision, total }) => [key, kind, revision, total]);
     const update = ["a", "update", 1, 3];
-    const expected = [["a", "final", 0, 1], ...(retract ? [["a", "retract", 0, 1]] : []), update, ["b", "update", 0, 5]];
+    const expected = [
+      ["a", "final", 0, 1],
+      ...(retract ? [["a", "retract", 0, 1]] : []),
+      update,
+      ["b", "update", 0, 5],
+    ];
     t.same(rows, expected, `retract ${retract}`);
     t.equal(kit.late().length, 1, "after the lateness: the late stream");
   }
@@ -105,16 +124,34 @@ t.test("early: at multiples of a time for keys that changed, and at multiples of
   kit.event(1, { id: 1, key: "a", timeMs: 1, x: 1 }).watermark(3).watermark(6);
   kit.event(7, { id: 2, key: "a", timeMs: 7, x: 2 }).watermark(20);
   const seen = (kit.rows() as Row[]).map(({ kind, revision, n }) => [kind, revision, n]);
-  t.same(seen, [["early", 0, 1], ["early", 1, 2], ["final", 2, 2]], "the window that did not change said nothing at 6");
+  t.same(
+    seen,
+    [
+      ["early", 0, 1],
+      ["early", 1, 2],
+      ["final", 2, 2],
+    ],
+    "the window that did not change said nothing at 6",
+  );
   const counted = new TestKit<Reading>(topology({ earlyEveryCount: 2 }));
   for (let i = 0; i < 5; i++) counted.event(i, { id: i, key: "a", timeMs: i, x: 1 });
   counted.watermark(10);
-  t.same((counted.rows() as Row[]).map(({ kind, n }) => [kind, n]), [["early", 2], ["early", 4], ["final", 5]]);
+  t.same(
+    (counted.rows() as Row[]).map(({ kind, n }) => [kind, n]),
+    [
+      ["early", 2],
+      ["early", 4],
+      ["final", 5],
+    ],
+  );
 });
 
 t.test("errors: options, and names every row has already", async (t) => {
   for (const sizeMs of [0, -1, 1.5, Number.NaN]) t.throws(() => tumbling({ sizeMs }), { code: "MR_OPTION_INVALID" });
   t.throws(() => tumbling({ sizeMs: 1, latenessMs: -1 }), { code: "MR_OPTION_INVALID" });
-  const keyed = pipeline("x").from(testSource<Reading>()).map(valueOf).keyBy(({ key }) => key);
+  const keyed = pipeline("x")
+    .from(testSource<Reading>())
+    .map(readingOf)
+    .keyBy(({ key }) => key);
   t.throws(() => keyed.window("w", tumbling({ sizeMs: 1 })).aggregate({ key: count() }), { code: "MR_OPTION_INVALID" });
 });
