@@ -18,6 +18,7 @@ export { type TopEntry, type TopOptions, top } from "./aggregates/top.js";
 export type { IntervalJoinOptions } from "./joins/interval-join.js";
 export type { Table, TableOptions } from "./joins/table.js";
 export type { JoinWindow, WindowJoinOptions } from "./joins/window-join.js";
+export type { Embedded } from "./keyed/embed.js";
 export type { PatternOptions } from "./keyed/pattern.js";
 export type { ProcessAt, ProcessFunction } from "./keyed/process.js";
 export type { ScoreModel } from "./keyed/score.js";

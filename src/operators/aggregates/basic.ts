@@ -1,3 +1,4 @@
+import { MillraceError } from "../../core/index.js";
 import { type Aggregate, type NumberOf, type Part, picked, single } from "./aggregate.js";
 
 /** Events, counted. */
@@ -243,7 +244,7 @@ export function histogram<F extends string>(
 export function histogram<V>(of: NumberOf<V>, bounds: readonly number[]): Aggregate<V, readonly number[]>;
 export function histogram<V>(field: string | NumberOf<V>, bounds: readonly number[]): Aggregate<V, readonly number[]> {
   if (bounds.some((bound, i) => !(bound > (bounds[i - 1] ?? Number.NEGATIVE_INFINITY)))) {
-    throw new RangeError(`histogram bounds must ascend, got ${bounds.join(", ")}`);
+    throw new MillraceError("MR_OPTION_INVALID", `histogram bounds must ascend, got ${bounds.join(", ")}`);
   }
   const { id, of } = picked<V, number | null | undefined>(field);
   const width = bounds.length + 1;

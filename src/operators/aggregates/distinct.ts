@@ -1,3 +1,4 @@
+import { MillraceError } from "../../core/index.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { compareKeys, hashKey, type Key, readKey, writeKey } from "../state/keys.js";
 import type { Undo, Undoable } from "../state/undo.js";
@@ -175,7 +176,7 @@ export function distinct<V>(
   { precision = 12 }: DistinctOptions = {},
 ): Aggregate<V, number> {
   if (!Number.isInteger(precision) || precision < 4 || precision > 18) {
-    throw new RangeError(`distinct needs a precision from 4 to 18, got ${precision}`);
+    throw new MillraceError("MR_OPTION_INVALID", `distinct needs a precision from 4 to 18, got ${precision}`);
   }
   const { of } = picked<V, Key | null | undefined>(field);
   const cell: Cell<V, DistinctSketch> = {

@@ -1,3 +1,4 @@
+import { MillraceError } from "../../core/index.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import type { Undoable } from "../state/undo.js";
 import { type Aggregate, type Cell, celled, type NumberOf, picked } from "./aggregate.js";
@@ -160,7 +161,7 @@ export function quantiles<V>(
   { accuracy = 0.01 }: QuantileOptions = {},
 ): Aggregate<V, readonly number[]> {
   if (!(accuracy > 0 && accuracy < 1))
-    throw new RangeError(`quantile accuracy must lie between 0 and 1, got ${accuracy}`);
+    throw new MillraceError("MR_OPTION_INVALID", `quantile accuracy must lie between 0 and 1, got ${accuracy}`);
   const { of } = picked<V, number | null | undefined>(field);
   const cell: Cell<V, QuantileSketch> = {
     create: () => new QuantileSketch(accuracy),

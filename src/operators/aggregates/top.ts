@@ -1,3 +1,4 @@
+import { MillraceError } from "../../core/index.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { compareKeys, type Key, readKey, writeKey } from "../state/keys.js";
 import type { Undo, Undoable } from "../state/undo.js";
@@ -158,7 +159,10 @@ export function top<V>(
   { k, capacity = 10 * k }: TopOptions,
 ): Aggregate<V, readonly TopEntry[]> {
   if (!(Number.isSafeInteger(k) && k > 0 && capacity >= k)) {
-    throw new RangeError(`top needs a positive k and a capacity of at least k, got ${k} and ${capacity}`);
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `top needs a positive k and a capacity of at least k, got ${k} and ${capacity}`,
+    );
   }
   const { of } = picked<V, Key | null | undefined>(field);
   const cell: Cell<V, TopSketch> = {

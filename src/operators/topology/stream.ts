@@ -4,6 +4,7 @@ import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
 import type { Table } from "../joins/table.js";
 import { WindowJoin, type WindowJoinOptions } from "../joins/window-join.js";
+import { type Embedded, EmbeddedStep } from "../keyed/embed.js";
 import { dedupeInto, Latest } from "../keyed/latest.js";
 import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
 import { Process, type ProcessFunction } from "../keyed/process.js";
@@ -234,6 +235,22 @@ export class Stream<V> implements Joint {
         );
         runtime.operators.push(operator);
         return [push];
+      },
+    });
+    return new Stream(this.topology, node);
+  }
+
+  /** An operator written by hand, with state of its own; see `Embedded`. `create` is called once per program. */
+  embed<O>(name: string, create: () => Embedded<V, O>): Stream<O> {
+    const node: Node = extend(this, {
+      name,
+      kind: "operator",
+      detail: "embedded",
+      stateful: true,
+      make: (runtime, next) => {
+        const step = new EmbeddedStep<V, O>(node.id, name, runtime, create(), next);
+        runtime.operators.push(step);
+        return [step.push];
       },
     });
     return new Stream(this.topology, node);

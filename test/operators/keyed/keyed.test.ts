@@ -205,3 +205,32 @@ t.test("branch, union and flatMap keep every value, in order", async (t) => {
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 33, numRuns: 50 }));
 });
+
+t.test(
+  "embed: an operator of one's own hears events and time, and is saved; a throw of it stops the task",
+  async (t) => {
+    const topology = pipeline("test.embed")
+      .from(testSource<Reading>())
+      .map(readingOf)
+      .embed<string>("own", () => {
+        let seen = 0;
+        return {
+          take: ({ x }, at, emit) => {
+            if (x === 99) throw new Error("own");
+            emit(`${++seen} at ${at.timeMs}`);
+          },
+          advance: (watermarkMs, emit) => emit(`${seen} by ${watermarkMs}`),
+          save: () => ({ seen }),
+          load: (saved) => {
+            seen = (saved as { seen: number }).seen;
+          },
+        };
+      })
+      .to(testTarget());
+    const kit = new TestKit<Reading>(topology);
+    kit.event(1, event(1, 1)).cut();
+    kit.event(2, event(2, 1)).watermark(5);
+    t.same(kit.rows(), ["1 at 1", "2 at 2", "2 by 5"]);
+    t.throws(() => kit.event(6, event(6, 99)), { message: "own" });
+  },
+);
