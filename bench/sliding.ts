@@ -10,7 +10,7 @@ import {
   testSource,
   tumbling,
   type WindowSpec,
-} from "../src/operators/index.js";
+} from "../src/engine/index.js";
 
 /**
  * npm run bench:sliding: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.

@@ -1,5 +1,5 @@
 import type { LogMessage, TaskContext } from "../src/core/index.js";
-import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/operators/index.js";
+import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/engine/index.js";
 
 /**
  * npm run bench:state -- [keys]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.

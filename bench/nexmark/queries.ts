@@ -13,7 +13,7 @@ import {
   type Target,
   type Topology,
   tumbling,
-} from "../../src/operators/index.js";
+} from "../../src/engine/index.js";
 import { type Checksum, rowHash } from "./checksum.js";
 import {
   type Auction,

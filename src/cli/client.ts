@@ -12,9 +12,16 @@ export interface RunningInstance extends Instance {
 export function findInstance(dataDir: string): RunningInstance {
   const instance = readInstance(dataDir);
   if (!instance?.url) {
-    throw new MillraceError("MR_OPTION_INVALID", `no running instance found in ${dataDir}: start one with "millrace up", or name its --data-dir`);
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `no running instance found in ${dataDir}: start one with "millrace up", or name its --data-dir`,
+    );
   }
-  return { ...instance, key: readFileSync(join(dataDir, "local.key"), "utf8").trim() };
+  return { ...instance, key: readSecret(dataDir, "local.key") };
+}
+
+export function readSecret(dataDir: string, name: string): string {
+  return readFileSync(join(dataDir, name), "utf8").trim();
 }
 
 export interface QueryAnswer {
@@ -31,9 +38,12 @@ export async function querySql({ url, key }: RunningInstance, sql: string): Prom
   try {
     response = await fetch(`${url}/api/v1/query`, { method: "POST", headers, body: JSON.stringify({ sql }) });
   } catch (cause) {
-    throw new MillraceError("MR_OPTION_INVALID", `asking ${url}: nobody answers there; start "millrace up" again`, { cause });
+    throw new MillraceError("MR_OPTION_INVALID", `asking ${url}: nobody answers there; start "millrace up" again`, {
+      cause,
+    });
   }
   const body = (await response.json()) as QueryAnswer & { detail?: string };
-  if (!response.ok) throw new MillraceError("MR_QUERY_REFUSED", body.detail ?? `the query was answered ${response.status}`);
+  if (!response.ok)
+    throw new MillraceError("MR_QUERY_REFUSED", body.detail ?? `the query was answered ${response.status}`);
   return body;
 }

@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
-import { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, MillraceError, resolveConfig } from "../core/index.js";
+import {
+  CONFIG_HELP,
+  type Config,
+  type ConfigKey,
+  type ConfigSource,
+  MillraceError,
+  resolveConfig,
+} from "../core/index.js";
 
 const FILE = "millrace.yaml";
 const keys = Object.keys(CONFIG_HELP) as ConfigKey[];
@@ -14,7 +21,11 @@ export function flagName(key: string): string {
  * One precedence: flags, then the environment, then `millrace.yaml` in the working directory, then defaults.
  * The only place that reads `process.env`.
  */
-export function loadConfig(flags: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv = process.env, cwd = "."): Config {
+export function loadConfig(
+  flags: Readonly<Record<string, unknown>>,
+  env: NodeJS.ProcessEnv = process.env,
+  cwd = ".",
+): Config {
   const fromEnv = Object.fromEntries(keys.map((key) => [key, env[CONFIG_HELP[key].env] || undefined]));
   const sources: ConfigSource[] = [
     { label: flagName, values: Object.fromEntries(keys.map((key) => [key, flags[key]])) },
@@ -40,7 +51,10 @@ function readFile(path: string): Record<string, unknown> {
   }
   const values: unknown = document.toJS() ?? {};
   if (typeof values !== "object" || Array.isArray(values)) {
-    throw new MillraceError("MR_OPTION_INVALID", `${FILE}: must be a list of "option: value" lines, such as "port: 8080"`);
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `${FILE}: must be a list of "option: value" lines, such as "port: 8080"`,
+    );
   }
   return values as Record<string, unknown>;
 }

@@ -4,7 +4,12 @@ import { MillraceError } from "./errors.js";
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
 const url = (protocols: string): z.ZodType<string> =>
-  z.string().regex(new RegExp(`^(?:${protocols})://.+`), `must be a URL beginning with ${protocols.replaceAll("|", ":// or ")}://`);
+  z
+    .string()
+    .regex(
+      new RegExp(`^(?:${protocols})://.+`),
+      `must be a URL beginning with ${protocols.replaceAll("|", ":// or ")}://`,
+    );
 
 /** Every option: the same names in flags (`--mqtt-port`), in the environment (see `env`) and in `millrace.yaml` (`mqttPort`). */
 export const configSchema = z.strictObject({
@@ -37,20 +42,47 @@ interface OptionHelp {
 
 /** How each option is named outside, and what it is for. */
 export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
-  host: { env: "MILLRACE_HOST", flag: "address", help: "address to listen on; beyond loopback every call but /healthz needs the key" },
+  host: {
+    env: "MILLRACE_HOST",
+    flag: "address",
+    help: "address to listen on; beyond loopback every call but /healthz needs the key",
+  },
   port: { env: "MILLRACE_PORT", flag: "port", help: "HTTP and WebSocket port, 0 = any free" },
   mqttPort: { env: "MILLRACE_MQTT_PORT", flag: "port", help: "port of the embedded MQTT listener, 0 = any free" },
   dataDir: { env: "MILLRACE_DATA_DIR", flag: "path", help: "where the log, the database and the keys live" },
-  speed: { env: "MILLRACE_SPEED", flag: "n|max", help: "pace of the replay: 1 plays the sample in about 15 minutes, 2 twice as fast, max as fast as the log accepts" },
-  replay: { env: "MILLRACE_REPLAY", flag: "path", help: "play this folder instead of the bundled sample; --no-replay plays nothing" },
-  rebase: { env: "MILLRACE_REBASE", flag: "now|none", help: "now: shift each source by one fixed offset so that it ends now; none: keep recorded times" },
-  partitions: { env: "MILLRACE_PARTITIONS", flag: "n", help: "partitions of the input streams, fixed at the first start" },
+  speed: {
+    env: "MILLRACE_SPEED",
+    flag: "n|max",
+    help: "pace of the replay: 1 plays the sample in about 15 minutes, 2 twice as fast, max as fast as the log accepts",
+  },
+  replay: {
+    env: "MILLRACE_REPLAY",
+    flag: "path",
+    help: "play this folder instead of the bundled sample; --no-replay plays nothing",
+  },
+  rebase: {
+    env: "MILLRACE_REBASE",
+    flag: "now|none",
+    help: "now: shift each source by one fixed offset so that it ends now; none: keep recorded times",
+  },
+  partitions: {
+    env: "MILLRACE_PARTITIONS",
+    flag: "n",
+    help: "partitions of the input streams, fixed at the first start",
+  },
   natsUrl: { env: "NATS_URL", flag: "url", help: "use this NATS server (>= 2.14) and start none" },
   natsServerBin: { env: "NATS_SERVER_BIN", flag: "path", help: "nats-server binary to start" },
   clickhouseUrl: { env: "CLICKHOUSE_URL", flag: "url", help: "use this ClickHouse server instead of the embedded one" },
   mqttUrl: { env: "MQTT_URL", flag: "url", help: "use this MQTT broker instead of the embedded listener" },
-  githubWebhookSecret: { env: "GITHUB_WEBHOOK_SECRET", help: "secret of the GitHub webhook; generated into the data directory when unset" },
-  transport: { env: "MILLRACE_TRANSPORT", flag: "auto|uws|node", help: "HTTP transport; auto takes uWebSockets.js where a binary fits" },
+  githubWebhookSecret: {
+    env: "GITHUB_WEBHOOK_SECRET",
+    help: "secret of the GitHub webhook; generated into the data directory when unset",
+  },
+  transport: {
+    env: "MILLRACE_TRANSPORT",
+    flag: "auto|uws|node",
+    help: "HTTP transport; auto takes uWebSockets.js where a binary fits",
+  },
   logLevel: { env: "MILLRACE_LOG_LEVEL", flag: "level", help: "trace, debug, info, warn, error, fatal or silent" },
 };
 
@@ -81,12 +113,18 @@ export function resolveConfig(sources: readonly ConfigSource[]): Config {
   throw new MillraceError("MR_OPTION_INVALID", complaints.join("\n"));
 }
 
-function complaint(issue: z.core.$ZodIssue, merged: Record<string, unknown>, from: ReadonlyMap<string, string>): string[] {
+function complaint(
+  issue: z.core.$ZodIssue,
+  merged: Record<string, unknown>,
+  from: ReadonlyMap<string, string>,
+): string[] {
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(CONFIG_HELP).join(", ");
     return issue.keys.map((key) => `${from.get(key) ?? key}: there is no option ${key}; known are ${known}`);
   }
   const key = String(issue.path[0]) as ConfigKey;
   const shown = key === "githubWebhookSecret" ? "(hidden)" : JSON.stringify(merged[key]);
-  return [`${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`];
+  return [
+    `${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`,
+  ];
 }

@@ -8,6 +8,8 @@ export const DISPOSITIONS = {
   MR_OPTION_INVALID: "fatal",
   MR_BINARY_MISSING: "fatal",
   MR_PORT_IN_USE: "fatal",
+  MR_DATA_DIR_IN_USE: "fatal",
+  MR_SERVER_FAILED: "fatal",
   MR_SERVER_TOO_OLD: "fatal",
   MR_STREAM_MISMATCH: "fatal",
   MR_LOG_TRUNCATED: "fatal",

@@ -18,6 +18,7 @@ export {
 export { createLogger, type Logger } from "./logger.js";
 export type * from "./ports.js";
 export type * from "./program.js";
+export { type DecodedReading, decodeReadings, type Reading, type ReadingTopic } from "./reading.js";
 export type * from "./records.js";
 export { packageRoot } from "./root.js";
 export type * from "./stats.js";

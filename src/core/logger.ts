@@ -9,7 +9,10 @@ export function createLogger(level: string): Logger {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ["*.password", "*.secret", "*.key", "*.token", "password", "secret", "key", "token"], censor: "[redacted]" },
+      redact: {
+        paths: ["*.password", "*.secret", "*.key", "*.token", "password", "secret", "key", "token"],
+        censor: "[redacted]",
+      },
     },
     pino.destination({ dest: 2, sync: true }),
   );

@@ -85,12 +85,11 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** Immutable objects by name. */
+/** Immutable objects by name. The store drops the oldest when it is full. */
 export interface Objects {
   put(name: string, bytes: Uint8Array): Promise<void>;
+  /** Undefined when it was never stored, or dropped since. */
   get(name: string): Promise<Uint8Array | undefined>;
-  delete(name: string): Promise<void>;
-  list(prefix: string): Promise<readonly string[]>;
 }
 
 /** Small values changed by compare-and-set. */

@@ -7,6 +7,9 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /** NDJSON packs stay small enough to be read, shown and re-sent as one. */
 const PACK_BYTES = 256 * 1024;
 
+/** Streams that somebody waits for: their outputs leave with the slice that made them. */
+const URGENT: ReadonlySet<string> = new Set(["alerts", "plans"]);
+
 const NEWLINE = Buffer.from("\n");
 
 interface Pending {
@@ -65,16 +68,34 @@ export class OutputWriter {
     if (reached(marker, this.#sequence, index)) return;
     const { subject, pack = false } = output;
     const id = `${this.#prefix}/${this.#sequence}/${index}`;
-    pending.push({ subject, pack, data: Buffer.from(encodeOutput(output.record, id)), sequence: this.#sequence, index });
+    pending.push({
+      subject,
+      pack,
+      data: Buffer.from(encodeOutput(output.record, id)),
+      sequence: this.#sequence,
+      index,
+    });
   }
 
-  /** Resolves with the number of outputs written, once all of them are in the log. */
-  async flush(): Promise<number> {
-    const counts = await Promise.all([...this.#pending].map(([stream, pending]) => this.#flushStream(stream, pending)));
-    return counts.reduce((sum, count) => sum + count, 0);
+  /** Outputs added and not yet written. */
+  get pending(): number {
+    let count = 0;
+    for (const outputs of this.#pending.values()) count += outputs.length;
+    return count;
   }
 
-  async #flushStream(stream: string, pending: Pending[]): Promise<number> {
+  /** Resolves once everything added is in the log. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#pending].map(([stream, pending]) => this.#flushStream(stream, pending)));
+  }
+
+  /** Like `flush`, for alerts and plans only. */
+  async flushUrgent(): Promise<void> {
+    const urgent = [...this.#pending].filter(([stream]) => URGENT.has(stream));
+    await Promise.all(urgent.map(([stream, pending]) => this.#flushStream(stream, pending)));
+  }
+
+  async #flushStream(stream: string, pending: Pending[]): Promise<void> {
     let from = 0;
     while (from < pending.length) {
       const { messages, to } = cutBatch(pending, from);
@@ -85,7 +106,6 @@ export class OutputWriter {
       from = to;
     }
     pending.length = 0;
-    return from;
   }
 }
 

@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, MillraceError, type Objects, type Pipeline, type Registers } from "../core/index.js";
 
-/** Back-tests and a bad newest snapshot need older ones: the last three stay. */
-const KEEP = 3;
 const FORMAT = 1;
 
 interface Pointer {
@@ -44,7 +42,6 @@ export class Snapshots {
   readonly #identity: SnapshotIdentity;
   readonly #epoch: number;
   #revision = 0;
-  #kept: string[] = [];
 
   private constructor(objects: Objects, registers: Registers, identity: SnapshotIdentity, epoch: number) {
     this.#objects = objects;
@@ -65,10 +62,12 @@ export class Snapshots {
     if (pointer) checkPointer(pointer, identity, epoch);
     const state = pointer?.object ? await stores.objects.get(pointer.object) : undefined;
     if (pointer?.object && !state) {
-      throw new MillraceError("MR_STATE_INCOMPATIBLE", `loading ${identity.task}: snapshot ${pointer.object} is missing from the object store`);
+      throw new MillraceError(
+        "MR_STATE_INCOMPATIBLE",
+        `loading ${identity.task}: snapshot ${pointer.object} is missing from the object store`,
+      );
     }
     snapshots.#revision = stored?.revision ?? 0;
-    snapshots.#kept = [...(await stores.objects.list(`${identity.task}/`))].sort(bySequence);
     const restored = { sequence: state ? (pointer?.sequence ?? 0) : 0, state };
     await snapshots.#point(restored.sequence, state ? (pointer?.object ?? "") : "");
     return { snapshots, restored };
@@ -79,8 +78,6 @@ export class Snapshots {
     const object = `${this.#identity.task}/${sequence}-${this.#epoch}`;
     await this.#objects.put(object, state);
     await this.#point(sequence, object);
-    this.#kept = [...this.#kept.filter((name) => name !== object), object];
-    while (this.#kept.length > KEEP) await this.#objects.delete(this.#kept.shift() as string);
   }
 
   async #point(sequence: number, object: string): Promise<void> {
@@ -88,7 +85,8 @@ export class Snapshots {
     const pointer: Pointer = { format: FORMAT, epoch: this.#epoch, sequence, object, incarnation, program };
     const value = Buffer.from(canonicalJson(pointer));
     const revision = await this.#registers.set(pointerKey(task), value, this.#revision);
-    if (revision === undefined) throw new MillraceError("MR_FENCED", `committing ${task} at ${sequence}: a newer owner moved its pointer`);
+    if (revision === undefined)
+      throw new MillraceError("MR_FENCED", `committing ${task} at ${sequence}: a newer owner moved its pointer`);
     this.#revision = revision;
   }
 }
@@ -97,21 +95,14 @@ function pointerKey(task: string): string {
   return `snapshot/${task}`;
 }
 
-function bySequence(a: string, b: string): number {
-  return sequenceOf(a) - sequenceOf(b);
-}
-
-function sequenceOf(object: string): number {
-  return Number(object.slice(object.lastIndexOf("/") + 1).split("-")[0]);
-}
-
 function checkPointer(pointer: Pointer, identity: SnapshotIdentity, epoch: number): void {
   const { task } = identity;
   if (pointer.format > FORMAT) {
     const message = `loading ${task}: snapshot from a newer program (format ${pointer.format}, this one reads ${FORMAT})`;
     throw new MillraceError("MR_STATE_INCOMPATIBLE", message);
   }
-  if (pointer.epoch > epoch) throw new MillraceError("MR_FENCED", `loading ${task}: epoch ${pointer.epoch} owns it, ours is ${epoch}`);
+  if (pointer.epoch > epoch)
+    throw new MillraceError("MR_FENCED", `loading ${task}: epoch ${pointer.epoch} owns it, ours is ${epoch}`);
   if (pointer.incarnation !== identity.incarnation) {
     const message = `loading ${task}: its snapshot belongs to another log (${pointer.incarnation}, this one is ${identity.incarnation}): the stream was recreated`;
     throw new MillraceError("MR_LOG_LOST_DATA", message);

@@ -87,7 +87,8 @@ async function compareStream(options: {
 /** Every message on `subject` that is stored at the time of asking, in slices. Markers are not outputs: readers skip them. */
 async function* everything(log: Log, stream: string, subject: string): AsyncGenerator<readonly LogMessage[]> {
   let left = 0;
-  for (const [name, count] of await log.countSubjects(stream, subject)) if (!name.startsWith(`${stream}._at.`)) left += count;
+  for (const [name, count] of await log.countSubjects(stream, subject))
+    if (!name.startsWith(`${stream}._at.`)) left += count;
   if (left === 0) return;
   const reader = await log.read({ stream, subjects: [subject], fromSequence: 1 });
   try {

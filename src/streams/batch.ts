@@ -1,4 +1,11 @@
-import { type Log, MillraceError, type Marker, encodeToken, isMillraceError, type StoredMarker } from "../core/index.js";
+import {
+  encodeToken,
+  isMillraceError,
+  type Log,
+  type Marker,
+  MillraceError,
+  type StoredMarker,
+} from "../core/index.js";
 import type { Link } from "./connection.js";
 import { last, request, toHeaders } from "./publish.js";
 

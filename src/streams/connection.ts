@@ -100,7 +100,10 @@ function checkServer(nc: NatsConnection): void {
     );
   }
   if (nc.info?.jetstream !== true) {
-    throw new MillraceError("MR_LOG_UNAVAILABLE", `nats-server at ${nc.getServer()} runs without jetstream; start it with -js`);
+    throw new MillraceError(
+      "MR_LOG_UNAVAILABLE",
+      `nats-server at ${nc.getServer()} runs without jetstream; start it with -js`,
+    );
   }
 }
 

@@ -34,11 +34,18 @@ export function logError(attempt: string, cause: unknown): MillraceError {
   if (cause instanceof MillraceError) return cause;
   if (cause instanceof JetStreamApiError) return refusal(attempt, cause.apiError());
   if (cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders())) {
-    return new MillraceError("MR_LOG_UNAVAILABLE", `${attempt}: no stream answers; is jetstream enabled on the server?`, { cause });
+    return new MillraceError(
+      "MR_LOG_UNAVAILABLE",
+      `${attempt}: no stream answers; is jetstream enabled on the server?`,
+      { cause },
+    );
   }
-  if (cause instanceof TimeoutError) return new MillraceError("MR_LOG_UNAVAILABLE", `${attempt}: no answer in time`, { cause });
+  if (cause instanceof TimeoutError)
+    return new MillraceError("MR_LOG_UNAVAILABLE", `${attempt}: no answer in time`, { cause });
   if (cause instanceof InvalidArgumentError && cause.message.includes("max_payload")) {
-    return new MillraceError("MR_TOO_LARGE", `${attempt}: the message is larger than the server's max_payload`, { cause });
+    return new MillraceError("MR_TOO_LARGE", `${attempt}: the message is larger than the server's max_payload`, {
+      cause,
+    });
   }
   const reason = cause instanceof Error || cause instanceof JetStreamError ? cause.message : String(cause);
   return new MillraceError("MR_LOG_UNAVAILABLE", `${attempt}: ${reason}`, { cause });

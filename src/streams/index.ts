@@ -1,3 +1,12 @@
 export type { LogOptions } from "./connection.js";
+export { listDeadLetters, type StoredDeadLetter, showDeadLetter } from "./dead-letters.js";
+export { type GithubDoorOptions, githubDoor } from "./doors/github.js";
+export { type TelemetryDoorOptions, telemetryDoor } from "./doors/http-telemetry.js";
+export { type MqttDoor, type MqttDoorOptions, type MqttDoorStatus, mqttDoor } from "./doors/mqtt.js";
 export { type Connection, connectLog } from "./jetstream.js";
+export { type Endpoint, readEndpoint } from "./nats-server/endpoint.js";
+export { type ObtainOptions, obtainNatsServer } from "./nats-server/obtain.js";
+export { type NatsServer, type NatsServerOptions, startNatsServer } from "./nats-server/start.js";
+export type { FoundServer } from "./nats-server/step.js";
+export { createReplay, type Replay, type ReplayOptions, type ReplayProgress } from "./replay/replay.js";
 export { type StreamName, streamSpecs } from "./specs.js";

@@ -1,3 +1,4 @@
+import type { NatsConnection } from "nats";
 import type { Leases, Log, Objects, Registers } from "../core/index.js";
 import { readMarker, writeBatch } from "./batch.js";
 import { type LogOptions, openLink } from "./connection.js";
@@ -7,6 +8,8 @@ import { countSubjects, last, publish } from "./publish.js";
 import { openReader } from "./reader.js";
 import { openRegisters } from "./registers.js";
 import { ensureStream, streamInfo } from "./stream.js";
+
+const DRAIN_MS_MOST = 2_000;
 
 /** One connection to the log and what is kept beside it. Cheap: each thread has its own. */
 export interface Connection {
@@ -34,7 +37,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
   const registers = openRegisters(link);
   let closing: Promise<void> | undefined;
   const close = () => {
-    closing ??= nc.isClosed() ? Promise.resolve() : nc.drain().catch(() => nc.close());
+    closing ??= drained(nc);
     return closing;
   };
   const log: Log = {
@@ -58,4 +61,16 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     connected: link.connected,
     close,
   };
+}
+
+/** Lets what was sent arrive, but waits for no server that is away or stopped. */
+async function drained(nc: NatsConnection): Promise<void> {
+  if (nc.isClosed()) return;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DRAIN_MS_MOST);
+  });
+  await Promise.race([nc.drain().catch(() => undefined), late]);
+  clearTimeout(timer);
+  await nc.close();
 }

@@ -40,7 +40,13 @@ async function take(registers: WatchableRegisters, key: string, holder: string) 
   }
 }
 
-async function hold(link: Link, registers: WatchableRegisters, key: string, holding: Holding, revision: number): Promise<Lease> {
+async function hold(
+  link: Link,
+  registers: WatchableRegisters,
+  key: string,
+  holding: Holding,
+  revision: number,
+): Promise<Lease> {
   const lost = new AbortController();
   const see = (value: Uint8Array) => {
     if (decode(value).epoch > holding.epoch) lost.abort();

@@ -1,84 +1,86 @@
 import { createHash } from "node:crypto";
-import { Objm, type ObjectStore, setSha256Backend } from "@nats-io/obj";
-import { MillraceError, type Objects } from "../core/index.js";
+import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { encodeToken, MillraceError, type Objects } from "../core/index.js";
 import type { Link } from "./connection.js";
-import { logError } from "./failures.js";
+import { existsDifferently, logError } from "./failures.js";
+import { last, publish } from "./publish.js";
 
-const BUCKET = "millrace";
-/** 1 MB chunks with the native hash take 0.75 s for 250 MB; the library's defaults take 6 s. */
-const CHUNK_BYTES = 1_000_000;
-/** A download whose connection dies in the middle never ends by itself. */
-const GET_TIMEOUT_MS = 60_000;
+const STREAM = "snapshots";
+/** All objects together; the oldest go first. */
+const MAX_BYTES = 1024 ** 3;
+/** Below the smallest `max_payload` in use (1 MB), headers included. */
+const CHUNK_BYTES = 900_000;
+const CHUNKS = "Millrace-Chunks";
+const SHA256 = "Millrace-Sha256";
 
-/** Objects in a JetStream object store, created at first use. Errors: MR_LOG_UNAVAILABLE, MR_LOG_FULL, MR_LOG_LOST_DATA. */
-export function openObjects({ js }: Link): Objects {
-  let opening: Promise<ObjectStore> | undefined;
-  const store = async () => {
-    setSha256Backend("native");
-    opening ??= new Objm(js).create(BUCKET, { storage: "file" } as Parameters<Objm["create"]>[1]);
+/**
+ * Immutable objects as messages of a stream of their own, chunks first, the head with count and digest last: an object is there
+ * when its head is.
+ *
+ * Nothing is ever deleted; the stream drops its oldest messages at 1 GiB, so an object lives as long as less than that is written
+ * after it. Cheaper than JetStream's object store where objects are small and many: one message instead of three, no purge.
+ *
+ * Errors: MR_LOG_UNAVAILABLE, MR_LOG_LOST_DATA when bytes and digest differ.
+ */
+export function openObjects(link: Link): Objects {
+  let opening: Promise<void> | undefined;
+  const opened = async (): Promise<void> => {
+    opening ??= create(link);
     try {
-      return await opening;
-    } catch (cause) {
+      await opening;
+    } catch (error) {
       opening = undefined; // the next call tries again
-      throw logError(`opening object bucket ${BUCKET}`, cause);
+      throw error;
     }
   };
   return {
     async put(name, bytes) {
-      const objects = await store();
-      try {
-        // Overwriting can leave metadata that points at nothing when an answer is lost; equal content needs no second write.
-        if (await holds(objects, name, bytes)) return;
-        await objects.putBlob({ name, options: { max_chunk_size: CHUNK_BYTES } }, bytes);
-      } catch (cause) {
-        throw logError(`storing object ${name} of ${bytes.length} bytes`, cause);
+      await opened();
+      const count = Math.max(1, Math.ceil(bytes.length / CHUNK_BYTES));
+      const head = { [CHUNKS]: String(count), [SHA256]: digest(bytes) };
+      for (let i = count - 1; i >= 0; i--) {
+        const data = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+        await publish(link, { subject: subjectOf(name, i), data, ...(i === 0 ? { headers: head } : {}) });
       }
     },
+
     async get(name) {
-      const objects = await store();
-      const bytes = await withTimeout(`reading object ${name}`, objects.getBlob(name));
-      return bytes ?? undefined;
-    },
-    async delete(name) {
-      const objects = await store();
-      try {
-        if (((await objects.info(name))?.deleted ?? true) === false) await objects.delete(name);
-      } catch (cause) {
-        throw logError(`deleting object ${name}`, cause);
+      await opened();
+      const head = await last(link, STREAM, subjectOf(name, 0));
+      if (head === undefined) return undefined;
+      const chunks = [head.data];
+      for (let i = 1; i < Number(head.header(CHUNKS)); i++) {
+        const chunk = await last(link, STREAM, subjectOf(name, i));
+        if (chunk === undefined) return undefined; // being dropped: it was the oldest
+        chunks.push(chunk.data);
       }
-    },
-    async list(prefix) {
-      const objects = await store();
-      try {
-        const names = (await objects.list()).filter((info) => !info.deleted).map((info) => info.name);
-        return names.filter((name) => name.startsWith(prefix)).sort();
-      } catch (cause) {
-        throw logError(`listing objects ${prefix}*`, cause);
-      }
+      const bytes = chunks.length === 1 ? head.data : Buffer.concat(chunks);
+      if (digest(bytes) === head.header(SHA256)) return bytes;
+      throw new MillraceError("MR_LOG_LOST_DATA", `reading object ${name}: its bytes do not match its digest`);
     },
   };
 }
 
-async function holds(objects: ObjectStore, name: string, bytes: Uint8Array): Promise<boolean> {
-  const info = await objects.info(name);
-  if (info === null || info.deleted || info.size !== bytes.length) return false;
-  const digest = createHash("sha256").update(bytes).digest("base64url");
-  return info.digest.replace("SHA-256=", "").replace(/=+$/, "") === digest;
+function subjectOf(name: string, chunk: number): string {
+  return `${STREAM}.${encodeToken(name)}.${chunk}`;
 }
 
-async function withTimeout<T>(attempt: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no end after ${GET_TIMEOUT_MS} ms`)), GET_TIMEOUT_MS);
-  });
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64url");
+}
+
+async function create({ jsm }: Link): Promise<void> {
+  const config = {
+    name: STREAM,
+    subjects: [`${STREAM}.*.*`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+    max_bytes: MAX_BYTES,
+  };
   try {
-    return await Promise.race([work, late]);
+    await jsm.streams.add(config);
   } catch (cause) {
-    if (cause instanceof Error && cause.message.includes("corrupt object")) {
-      throw new MillraceError("MR_LOG_LOST_DATA", `${attempt}: its bytes do not match its digest`, { cause });
-    }
-    throw logError(attempt, cause);
-  } finally {
-    clearTimeout(timer);
+    if (!existsDifferently(cause)) throw logError(`creating stream ${STREAM}`, cause);
   }
 }

@@ -62,7 +62,11 @@ export async function last({ jsm }: Link, stream: string, subject: string): Prom
 }
 
 /** Messages per subject matching `filter`. O(subjects). */
-export async function countSubjects({ jsm }: Link, stream: string, filter: string): Promise<ReadonlyMap<string, number>> {
+export async function countSubjects(
+  { jsm }: Link,
+  stream: string,
+  filter: string,
+): Promise<ReadonlyMap<string, number>> {
   try {
     const { state } = await jsm.streams.info(stream, { subjects_filter: filter });
     return new Map(Object.entries(state.subjects ?? {}));

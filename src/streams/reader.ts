@@ -77,7 +77,9 @@ class Reader implements LogReader {
     await this.#connect();
     this.#forgetReconnect = this.#link.onReconnect(() => this.#recover("reconnected"));
     this.#watchdog = setInterval(() => this.#watch(), HEARTBEAT_MS).unref();
-    void this.#link.nc.closed().then(() => this.#fail(new MillraceError("MR_LOG_UNAVAILABLE", `${this.#name()}: connection closed`)));
+    void this.#link.nc
+      .closed()
+      .then(() => this.#fail(new MillraceError("MR_LOG_UNAVAILABLE", `${this.#name()}: connection closed`)));
     this.#ask();
   }
 
@@ -103,7 +105,8 @@ class Reader implements LogReader {
     if (this.#link.nc.isClosed()) return;
     this.#subscription?.unsubscribe();
     // The server would forget the consumer by itself after a minute; asking is only tidier.
-    if (this.#link.connected()) await this.#link.jsm.consumers.delete(this.#what.stream, this.#consumer).catch(() => false);
+    if (this.#link.connected())
+      await this.#link.jsm.consumers.delete(this.#what.stream, this.#consumer).catch(() => false);
   }
 
   #name(): string {
@@ -146,7 +149,10 @@ class Reader implements LogReader {
     this.#incarnation ??= info.incarnation;
     if (info.incarnation !== this.#incarnation || info.lastSequence < this.#position - 1) {
       const found = `incarnation ${info.incarnation} ending at ${info.lastSequence}`;
-      throw new MillraceError("MR_LOG_LOST_DATA", `${this.#name()} of incarnation ${this.#incarnation}: the log is now ${found}`);
+      throw new MillraceError(
+        "MR_LOG_LOST_DATA",
+        `${this.#name()} of incarnation ${this.#incarnation}: the log is now ${found}`,
+      );
     }
     if (info.firstSequence <= this.#position) return;
     if (this.#position > 1) {

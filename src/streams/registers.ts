@@ -1,5 +1,5 @@
 import { type KV, Kvm } from "@nats-io/kv";
-import { type Registers } from "../core/index.js";
+import type { Registers } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { isWrongLastSequence, logError } from "./failures.js";
 

@@ -60,7 +60,12 @@ async function create(link: Link, spec: StreamSpec): Promise<ServerStreamInfo> {
   }
 }
 
-function toConfig({ name, subjects, transform, maxBytes }: StreamSpec): Partial<StreamConfig> & { name: string; subjects: string[] } {
+function toConfig({
+  name,
+  subjects,
+  transform,
+  maxBytes,
+}: StreamSpec): Partial<StreamConfig> & { name: string; subjects: string[] } {
   return {
     name,
     subjects: [...subjects],

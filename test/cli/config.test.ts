@@ -12,7 +12,15 @@ function folder(yaml: string): string {
 
 t.test("defaults", async (t) => {
   const config = loadConfig({}, {}, "/nonexistent");
-  t.match(config, { port: 8080, mqttPort: 1883, speed: 1, replay: true, rebase: "now", partitions: 4, host: "127.0.0.1" });
+  t.match(config, {
+    port: 8080,
+    mqttPort: 1883,
+    speed: 1,
+    replay: true,
+    rebase: "now",
+    partitions: 4,
+    host: "127.0.0.1",
+  });
   t.ok(Object.isFrozen(config));
 });
 
@@ -36,11 +44,17 @@ t.test("values as people write them", async (t) => {
 
 t.test("what is wrong is refused with the place, the value and the fix", async (t) => {
   const table: readonly (readonly [() => unknown, RegExp])[] = [
-    [() => loadConfig({ port: "80800" }, {}, "/nonexistent"), /--port: "80800" is not accepted .*HTTP and WebSocket port/],
+    [
+      () => loadConfig({ port: "80800" }, {}, "/nonexistent"),
+      /--port: "80800" is not accepted .*HTTP and WebSocket port/,
+    ],
     [() => loadConfig({}, { MILLRACE_PARTITIONS: "many" }, "/nonexistent"), /MILLRACE_PARTITIONS: "many"/],
     [() => loadConfig({}, { NATS_URL: "localhost:4222" }, "/nonexistent"), /NATS_URL: .*nats:\/\//],
     [() => loadConfig({ rebase: "later" }, {}, "/nonexistent"), /--rebase: "later"/],
-    [() => loadConfig({}, {}, folder("prot: 1\n")), /millrace.yaml, prot: there is no option prot; known are host, port/],
+    [
+      () => loadConfig({}, {}, folder("prot: 1\n")),
+      /millrace.yaml, prot: there is no option prot; known are host, port/,
+    ],
     [() => loadConfig({}, {}, folder("port: [1\n")), /millrace.yaml:\d+:\d+: /],
     [() => loadConfig({}, {}, folder("- 1\n")), /must be a list/],
     [() => loadConfig({ speed: "0" }, {}, "/nonexistent"), /--speed: "0"/],

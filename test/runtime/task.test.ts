@@ -12,8 +12,12 @@ const KEYS = ["a", "b", "c"];
 
 /** The machine's clock, with pauses cut short and snapshots at every look when `hurried`. */
 function testClock(hurried: boolean): Clock {
-  let skipped = 0;
-  return { nowMs: () => Date.now() + (hurried ? (skipped += 6_000) : 0), sleep: (ms) => delay(Math.min(ms, 20)) };
+  let skippedMs = 0;
+  const nowMs = (): number => {
+    if (hurried) skippedMs += 61_000;
+    return Date.now() + skippedMs;
+  };
+  return { nowMs, sleep: (ms) => delay(Math.min(ms, 20)) };
 }
 
 async function world(t: Test): Promise<{ server: TestServer; connection: Connection }> {
@@ -29,7 +33,16 @@ async function world(t: Test): Promise<{ server: TestServer; connection: Connect
 
 function toyTask(connection: Connection, pipeline: Pipeline, hurried = false): Task {
   const logger = pino({ level: "silent" });
-  return new Task({ ...connection, pipeline, partition: 0, partitions: 1, holder: "test", inference, clock: testClock(hurried), logger });
+  return new Task({
+    ...connection,
+    pipeline,
+    partition: 0,
+    partitions: 1,
+    holder: "test",
+    inference,
+    clock: testClock(hurried),
+    logger,
+  });
 }
 
 async function publish({ log }: Connection, from: number, to: number): Promise<void> {
@@ -92,7 +105,13 @@ t.test("restarts at random moments lose nothing and repeat nothing", async (t) =
   }
   const verified = await verifyTask({ ...connection, pipeline, partition: 0, partitions: 1, inference });
   t.match(verified, { messages: sent, outputs: sent * 2, differences: [] });
-  const other = await verifyTask({ ...connection, pipeline: toyPipeline({ bonus: 1 }), partition: 0, partitions: 1, inference });
+  const other = await verifyTask({
+    ...connection,
+    pipeline: toyPipeline({ bonus: 1 }),
+    partition: 0,
+    partitions: 1,
+    inference,
+  });
   t.equal(other.differences.length, sent * 2, "another program is noticed");
   stop.abort();
   await run;

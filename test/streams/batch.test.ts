@@ -8,7 +8,11 @@ import { bytes, text } from "../support/text.js";
 const spec = { name: "out", subjects: ["out.>"], maxBytes: 50_000_000 };
 const task = "mine.haul-cycles/3";
 const messages = (from: number, count: number) =>
-  Array.from({ length: count }, (_, i) => ({ subject: "out.3.x", data: bytes(String(from + i)), headers: { "Millrace-N": String(i) } }));
+  Array.from({ length: count }, (_, i) => ({
+    subject: "out.3.x",
+    data: bytes(String(from + i)),
+    headers: { "Millrace-N": String(i) },
+  }));
 
 async function contents(log: Log): Promise<string[]> {
   const { messages } = await log.info("out");
@@ -29,11 +33,29 @@ t.test("atomic batches", async (t) => {
 
   await t.test("stored whole, with the marker last; one message is a batch, and so is none", async (t) => {
     t.equal(await log.readMarker("out", task), undefined);
-    const first = await log.writeBatch({ stream: "out", task, messages: messages(0, 3), marker: { sequence: 7, index: 2 }, expectedAt: 0 });
+    const first = await log.writeBatch({
+      stream: "out",
+      task,
+      messages: messages(0, 3),
+      marker: { sequence: 7, index: 2 },
+      expectedAt: 0,
+    });
     t.same(first, { sequence: 7, index: 2, storedAt: 4 });
     t.same(await log.readMarker("out", task), first);
-    const one = await log.writeBatch({ stream: "out", task, messages: messages(3, 1), marker: { sequence: 8, index: 0 }, expectedAt: 4 });
-    const none = await log.writeBatch({ stream: "out", task, messages: [], marker: { sequence: 9, index: -1 }, expectedAt: one.storedAt });
+    const one = await log.writeBatch({
+      stream: "out",
+      task,
+      messages: messages(3, 1),
+      marker: { sequence: 8, index: 0 },
+      expectedAt: 4,
+    });
+    const none = await log.writeBatch({
+      stream: "out",
+      task,
+      messages: [],
+      marker: { sequence: 9, index: -1 },
+      expectedAt: one.storedAt,
+    });
     t.equal(none.storedAt, 7);
     t.same(await contents(log), ["0", "1", "2", "3"]);
     t.equal((await log.last("out", "out.3.x"))?.header("Millrace-N"), "0");
@@ -41,7 +63,13 @@ t.test("atomic batches", async (t) => {
   });
 
   await t.test("a stale marker refuses the batch whole", async (t) => {
-    const stale = log.writeBatch({ stream: "out", task, messages: messages(100, 500), marker: { sequence: 9, index: 0 }, expectedAt: 4 });
+    const stale = log.writeBatch({
+      stream: "out",
+      task,
+      messages: messages(100, 500),
+      marker: { sequence: 9, index: 0 },
+      expectedAt: 4,
+    });
     await t.rejects(stale, { code: "MR_LOG_CONFLICT" });
     t.same(await contents(log), ["0", "1", "2", "3"]);
     const other = { stream: "out", task: "other/0", messages: messages(4, 1), marker: { sequence: 1, index: 0 } };
@@ -56,15 +84,24 @@ t.test("atomic batches", async (t) => {
     t.equal((await log.writeBatch({ ...batch, messages: messages(5, 999) })).storedAt, 1009);
   });
 
-  await t.test("the same batch again by the same owner is answered with the first; another owner is refused", async (t) => {
-    const at = (await log.readMarker("out", task))?.storedAt ?? 0;
-    const batch = { stream: "out", task, messages: messages(0, 2), marker: { sequence: 11, index: 1 }, expectedAt: at };
-    const stored = await log.writeBatch(batch);
-    t.same(await log.writeBatch(batch), stored);
-    const other = await connectLog({ url: server.url, name: "other" });
-    t.teardown(other.close);
-    await t.rejects(other.log.writeBatch(batch), { code: "MR_LOG_CONFLICT" });
-  });
+  await t.test(
+    "the same batch again by the same owner is answered with the first; another owner is refused",
+    async (t) => {
+      const at = (await log.readMarker("out", task))?.storedAt ?? 0;
+      const batch = {
+        stream: "out",
+        task,
+        messages: messages(0, 2),
+        marker: { sequence: 11, index: 1 },
+        expectedAt: at,
+      };
+      const stored = await log.writeBatch(batch);
+      t.same(await log.writeBatch(batch), stored);
+      const other = await connectLog({ url: server.url, name: "other" });
+      t.teardown(other.close);
+      await t.rejects(other.log.writeBatch(batch), { code: "MR_LOG_CONFLICT" });
+    },
+  );
 
   await t.test("full: refused whole", async (t) => {
     await log.ensureStream({ ...spec, name: "small", subjects: ["small.>"], maxBytes: 100_000 });
@@ -72,7 +109,13 @@ t.test("atomic batches", async (t) => {
     let marker: StoredMarker = { sequence: 0, index: 0, storedAt: 0 };
     const write = async () => {
       const next = { sequence: marker.sequence + 1, index: 9 };
-      marker = await log.writeBatch({ stream: "small", task, messages: large, marker: next, expectedAt: marker.storedAt });
+      marker = await log.writeBatch({
+        stream: "small",
+        task,
+        messages: large,
+        marker: next,
+        expectedAt: marker.storedAt,
+      });
     };
     const writeAll = async () => {
       for (let i = 0; i < 10; i++) await write();
@@ -95,14 +138,26 @@ t.test("a lost answer: the marker tells that the batch is stored", async (t) => 
   t.teardown(close);
   const reader = await direct.log.read({ stream: "out", subjects: ["out.3.>"], fromSequence: 1 });
   proxy.mute();
-  const writing = log.writeBatch({ stream: "out", task, messages: messages(0, 2), marker: { sequence: 1, index: 1 }, expectedAt: 0 });
+  const writing = log.writeBatch({
+    stream: "out",
+    task,
+    messages: messages(0, 2),
+    marker: { sequence: 1, index: 1 },
+    expectedAt: 0,
+  });
   t.equal((await reader.next(2)).length, 2, "stored");
   proxy.cut();
   t.same(await writing, { sequence: 1, index: 1, storedAt: 3 });
 
   await t.test("and when it is not stored, nobody says so", async (t) => {
     await server.kill();
-    const lost = log.writeBatch({ stream: "out", task, messages: messages(2, 2), marker: { sequence: 2, index: 1 }, expectedAt: 3 });
+    const lost = log.writeBatch({
+      stream: "out",
+      task,
+      messages: messages(2, 2),
+      marker: { sequence: 2, index: 1 },
+      expectedAt: 3,
+    });
     await t.rejects(lost, { code: "MR_LOG_UNAVAILABLE" });
   });
 });
@@ -137,5 +192,8 @@ t.test("kill -9 of the server in the middle: every batch whole, every message on
       marker = (await log.readMarker("out", task).catch(() => marker)) ?? marker;
     }
   }
-  t.same(await contents(log), Array.from({ length: batches * each }, (_, i) => String(i)));
+  t.same(
+    await contents(log),
+    Array.from({ length: batches * each }, (_, i) => String(i)),
+  );
 });

@@ -7,7 +7,9 @@ import { startNats } from "../support/nats.js";
 /** Speaks just enough of the protocol to be connected to. */
 async function serverThatSays(info: object) {
   const server = createServer((socket) => {
-    socket.write(`INFO ${JSON.stringify({ server_id: "x", headers: true, max_payload: 1_048_576, proto: 1, ...info })}\r\n`);
+    socket.write(
+      `INFO ${JSON.stringify({ server_id: "x", headers: true, max_payload: 1_048_576, proto: 1, ...info })}\r\n`,
+    );
     socket.on("error", () => undefined);
     socket.on("data", (data) => data.includes("PING") && socket.write("PONG\r\n"));
   });
@@ -29,7 +31,10 @@ t.test("an older server is refused by name of the feature and its version", asyn
 t.test("a server without jetstream is refused", async (t) => {
   const server = await serverThatSays({ version: "2.15.1" });
   t.teardown(server.stop);
-  await t.rejects(connectLog({ url: server.url, name: "test" }), { code: "MR_LOG_UNAVAILABLE", message: /start it with -js/ });
+  await t.rejects(connectLog({ url: server.url, name: "test" }), {
+    code: "MR_LOG_UNAVAILABLE",
+    message: /start it with -js/,
+  });
 });
 
 t.test("nothing there", async (t) => {
@@ -52,7 +57,9 @@ t.test("says what it is connected to, sees an outage, comes back, closes twice",
   await server.start();
   const spec = { name: "x", subjects: ["x.>"], maxBytes: 1_000_000 };
   for (let tries = 0; ; tries++) {
-    const info = await connection.log.ensureStream(spec).catch((error: unknown) => (tries > 50 ? Promise.reject(error) : undefined));
+    const info = await connection.log
+      .ensureStream(spec)
+      .catch((error: unknown) => (tries > 50 ? Promise.reject(error) : undefined));
     if (info !== undefined) break;
   }
   t.ok(connection.connected());
@@ -60,4 +67,16 @@ t.test("says what it is connected to, sees an outage, comes back, closes twice",
   await connection.close();
   t.notOk(connection.connected());
   await t.rejects(connection.log.info("x"), { code: "MR_LOG_UNAVAILABLE" });
+});
+
+t.test("closing does not wait for a server that has stopped answering", async (t) => {
+  const server = await startNats();
+  t.teardown(server.stop);
+  const connection = await connectLog({ url: server.url, name: "test" });
+  process.kill(server.pid(), "SIGSTOP");
+  t.teardown(() => process.kill(server.pid(), "SIGCONT"));
+  const startMs = performance.now();
+  await connection.close();
+  t.ok(performance.now() - startMs < 4_000);
+  t.notOk(connection.connected());
 });

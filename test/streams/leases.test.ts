@@ -34,7 +34,10 @@ t.test("leases", async (t) => {
     const epochs = await Promise.all(
       Array.from({ length: 12 }, async (_, i) => (await (i % 2 ? a : b).leases.acquire("race", String(i))).epoch),
     );
-    t.same(epochs.sort((x, y) => x - y), Array.from({ length: 12 }, (_, i) => i + 1));
+    t.same(
+      epochs.sort((x, y) => x - y),
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    );
     t.notOk(lease.lost.aborted);
   });
 

@@ -12,7 +12,10 @@ t.test("publishing and looking up", async (t) => {
 
   await t.test("resolves with the sequence, keeps headers and bytes", async (t) => {
     const data = Uint8Array.from([0, 255, 10, 13]);
-    t.equal(await log.publish({ subject: "s.a", data, headers: { "Millrace-Door": "http", "X-GitHub-Event": "push" } }), 1);
+    t.equal(
+      await log.publish({ subject: "s.a", data, headers: { "Millrace-Door": "http", "X-GitHub-Event": "push" } }),
+      1,
+    );
     const message = await log.last("s", "s.a");
     t.same([...(message?.data ?? [])], [...data]);
     t.equal(message?.header("Millrace-Door"), "http");

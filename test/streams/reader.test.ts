@@ -20,7 +20,8 @@ async function publishAll(log: Log, count: number, from = 0): Promise<void> {
   for (let i = from; i < from + count; i++) {
     for (;;) {
       try {
-        if (i % 10 !== 0 || (await log.info("s")).lastSequence <= i) await log.publish({ subject: `s.${i % 3}`, data: bytes(String(i)) });
+        if (i % 10 !== 0 || (await log.info("s")).lastSequence <= i)
+          await log.publish({ subject: `s.${i % 3}`, data: bytes(String(i)) });
         break;
       } catch {
         while ((await log.info("s").catch(() => undefined)) === undefined);
@@ -48,8 +49,14 @@ t.test("reading", async (t) => {
   await t.test("in order, from a position, some subjects, slices no longer than asked", async (t) => {
     const reader = await log.read({ stream: "s", subjects: [], fromSequence: 101 });
     const some = await take(reader, 200, 7);
-    t.same(some.map(({ sequence }) => sequence), Array.from({ length: 200 }, (_, i) => 101 + i));
-    t.same(some.map(({ data }) => text(data)), Array.from({ length: 200 }, (_, i) => String(100 + i)));
+    t.same(
+      some.map(({ sequence }) => sequence),
+      Array.from({ length: 200 }, (_, i) => 101 + i),
+    );
+    t.same(
+      some.map(({ data }) => text(data)),
+      Array.from({ length: 200 }, (_, i) => String(100 + i)),
+    );
     await reader.close();
     const filtered = await log.read({ stream: "s", subjects: ["s.0", "s.2"], fromSequence: 1 });
     const found = await take(filtered, 200);
@@ -75,10 +82,18 @@ t.test("reading", async (t) => {
   await t.test("markers are not messages", async (t) => {
     const { lastSequence } = await log.info("s");
     const reader = await log.read({ stream: "s", subjects: [], fromSequence: lastSequence + 1 });
-    const batch = { stream: "s", messages: [{ subject: "s.0", data: bytes("a") }], marker: { sequence: 1, index: 0 }, expectedAt: 0 };
+    const batch = {
+      stream: "s",
+      messages: [{ subject: "s.0", data: bytes("a") }],
+      marker: { sequence: 1, index: 0 },
+      expectedAt: 0,
+    };
     await log.writeBatch({ ...batch, task: "t/0" });
     await log.writeBatch({ ...batch, task: "t/1" });
-    t.same((await take(reader, 2)).map(({ sequence }) => sequence - lastSequence), [1, 3]);
+    t.same(
+      (await take(reader, 2)).map(({ sequence }) => sequence - lastSequence),
+      [1, 3],
+    );
     await reader.close();
   });
 
@@ -108,7 +123,9 @@ t.test("reading", async (t) => {
     const { lastSequence } = await log.info("s");
     const atEnd = await log.read({ stream: "s", subjects: [], fromSequence: lastSequence + 1 });
     await atEnd.close();
-    await t.rejects(log.read({ stream: "s", subjects: [], fromSequence: lastSequence + 2 }), { code: "MR_LOG_LOST_DATA" });
+    await t.rejects(log.read({ stream: "s", subjects: [], fromSequence: lastSequence + 2 }), {
+      code: "MR_LOG_LOST_DATA",
+    });
     await t.rejects(log.read({ stream: "none", subjects: [], fromSequence: 1 }), { code: "MR_LOG_UNAVAILABLE" });
   });
 
@@ -135,30 +152,39 @@ t.test("reading", async (t) => {
   });
 });
 
-t.test("bounded: a slow task holds 8192 messages and 4 MB, then the log waits; one message may be larger", async (t) => {
-  const server = await startNats();
-  t.teardown(server.stop);
-  const { log, close } = await connectLog({ url: server.url, name: "test" });
-  t.teardown(close);
-  const { nc, jsm } = await admin(server);
-  t.teardown(() => nc.close());
-  await log.ensureStream(spec);
-  const sizes = [...Array<number>(400).fill(50_000), 6_000_000, ...Array<number>(100).fill(10)];
-  for (const size of sizes) await log.publish({ subject: "s.x", data: new Uint8Array(size) });
-  const reader = await log.read({ stream: "s", subjects: [], fromSequence: 1 });
-  await reader.next(1);
-  let delivered = 0;
-  for (let same = 0; same < 20; ) {
-    const [consumer] = await jsm.consumers.list("s").next();
-    const now = consumer?.delivered.stream_seq ?? 0;
-    same = now === delivered ? same + 1 : 0;
-    delivered = now;
-  }
-  t.ok(delivered > 40 && delivered <= 4 * 1024 * 1024 / 50_000 + 2, `${delivered} messages of 50 kB were sent ahead`);
-  const rest = await take(reader, sizes.length - 1, 3);
-  t.same(rest.map(({ data }) => data.length), sizes.slice(1));
-  await reader.close();
-});
+t.test(
+  "bounded: a slow task holds 8192 messages and 4 MB, then the log waits; one message may be larger",
+  async (t) => {
+    const server = await startNats();
+    t.teardown(server.stop);
+    const { log, close } = await connectLog({ url: server.url, name: "test" });
+    t.teardown(close);
+    const { nc, jsm } = await admin(server);
+    t.teardown(() => nc.close());
+    await log.ensureStream(spec);
+    const sizes = [...Array<number>(400).fill(50_000), 6_000_000, ...Array<number>(100).fill(10)];
+    for (const size of sizes) await log.publish({ subject: "s.x", data: new Uint8Array(size) });
+    const reader = await log.read({ stream: "s", subjects: [], fromSequence: 1 });
+    await reader.next(1);
+    let delivered = 0;
+    for (let same = 0; same < 20; ) {
+      const [consumer] = await jsm.consumers.list("s").next();
+      const now = consumer?.delivered.stream_seq ?? 0;
+      same = now === delivered ? same + 1 : 0;
+      delivered = now;
+    }
+    t.ok(
+      delivered > 40 && delivered <= (4 * 1024 * 1024) / 50_000 + 2,
+      `${delivered} messages of 50 kB were sent ahead`,
+    );
+    const rest = await take(reader, sizes.length - 1, 3);
+    t.same(
+      rest.map(({ data }) => data.length),
+      sizes.slice(1),
+    );
+    await reader.close();
+  },
+);
 
 t.test("kill -9 of the server, and a cut wire: every message once, in order", async (t) => {
   const server = await startNats();
@@ -184,6 +210,9 @@ t.test("kill -9 of the server, and a cut wire: every message once, in order", as
   await server.start();
   await read(total);
   await writing;
-  t.same(found.map(({ data }) => Number(text(data))), Array.from({ length: total }, (_, i) => i));
+  t.same(
+    found.map(({ data }) => Number(text(data))),
+    Array.from({ length: total }, (_, i) => i),
+  );
   await reader.close();
 });

@@ -34,7 +34,8 @@ t.test("input streams partition what comes through `in.`, with the function of c
     t.comment(`seed ${seed}`);
     const next = random(seed);
     const alphabet = "abcXYZ019-_. /%äß本🚚#>*";
-    const name = () => Array.from({ length: 1 + Math.floor(next() * 12) }, () => [...alphabet][Math.floor(next() * 23)]).join("");
+    const name = () =>
+      Array.from({ length: 1 + Math.floor(next() * 12) }, () => [...alphabet][Math.floor(next() * 23)]).join("");
     const names = Array.from({ length: 500 }, () => [name(), name()] as const);
     for (const stream of ["telemetry", "github"] as const) {
       const reader = await log.read({ stream, subjects: [`${stream}.*.*.*.*`], fromSequence: 1 });
@@ -61,7 +62,9 @@ t.test("input streams partition what comes through `in.`, with the function of c
       t.equal((await log.last(stream, subject))?.sequence, sequence, subject);
     }
     t.same([...(await log.countSubjects("telemetry", "telemetry.*._tick.*"))], [["telemetry.3._tick.live", 1]]);
-    await t.rejects(log.publish({ subject: "telemetry.0.site.equipment.group", data: bytes("x") }), { code: "MR_LOG_UNAVAILABLE" });
+    await t.rejects(log.publish({ subject: "telemetry.0.site.equipment.group", data: bytes("x") }), {
+      code: "MR_LOG_UNAVAILABLE",
+    });
   });
 
   await t.test("what they may take together is the budget", async (t) => {

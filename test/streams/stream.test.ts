@@ -37,7 +37,10 @@ t.test("streams", async (t) => {
       code: "MR_STREAM_MISMATCH",
       message: /transform is .*partition\(4,1\).* expected .*partition\(5,1\)/,
     });
-    await t.rejects(log.ensureStream({ ...spec, subjects: ["s.>"] }), { code: "MR_STREAM_MISMATCH", message: /subjects/ });
+    await t.rejects(log.ensureStream({ ...spec, subjects: ["s.>"] }), {
+      code: "MR_STREAM_MISMATCH",
+      message: /subjects/,
+    });
     const before = await log.info("s");
     t.equal((await log.ensureStream({ ...spec, maxBytes: 2_000_000 })).incarnation, before.incarnation);
   });

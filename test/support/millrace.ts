@@ -32,10 +32,14 @@ export function temporaryDir(name: string): string {
 /** Starts `millrace up` on free ports and waits until it is ready. */
 export async function startMillrace(dataDir: string, args: readonly string[] = []): Promise<RunningMillrace> {
   const startedMs = Date.now();
-  const child = spawn(process.execPath, [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
-  });
+  const child = spawn(
+    process.execPath,
+    [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
+    },
+  );
   let printed = "";
   child.stdout.on("data", (chunk: Buffer) => (printed += chunk));
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk));
@@ -54,7 +58,11 @@ export async function startMillrace(dataDir: string, args: readonly string[] = [
     output: () => printed,
     stats: async () => (await (await fetch(`${instance.url}/api/v1/stats`)).json()) as Stats,
     query: async (sql) => {
-      const response = await fetch(`${instance.url}/api/v1/query`, { method: "POST", headers, body: JSON.stringify({ sql }) });
+      const response = await fetch(`${instance.url}/api/v1/query`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ sql }),
+      });
       const body = (await response.json()) as { rows: unknown[][] };
       if (!response.ok) throw new Error(`query answered ${response.status}: ${JSON.stringify(body)}`);
       return body.rows;
@@ -83,12 +91,21 @@ export async function waitFor<T>(limitMs: number, ask: () => T | undefined | Pro
   }
 }
 
-/** The replay has ended and every task and sink has caught up with it. */
-export async function waitForSettled(running: RunningMillrace, limitMs: number): Promise<Stats> {
+/** The replay has ended, every task and sink has caught up (with `events` of them at least), and nothing moves for a second. */
+export async function waitForSettled(running: RunningMillrace, limitMs: number, events = 1): Promise<Stats> {
+  let before = "";
   return waitFor(limitMs, async () => {
-    const stats = await running.stats();
-    const settled = (domain: Stats["github"]): boolean => domain.received === domain.stored + domain.duplicates + domain.deadLettered;
-    return stats.replay.done && settled(stats.github) && settled(stats.telemetry) ? stats : undefined;
+    const { uptimeS, ...stats } = await running.stats();
+    const caughtUp = ({ received, stored, duplicates, deadLettered }: Stats["github"]): boolean =>
+      received === stored + duplicates + deadLettered;
+    const { github, telemetry, replay } = stats;
+    if (!replay.done || !caughtUp(github) || !caughtUp(telemetry)) return undefined;
+    if (github.received + telemetry.received < events) return undefined;
+    const same = JSON.stringify(stats) === before;
+    before = JSON.stringify(stats);
+    if (same) return { ...stats, uptimeS };
+    await delay(1_000);
+    return undefined;
   });
 }
 

@@ -67,7 +67,7 @@ function configuration(directory: string, ports: { client: number; mqtt: number 
     `listen: "127.0.0.1:${ports.client}"`,
     `max_payload: ${maxPayloadMb}MB`,
     `jetstream { store_dir: ${JSON.stringify(directory)} }`,
-    `mqtt { listen: "127.0.0.1:${ports.mqtt}" }`,
+    `mqtt { listen: "127.0.0.1:${ports.mqtt}", ack_wait: "1s" }`, // what was not acknowledged comes again after this
     "",
   ].join("\n");
 }

@@ -1,4 +1,11 @@
-import { type Counters, type Emit, type LogMessage, MillraceError, type Pipeline, type Program } from "../../src/core/index.js";
+import {
+  type Counters,
+  type Emit,
+  type LogMessage,
+  MillraceError,
+  type Pipeline,
+  type Program,
+} from "../../src/core/index.js";
 
 /** Counts what it sees per key and says the running count: any loss, repeat or reordering shows in its outputs. */
 export function toyPipeline(options: { failOnceAt?: number; version?: number; bonus?: number } = {}): Pipeline {
@@ -18,10 +25,19 @@ export function toyPipeline(options: { failOnceAt?: number; version?: number; bo
           if (subject.includes("._")) return;
           const key = Buffer.from(data).toString();
           received++;
-          if (received === options.failOnceAt && failures-- > 0) throw new MillraceError("MR_EVENT_MALFORMED", "planted failure");
+          if (received === options.failOnceAt && failures-- > 0)
+            throw new MillraceError("MR_EVENT_MALFORMED", "planted failure");
           const count = (counts.get(key) ?? 0) + 1 + (options.bonus ?? 0);
           counts.set(key, count);
-          const record = { kind: "late", pipeline: "toy.counts", domain: "mine", key, eventId: `${key}${count}`, tsMs: count, lateByMs: 0 } as const;
+          const record = {
+            kind: "late",
+            pipeline: "toy.counts",
+            domain: "mine",
+            key,
+            eventId: `${key}${count}`,
+            tsMs: count,
+            lateByMs: 0,
+          } as const;
           emit({ stream: "features", subject: `features.${partition}.toy.${key}`, record });
           emit({ stream: "accepted", subject: `accepted.${partition}.toy`, record, pack: true });
         },

@@ -1,6 +1,5 @@
-export { type AnomalyErrorCode, AnomalyError } from "./core/errors.js";
-export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.js";
-export type { FeatureOption } from "./core/features.js";
+export { type AlarmEvent, type AlarmLayer, type AlarmOptions, alarmLayer } from "./alarms/alarm-layer.js";
+export { type AutoDetector, type AutoOptions, autoDetector } from "./auto/auto-detector.js";
 export {
   type CalibratedDetector,
   type CalibrationOptions,
@@ -8,8 +7,33 @@ export {
   calibratedScore,
   type FixedBoundary,
   type QuantileBoundary,
+  type RiskBoundary,
 } from "./calibration/calibrated.js";
+export { type Spot, type SpotOptions, spot } from "./calibration/spot.js";
+export type { Detector, DriftDetector, Input, Stateful } from "./core/detector.js";
+export { AnomalyError, type AnomalyErrorCode } from "./core/errors.js";
+export type { FeatureOption } from "./core/features.js";
 export { type Adwin, type AdwinOptions, adwin } from "./drift/adwin.js";
+export { type DdmOptions, ddm, type EddmOptions, type ErrorDriftDetector, eddm } from "./drift/error-rate.js";
+export { type HddmOptions, type HddmWOptions, hddmA, hddmW } from "./drift/hoeffding.js";
+export { type KlDriftOptions, klDrift } from "./drift/kl.js";
+export { type KswinOptions, kswin } from "./drift/kswin.js";
+export { type PageHinkleyOptions, pageHinkley } from "./drift/page-hinkley.js";
 export { type LofBatch, type LofNovelty, type LofOptions, lofBatch, lofNovelty } from "./lof/batch.js";
 export type { Metric } from "./lof/metric.js";
 export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
+export { type NabProfile, type NabResult, type NabSeries, nabScore } from "./metrics/nab.js";
+export { type EventScores, eventScores, type PointScores, pointScores, rocAuc } from "./metrics/points.js";
+export { type VusOptions, vusPr } from "./metrics/vus.js";
+export { type MahalanobisOptions, mahalanobis } from "./multivariate/mahalanobis.js";
+export { type PcaOptions, pcaMonitor } from "./multivariate/pca.js";
+export { type HalfSpaceTreesOptions, halfSpaceTrees } from "./trees/half-space.js";
+export {
+  averagePathLength,
+  type IsolationForest,
+  type IsolationForestOptions,
+  isolationForest,
+  isolationForestBatch,
+  type SlidingIsolationForestOptions,
+} from "./trees/isolation.js";
+export { type RandomCutForest, type RandomCutForestOptions, randomCutForest } from "./trees/random-cut.js";

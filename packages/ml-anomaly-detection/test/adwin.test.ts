@@ -14,13 +14,15 @@ interface Case {
   min_window_length: number;
   grace_period: number;
   detections: number[];
+  /** Width, total and variance left by each detection. */
+  after: [number, number, number][];
   width: number;
   total: number;
   variance: number;
 }
 const file = golden<{ tool: string; tolerance: number; cases: Case[] }>("adwin.json");
 
-function build(c: Omit<Case, "seed" | "rows" | "detections" | "width" | "total" | "variance">) {
+function build(c: Omit<Case, "seed" | "rows" | "detections" | "after" | "width" | "total" | "variance">) {
   return adwin({
     delta: c.delta,
     clock: c.clock,
@@ -41,7 +43,12 @@ t.test(`fires where ${file.tool} fires`, async (t) => {
     let level = 0;
     for (let i = 0; i < c.rows; i++) {
       if (inputs.below(400) === 0) level = inputs.real();
-      if (detector.update(level + inputs.real())) detections.push(i);
+      if (!detector.update(level + inputs.real())) continue;
+      const [width, total, variance] = c.after[detections.length] ?? [0, 0, 0];
+      t.equal(detector.width, width, `seed ${c.seed}: kept at ${i}`);
+      t.ok(near(detector.total, total) && near(detector.mean, total / width));
+      t.ok(near(detector.deviation, variance) || near(detector.deviation / width, variance));
+      detections.push(i);
     }
     found += detections.length;
     t.same(detections, c.detections, `seed ${c.seed}`);
@@ -53,7 +60,7 @@ t.test(`fires where ${file.tool} fires`, async (t) => {
 
 t.test("the fixtures handed to developers", async (t) => {
   const path = join(sharedData() ?? "", "fixtures", "adwin.json");
-  if (!existsSync(path)) return t.comment("skipped: shared/data/anomaly is not beside this checkout");
+  if (!existsSync(path)) return void t.pass("needs data", { skip: "shared/data/anomaly is not beside this checkout" });
   const fixtures = JSON.parse(readFileSync(path, "utf8"));
   for (const c of fixtures.cases) {
     const detector = build(c);

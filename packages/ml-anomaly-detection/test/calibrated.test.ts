@@ -53,6 +53,25 @@ t.test("a quantile boundary flags about its share and follows the stream", async
   t.ok((detector.threshold as number) > 10, "the boundary grew with the data");
 });
 
+t.test("a risk flags about as often as asked, beyond what a quantile could see", async (t) => {
+  let [flagged, rows] = [0, 0];
+  for (let seed = 1; seed <= 6; seed++) {
+    const detector = calibrated(identity(), { boundary: { risk: 1e-3 } });
+    const inputs = new Inputs(seed * 11);
+    for (let i = 0; i < 12_000; i++) {
+      const raw = -Math.log((inputs.below(1_000_000) + 0.5) / 1_000_000);
+      const boundary = detector.threshold;
+      const score = detector.process(raw);
+      if ((score === undefined) !== i < 1000) t.fail(`row ${i}: ${score}`);
+      if (score === undefined || boundary === undefined) continue;
+      if (score > 0.5 !== raw > boundary) t.fail(`row ${i}: ${score} for ${raw} at ${boundary}`);
+      rows++;
+      if (score > 0.5) flagged++;
+    }
+  }
+  t.ok(flagged / rows > 0.5e-3 && flagged / rows < 1.8e-3, `${((1000 * flagged) / rows).toFixed(2)} per thousand`);
+});
+
 t.test("warming up is undefined, not 0", async (t) => {
   const detector = calibrated(identity(), { boundary: { quantile: 0.9 } });
   for (let i = 0; i < 10; i++) t.equal(detector.process(i), undefined);

@@ -14,6 +14,8 @@ function stream(subject: Subject, name: string, rows = ROWS): number[][] {
   );
 }
 
+const equal = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+
 for (const subject of SUBJECTS) {
   t.test(subject.name, async (t) => {
     t.test("same input, same output; every score is in the range documented", async (t) => {
@@ -31,7 +33,7 @@ for (const subject of SUBJECTS) {
           if (!(score >= low && score <= high)) t.fail(`${name}: row ${i} scored ${score}, outside [${low}, ${high}]`);
         }
         if (subject.range !== undefined && name !== "missing") t.ok(scored > 0, `${name}: ${scored} scores`);
-        t.same(a.save(), b.save(), `${name}: equal bytes`);
+        t.ok(equal(a.save(), b.save()), `${name}: equal bytes`);
       }
     });
 
@@ -45,12 +47,12 @@ for (const subject of SUBJECTS) {
             const bytes = restarted.save();
             restarted = subject.make();
             restarted.load(bytes);
-            if (Buffer.compare(restarted.save(), bytes) !== 0) t.fail(`${name}: bytes change on load at ${i}`);
+            if (!equal(restarted.save(), bytes)) t.fail(`${name}: bytes change on load at ${i}`);
           }
           const row = rows[i] as number[];
           if (!Object.is(through.step(row), restarted.step(row))) t.fail(`${name}: row ${i} differs after a restart`);
         }
-        t.same(through.save(), restarted.save(), `${name}: equal bytes at the end`);
+        t.ok(equal(through.save(), restarted.save()), `${name}: equal bytes at the end`);
       }
     });
 
@@ -63,16 +65,16 @@ for (const subject of SUBJECTS) {
         const used = subject.make();
         for (const row of stream(subject, "shift")) used.step(row);
         const before = used.save();
-        for (const at of [0, 9, bytes.length >> 1, bytes.length - 1]) {
+        for (const at of [4, 13, bytes.length >> 1, bytes.length - 1]) {
           const damaged = bytes.slice();
           damaged[at] = (damaged[at] as number) ^ 0x40;
           t.throws(() => used.load(damaged), { code: "AD_STATE_INVALID" }, `byte ${at} flipped`);
         }
         t.throws(() => used.load(bytes.subarray(0, bytes.length - 7)), { code: "AD_STATE_INVALID" }, "cut short");
         t.throws(() => used.load(new Uint8Array(0)), { code: "AD_STATE_INVALID" }, "empty");
-        t.same(used.save(), before, "unchanged by refusals");
+        t.ok(equal(used.save(), before), "unchanged by refusals");
         used.load(bytes);
-        t.same(used.save(), bytes);
+        t.ok(equal(used.save(), bytes));
       },
     );
 
@@ -83,7 +85,7 @@ for (const subject of SUBJECTS) {
       for (const row of rows) {
         const before = detector.save();
         const peeked = detector.peek(row);
-        if (Buffer.compare(detector.save(), before) !== 0) t.fail("scoreOne changed the state");
+        if (!equal(detector.save(), before)) t.fail("scoreOne changed the state");
         if (!Object.is(detector.step(row), peeked)) t.fail("process did not return scoreOne's score");
       }
       return t.pass();

@@ -1,4 +1,26 @@
-import { AnomalyError, calibrated, type Input, slidingLof, type Stateful, adwin } from "../src/index.js";
+import {
+  AnomalyError,
+  type AutoDetector,
+  adwin,
+  autoDetector,
+  calibrated,
+  ddm,
+  eddm,
+  halfSpaceTrees,
+  hddmA,
+  hddmW,
+  type Input,
+  isolationForest,
+  klDrift,
+  kswin,
+  mahalanobis,
+  pageHinkley,
+  pcaMonitor,
+  randomCutForest,
+  type Stateful,
+  slidingLof,
+  spot,
+} from "../src/index.js";
 
 /** One detector under test: how to make it and how one value goes in. */
 export interface Subject {
@@ -59,6 +81,21 @@ function drift(name: string, make: () => Stateful & { update(x: number): boolean
   };
 }
 
+/** Gives each row a time, 40 minutes after the last. */
+function timed(detector: AutoDetector): Scoring {
+  let rows = 0;
+  return Object.assign(Object.create(detector), {
+    scoreOne: (x: Input) => detector.scoreOne(x, rows * 2_400_000),
+    process: (x: Input) => detector.process(x, rows++ * 2_400_000),
+    save: () => new Uint8Array([...new Uint8Array(new Uint32Array([rows]).buffer), ...detector.save()]),
+    load(bytes: Uint8Array) {
+      detector.load(bytes.subarray(Math.min(4, bytes.length))); // first what may fail
+      rows = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    },
+    memoryBytes: () => detector.memoryBytes(),
+  });
+}
+
 /** Every detector this package offers: a new one is tested by one line here. */
 export const SUBJECTS: readonly Subject[] = [
   scoring("slidingLof 1-D", 1, 21, [0, 1e120], () => slidingLof({ window: 60 })),
@@ -74,6 +111,43 @@ export const SUBJECTS: readonly Subject[] = [
       learnFlagged: false,
     }),
   ),
+  scoring("calibrated(mahalanobis) risk", 2, 200, [0, 1], () =>
+    calibrated(mahalanobis({ features: 2 }), { boundary: { risk: 1e-2, warmUp: 100 } }),
+  ),
+  scoring("autoDetector", 1, 101, [0, 1], () => autoDetector()),
+  scoring("autoDetector with time", 1, 101, [0, 1], () => timed(autoDetector())),
+  scoring("autoDetector of 3", 3, 250, [0, 1], () => autoDetector({ features: 3 })),
+  scoring("mahalanobis 3-D", 3, 100, [0, Number.MAX_VALUE], () => mahalanobis({ features: 3 })),
+  scoring("mahalanobis smoothed", 2, 120, [0, Number.MAX_VALUE], () =>
+    mahalanobis({ features: 2, span: 10, memory: Number.POSITIVE_INFINITY }),
+  ),
+  scoring("pcaMonitor 4-D", 4, 110, [0, Number.MAX_VALUE], () => pcaMonitor({ features: 4, span: 5 })),
+  scoring("pcaMonitor 1-D", 1, 100, [0, Number.MAX_VALUE], () => pcaMonitor()),
+  scoring("halfSpaceTrees 3-D", 3, 100, [0, 1], () => halfSpaceTrees({ features: 3, window: 100, height: 6 })),
+  scoring("halfSpaceTrees limits", 1, 50, [0, 1], () =>
+    halfSpaceTrees({ window: 50, trees: 4, height: 5, limits: [[-2, 2]] }),
+  ),
+  scoring("isolationForest 2-D", 2, 64, [0, 1], () =>
+    isolationForest({ features: 2, window: 128, refit: 64, trees: 10, sample: 64 }),
+  ),
+  scoring("randomCutForest 2-D", 2, 32, [0, 64], () =>
+    randomCutForest({ features: 2, window: 64, trees: 5, warmUp: 32 }),
+  ),
+  scoring("randomCutForest shingled", 1, 24, [0, 32], () =>
+    randomCutForest({ window: 32, trees: 4, shingle: 4, warmUp: 16 }),
+  ),
+  scoring("spot", 1, 200, [0, 300], () => spot({ warmUp: 200, risk: 1e-3, excesses: 40 })),
+  scoring("spot, drifting", 1, 100, [0, 300], () => spot({ warmUp: 100, risk: 1e-2, level: 0.9, depth: 20 })),
+  scoring("randomCutForest, imputing", 2, 32, [0, 64], () =>
+    randomCutForest({ features: 2, window: 64, trees: 5, warmUp: 32, missing: "forest" }),
+  ),
+  drift("ddm", () => ddm()),
+  drift("eddm", () => eddm({ warmUp: 5 })),
+  drift("hddmA", () => hddmA({ twoSided: true })),
+  drift("hddmW", () => hddmW({ twoSided: true })),
+  drift("kswin", () => kswin({ window: 60, sample: 20 })),
+  drift("pageHinkley", () => pageHinkley({ threshold: 5 })),
+  drift("klDrift", () => klDrift({ window: 20, warmUp: 40, hypotheses: 2 })),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 

@@ -9,6 +9,11 @@ export function golden<T>(name: string): T {
   return JSON.parse(readFileSync(path, "utf8")) as T;
 }
 
+/** The folder of this package. */
+export function packageFolder(): string {
+  return dirname(climb((at) => join(at, "nab-threshold.json")) as string);
+}
+
 /** The folder of anomaly data that a developer may have beside the repository; `undefined` elsewhere. */
 export function sharedData(): string | undefined {
   const given = process.env["ANOMALY_DATA"];

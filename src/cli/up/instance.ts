@@ -10,6 +10,8 @@ export interface Instance {
   readonly natsUrl: string;
   readonly natsUser: string | null;
   readonly natsPassword: string | null;
+  /** The broker the MQTT door listens to; null when there is none. */
+  readonly mqttUrl: string | null;
   readonly partitions: number;
 }
 
@@ -30,14 +32,29 @@ export function claimDataDir(dataDir: string): void {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new MillraceError("MR_OPTION_INVALID", `creating data directory ${dataDir}: ${(cause as Error).message}; choose another with --data-dir`, { cause });
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `creating data directory ${dataDir}: ${(cause as Error).message}; choose another with --data-dir`,
+      { cause },
+    );
   }
   const running = readInstance(dataDir);
   if (running && isOurs(running.pid)) {
     const where = running.url ? ` at ${running.url}` : "";
-    throw new MillraceError("MR_OPTION_INVALID", `${dataDir} is in use by process ${running.pid}${where}: stop that one, or choose another --data-dir`);
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `${dataDir} is in use by process ${running.pid}${where}: stop that one, or choose another --data-dir`,
+    );
   }
-  writeInstance(dataDir, { pid: process.pid, url: "", natsUrl: "", natsUser: null, natsPassword: null, partitions: 0 });
+  writeInstance(dataDir, {
+    pid: process.pid,
+    url: "",
+    natsUrl: "",
+    natsUser: null,
+    natsPassword: null,
+    mqttUrl: null,
+    partitions: 0,
+  });
 }
 
 export function writeInstance(dataDir: string, instance: Instance): void {

@@ -56,7 +56,8 @@ export class Thread<Status> {
   }
 
   request<Result>(method: string, params: unknown): Promise<Result> {
-    if (this.#ended) return Promise.reject(new MillraceError("MR_SINK_UNAVAILABLE", `asking for ${method}: the thread has ended`));
+    if (this.#ended)
+      return Promise.reject(new MillraceError("MR_SINK_UNAVAILABLE", `asking for ${method}: the thread has ended`));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
@@ -128,7 +129,10 @@ export async function serveThread<Status>(start: () => Promise<ThreadWork<Status
 }
 
 function describe(error: unknown): Failure {
-  return { message: error instanceof Error ? error.message : String(error), code: isMillraceError(error) ? error.code : undefined };
+  return {
+    message: error instanceof Error ? error.message : String(error),
+    code: isMillraceError(error) ? error.code : undefined,
+  };
 }
 
 function revive({ message, code }: Failure): Error {

@@ -14,7 +14,9 @@ export async function runClock(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { log, clock, logger, streams, partitions, signal } = options;
-  const subjects = streams.flatMap((stream) => Array.from({ length: partitions }, (_, p) => `${stream}.${p}._tick.live`));
+  const subjects = streams.flatMap((stream) =>
+    Array.from({ length: partitions }, (_, p) => `${stream}.${p}._tick.live`),
+  );
   let failed = 0;
   while (!signal.aborted) {
     const t = Math.floor(clock.nowMs() / SECOND_MS) * SECOND_MS;

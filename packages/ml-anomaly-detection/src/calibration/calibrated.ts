@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from "../core/bytes.js";
 import type { Detector, Input } from "../core/detector.js";
 import { AnomalyError, integerOption, numberOption } from "../core/errors.js";
 import { SortedWindow } from "../core/sorted-window.js";
+import { type Spot, spot } from "./spot.js";
 
 /** A fixed boundary on the raw score, in its units. */
 export interface FixedBoundary {
@@ -16,8 +17,16 @@ export interface QuantileBoundary {
   window?: number;
 }
 
+/** A boundary from extreme-value theory (`spot` on the raw scores): for risks too small for a quantile of what was seen. */
+export interface RiskBoundary {
+  /** Chance that an unchanged row is flagged, in (0, 0.1]: 288 rows a day and an alarm a week is 5e-4. */
+  risk: number;
+  /** Raw scores before the first boundary. @default 1000 */
+  warmUp?: number;
+}
+
 export interface CalibrationOptions {
-  boundary: FixedBoundary | QuantileBoundary;
+  boundary: FixedBoundary | QuantileBoundary | RiskBoundary;
   /** False: a flagged row is not learned, so an anomaly never becomes normal; nor does a lasting change. @default true */
   learnFlagged?: boolean;
 }
@@ -38,8 +47,8 @@ export interface CalibratedDetector extends Detector {
  * 0.5 and 0.9993, so it never saturates at 1).
  *
  * Formula: u = (raw - boundary) / scale, c = 0.5 + 0.5 sign(u) L / (1 + L) with L = ln(1 + |u|). The scale is the
- *          boundary's distance from the median (quantile boundary), or |boundary| (fixed).
- * State:   the detector's, and `window` raw scores for a quantile boundary.
+ *          boundary's distance from the median (quantile boundary), or |boundary| (fixed, risk).
+ * State:   the detector's, and `window` raw scores for a quantile boundary, or those of `spot`.
  * Errors:  AD_OPTION_INVALID, AD_STATE_INVALID.
  */
 export function calibrated(detector: Detector, options: CalibrationOptions): CalibratedDetector {
@@ -67,6 +76,7 @@ class Calibrated implements CalibratedDetector {
   private readonly fixed: number | undefined;
   private readonly quantile: number;
   private readonly scores: SortedWindow;
+  private readonly tail: Spot | undefined;
   /** Raw scores needed before the quantile means anything. */
   private readonly needed: number;
 
@@ -83,7 +93,15 @@ class Calibrated implements CalibratedDetector {
       this.quantile = Number.NaN;
       this.needed = 0;
       this.scores = new SortedWindow(0);
+      this.tail = undefined;
+    } else if ("risk" in boundary) {
+      this.fixed = undefined;
+      this.quantile = Number.NaN;
+      this.needed = 0;
+      this.scores = new SortedWindow(0);
+      this.tail = spot(boundary);
     } else {
+      this.tail = undefined;
       this.fixed = undefined;
       this.quantile = numberOption("quantile", boundary.quantile, 0.01, 1 - 1e-6);
       this.needed = Math.ceil(1 / (1 - this.quantile) - 1e-9);
@@ -95,13 +113,14 @@ class Calibrated implements CalibratedDetector {
 
   get threshold(): number | undefined {
     if (this.fixed !== undefined) return this.fixed;
+    if (this.tail !== undefined) return this.tail.threshold;
     return this.scores.size < this.needed ? undefined : this.scores.quantile(this.quantile);
   }
 
   calibrate(raw: number): number | undefined {
     const boundary = this.threshold;
     if (boundary === undefined) return undefined;
-    const scale = this.fixed === undefined ? boundary - this.scores.quantile(0.5) : Math.abs(boundary);
+    const scale = this.scores.size > 0 ? boundary - this.scores.quantile(0.5) : Math.abs(boundary);
     return calibratedScore(raw, boundary, scale > 0 ? scale : 1);
   }
 
@@ -124,7 +143,10 @@ class Calibrated implements CalibratedDetector {
       if (score === undefined || score <= 0.5) this.detector.learnOne(x);
     }
     // A flagged score counts too: without it the quantile would creep down to what it flags.
-    if (this.fixed === undefined && this.raw !== undefined) this.scores.add(this.raw);
+    if (this.fixed === undefined && this.raw !== undefined) {
+      if (this.tail !== undefined) this.tail.learnOne(this.raw);
+      else this.scores.add(this.raw);
+    }
     return score;
   }
 
@@ -133,12 +155,13 @@ class Calibrated implements CalibratedDetector {
   }
 
   memoryBytes(): number {
-    return this.detector.memoryBytes() + this.scores.memoryBytes() + 64;
+    return this.detector.memoryBytes() + this.scores.memoryBytes() + (this.tail?.memoryBytes() ?? 0) + 64;
   }
 
   save(): Uint8Array {
     const to = new ByteWriter(this.kind, this.optionText);
     this.scores.save(to);
+    if (this.tail !== undefined) to.blob(this.tail.save());
     return to.blob(this.detector.save()).done();
   }
 
@@ -146,10 +169,12 @@ class Calibrated implements CalibratedDetector {
     const from = new ByteReader(bytes, this.kind, this.optionText);
     const mine = new SortedWindow(this.scores.capacity);
     mine.load(from);
+    const tail = this.tail === undefined ? undefined : from.blob();
     this.detector.load(from.blob()); // first what may fail
     from.done();
     const again = new ByteReader(bytes, this.kind, this.optionText);
     this.scores.load(again);
+    if (tail !== undefined) this.tail?.load(tail);
     this.raw = undefined;
   }
 }

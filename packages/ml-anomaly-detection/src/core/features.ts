@@ -59,6 +59,11 @@ export class FeatureReader {
     return row;
   }
 
+  /** Last learned value of a feature, 0 before there is one. */
+  lastOf(f: number): number {
+    return this.last[f] as number;
+  }
+
   save(to: ByteWriter): void {
     to.f64s(this.last);
   }
@@ -73,7 +78,7 @@ export class FeatureReader {
   }
 
   private put(i: number, value: number | undefined): void {
-    if (value !== undefined && value - value === 0) this.row[i] = value > HUGE ? HUGE : value < -HUGE ? -HUGE : value;
+    if (value !== undefined && value - value === 0) this.row[i] = Math.min(Math.max(value, -HUGE), HUGE);
     else this.row[i] = this.keepMissing ? Number.NaN : (this.last[i] as number);
   }
 
@@ -89,5 +94,5 @@ function isArrayLike(x: Exclude<Input, number>): x is ArrayLike<number> {
 /** Clamped copy of a plain number, or NaN when it is missing: for detectors of one number. */
 export function plainNumber(x: number): number {
   if (x - x !== 0) return Number.NaN;
-  return x > HUGE ? HUGE : x < -HUGE ? -HUGE : x;
+  return Math.min(Math.max(x, -HUGE), HUGE);
 }

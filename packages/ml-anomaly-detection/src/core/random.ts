@@ -40,9 +40,22 @@ export class Random {
     return (high * 67_108_864 + low) / 9_007_199_254_740_992;
   }
 
+  /** Uniform in [0, 1), 32 bits: half the cost of `next`. */
+  next32(): number {
+    return (this.bits() >>> 0) / 4_294_967_296;
+  }
+
   /** Uniform integer in [0, n). The bias for n < 2^31 is below 2^-21. */
   below(n: number): number {
     return Math.floor(this.next() * n);
+  }
+
+  /** Continues where `other` is, without disturbing it. */
+  copy(other: Random): void {
+    this.a = other.a;
+    this.b = other.b;
+    this.c = other.c;
+    this.counter = other.counter;
   }
 
   save(to: ByteWriter): void {

@@ -70,6 +70,7 @@ class SlidingLof implements Detector {
   private readonly foundDistance: Float64Array;
   private readonly short: Int32Array;
   private readonly shares: Float64Array;
+  private readonly held: Float64Array;
 
   constructor(options: SlidingLofOptions) {
     this.reader = new FeatureReader(options.features);
@@ -98,6 +99,7 @@ class SlidingLof implements Detector {
     this.foundDistance = new Float64Array(this.room);
     this.short = new Int32Array(this.window);
     this.shares = new Float64Array(this.dimensions);
+    this.held = new Float64Array(this.dimensions);
   }
 
   scoreOne(x: Input): number | undefined {
@@ -218,9 +220,8 @@ class SlidingLof implements Detector {
 
   /** Takes the oldest row out of the lists that hold it; fills `short` with the slots left with too few entries. */
   private forgetOldest(): number {
-    const { head, size, k, room, nearSlot, nearDistance, nearCount, toOldest, points, dimensions } = this;
-    const oldest = points.subarray(head * dimensions, (head + 1) * dimensions);
-    distances(this.metric, points, oldest, 0, size, toOldest);
+    const { head, size, k, room, nearSlot, nearDistance, nearCount, toOldest } = this;
+    distances(this.metric, this.points, this.rowAt(head), 0, size, toOldest);
     let shortLists = 0;
     for (let slot = 0; slot < size; slot++) {
       const count = nearCount[slot] as number;
@@ -268,18 +269,17 @@ class SlidingLof implements Detector {
 
   /** Finds the neighbours of a slot from scratch. */
   private search(slot: number): void {
-    const { points, dimensions } = this;
     if ((this.nearCount[slot] as number) >= Math.min(this.k, this.size - 1)) return; // the new row filled it up
-    distances(
-      this.metric,
-      points,
-      points.subarray(slot * dimensions, (slot + 1) * dimensions),
-      0,
-      this.size,
-      this.toOldest,
-    );
+    distances(this.metric, this.points, this.rowAt(slot), 0, this.size, this.toOldest);
     this.nearCount[slot] = this.nearest(this.toOldest, slot, Math.min(this.room, this.size - 1));
     this.copyFound(slot);
+  }
+
+  /** A copy of a row held, valid until the next call: a `subarray` would be an allocation. */
+  private rowAt(slot: number): Float64Array {
+    const { held, points, dimensions } = this;
+    for (let f = 0, at = slot * dimensions; f < dimensions; f++, at++) held[f] = points[at] as number;
+    return held;
   }
 
   private copyFound(slot: number): void {

@@ -14,7 +14,7 @@ for seed in range(1, 25):
         "min_window_length": (5, 1, 20)[seed // 6 % 3], "grace_period": (10, 0, 60)[seed // 2 % 3],
     }
     detector = drift.ADWIN(**options)
-    found = []
+    found, after = [], []
     level = 0.0
     for i in range(3000):
         if inputs.below(400) == 0:
@@ -22,7 +22,8 @@ for seed in range(1, 25):
         detector.update(level + inputs.real())
         if detector.drift_detected:
             found.append(i)
-    cases.append({"seed": seed, "rows": 3000, **options, "detections": found,
+            after.append([detector.width, detector.total, detector.variance])
+    cases.append({"seed": seed, "rows": 3000, **options, "detections": found, "after": after,
                   "width": detector.width, "total": detector.total, "variance": detector.variance})
 
 json.dump({"tool": f"River {river.__version__}", "command": "python3 make_adwin.py > adwin.json", "seed": "in each case",

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { isMillraceError } from "../core/index.js";
+import { deadCommand } from "./dead.js";
+import { doctorCommand } from "./doctor.js";
+import { EXIT } from "./exit.js";
+import { replayCommand } from "./replay.js";
+import { sqlCommand } from "./sql.js";
+import { topologyCommand } from "./topology.js";
+import { upCommand } from "./up.js";
+
+const HELP = `
+Examples:
+  millrace up                              start everything and play the bundled sample
+  millrace up --no-replay --port 0         start on any free port, play nothing
+  millrace sql "SELECT count() FROM alerts"
+  millrace topology mine.telemetry
+  millrace dead list --limit 5
+  millrace doctor
+
+Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, replay --verify).`;
+
+async function main(): Promise<number> {
+  const program = new Command("millrace")
+    .description("Realtime event processor: GitHub events and telemetry in, features, alerts and plans out")
+    .addHelpText("after", HELP)
+    .exitOverride()
+    .showSuggestionAfterError();
+  for (const command of [
+    upCommand(),
+    replayCommand(),
+    sqlCommand(),
+    topologyCommand(),
+    deadCommand(),
+    doctorCommand(),
+  ]) {
+    program.addCommand(command.exitOverride());
+  }
+  try {
+    await program.parseAsync();
+    return Number(process.exitCode ?? EXIT.done);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (!isMillraceError(error)) throw error;
+    process.stderr.write(`millrace: ${error.message}\n`);
+    return error.code === "MR_OPTION_INVALID" || error.disposition === "refuse" ? EXIT.usage : EXIT.failed;
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { type Config, MillraceError } from "../../core/index.js";
+import { type LogOptions, obtainNatsServer, startNatsServer } from "../../streams/index.js";
+import { cacheDir } from "../cache-dir.js";
+
+/** The log and the broker, ours or given. */
+export interface LogServer {
+  readonly log: Omit<LogOptions, "name">;
+  /** Undefined: no broker, so no MQTT door. */
+  readonly mqtt: { readonly url: string; readonly user?: string; readonly password?: string } | undefined;
+  /** Of the embedded listener; undefined when the broker is given. */
+  readonly mqttPort: number | undefined;
+  /** Resolves with how the server ended, if it ends by itself. */
+  readonly exited: Promise<string>;
+  stop(): Promise<void>;
+}
+
+const NEVER = new Promise<string>(() => undefined);
+
+/** Uses NATS_URL, or finds or obtains nats-server and starts it on loopback with its data under the data directory. */
+export async function openLogServer(
+  config: Config,
+  mqttPassword: string,
+  report: (line: string) => void,
+): Promise<LogServer> {
+  const givenMqtt = config.mqttUrl === undefined ? undefined : brokerAt(config.mqttUrl);
+  if (config.natsUrl !== undefined) {
+    return {
+      log: logAt(config.natsUrl),
+      mqtt: givenMqtt,
+      mqttPort: undefined,
+      exited: NEVER,
+      stop: async () => undefined,
+    };
+  }
+  const env = {
+    ...process.env,
+    ...(config.natsServerBin === undefined ? {} : { NATS_SERVER_BIN: config.natsServerBin }),
+  };
+  const found = await obtainNatsServer({ env, cacheDir: cacheDir(), report });
+  if (found.kind === "url")
+    throw new MillraceError("MR_OPTION_INVALID", `NATS_URL ${found.url} was not read as an option`);
+  const mqttPort = givenMqtt === undefined ? config.mqttPort : undefined;
+  const server = await startNatsServer({
+    bin: found.path,
+    storeDir: join(config.dataDir, "nats"),
+    mqttPort,
+    mqttPassword,
+  });
+  if (server.endedStale) report("nats-server: ended the one a killed run had left");
+  const { user, password } = server;
+  const ownMqtt =
+    server.mqttPort === undefined ? undefined : { url: `mqtt://127.0.0.1:${server.mqttPort}`, user, password };
+  return {
+    log: { url: server.url, user, password },
+    mqtt: givenMqtt ?? ownMqtt,
+    mqttPort: server.mqttPort,
+    exited: server.exited,
+    stop: () => server.stop(),
+  };
+}
+
+/** Credentials are taken out of a URL, so that it can be shown. */
+function logAt(text: string): Omit<LogOptions, "name"> {
+  const { url, user, password } = brokerAt(text);
+  return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+}
+
+function brokerAt(text: string): { url: string; user?: string; password?: string } {
+  const url = new URL(text);
+  const user = decodeURIComponent(url.username);
+  const password = decodeURIComponent(url.password);
+  url.username = "";
+  url.password = "";
+  return { url: url.href.replace(/\/$/, ""), ...(user ? { user } : {}), ...(password ? { password } : {}) };
+}

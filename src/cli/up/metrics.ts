@@ -1,0 +1,71 @@
+import type { Stats } from "../../core/index.js";
+import type { TaskStatus } from "../../runtime/index.js";
+import type { ForeignMetric } from "../../ws/index.js";
+import type { TasksThreadStatus } from "./tasks-thread.js";
+
+/** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets: task names, domains, tables. */
+export function foreignMetrics(tasks: TasksThreadStatus | undefined, stats: Stats): readonly ForeignMetric[] {
+  const all = tasks?.tasks ?? [];
+  const perTask = (
+    name: string,
+    help: string,
+    type: ForeignMetric["type"],
+    of: (task: TaskStatus) => number,
+  ): ForeignMetric => {
+    return { name, help, type, samples: all.map((task) => ({ labels: { task: task.task }, value: of(task) })) };
+  };
+  const stored = Object.entries({
+    github_events: stats.github,
+    readings: stats.telemetry,
+    features: stats.features,
+    anomalies: stats.anomalies,
+    alerts: stats.alerts,
+    plans: stats.plans,
+  });
+  return [
+    perTask(
+      "millrace_task_events_received_total",
+      "Events a task saw in the log",
+      "counter",
+      (task) => task.counters.received,
+    ),
+    perTask(
+      "millrace_task_duplicates_total",
+      "Events dropped because their id was seen before",
+      "counter",
+      (task) => task.counters.duplicates,
+    ),
+    perTask(
+      "millrace_task_dead_letters_total",
+      "Events set aside as malformed",
+      "counter",
+      (task) => task.counters.deadLettered,
+    ),
+    perTask(
+      "millrace_task_late_events_total",
+      "Events behind their window's end",
+      "counter",
+      (task) => task.counters.late,
+    ),
+    perTask("millrace_task_position_sequence", "Last input position applied", "gauge", (task) => task.position),
+    perTask(
+      "millrace_task_snapshot_sequence",
+      "Input position of the newest snapshot",
+      "gauge",
+      (task) => task.snapshotAt,
+    ),
+    perTask("millrace_task_running", "1 while the task runs", "gauge", (task) => (task.state === "running" ? 1 : 0)),
+    {
+      name: "millrace_sink_rows",
+      help: "Rows in a table",
+      type: "gauge",
+      samples: stored.map(([table, { stored }]) => ({ labels: { table }, value: stored })),
+    },
+    {
+      name: "millrace_solver_plans_total",
+      help: "Plans the solver published since the start",
+      type: "counter",
+      samples: [{ value: tasks?.solver.plans ?? 0 }],
+    },
+  ];
+}

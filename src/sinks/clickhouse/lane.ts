@@ -1,0 +1,173 @@
+import { type Clock, isMillraceError, type Logger } from "../../core/index.js";
+import type { Row } from "./rows.js";
+import type { TableSink } from "./sink.js";
+import type { PoisonRow, SinkLimits } from "./writer.js";
+
+/** One table's share of a stream: rows waiting, and at most one block on its way. */
+export interface Lane {
+  readonly table: string;
+  /** Rows at or below this sequence were in the table at the start and are skipped. */
+  readonly from: number;
+  push(row: Row, bytes: number): void;
+  /** Sends a block if one is due. `idle`: nothing more is arriving, so there is nothing to wait for. */
+  cut(nowMs: number, idle: boolean): void;
+  /** When to call `cut` next; infinite while a block is in flight or no row waits. */
+  dueMs(lastMessageAtMs: number): number;
+  /** After the signal: one last attempt for everything that waits. */
+  finish(): Promise<void>;
+  /** Every row at or below this sequence is done with, given that messages up to `read` were pushed. */
+  complete(read: number): number;
+  /** Bytes waiting or in flight. */
+  bytes(): number;
+  /** Rows in the table. */
+  stored(): number;
+}
+
+interface Waiting {
+  readonly row: Row;
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+/** The same failure is logged once, then counted. */
+const LOG_EVERY_MS = 10_000;
+
+export function createLane(options: {
+  readonly sink: TableSink;
+  readonly stream: string;
+  readonly table: string;
+  readonly incarnation: string;
+  readonly from: number;
+  readonly stored: number;
+  readonly limits: SinkLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly poison: (row: PoisonRow, reason: string) => Promise<void>;
+  readonly signal: AbortSignal;
+  /** Called when the block in flight is done with. */
+  readonly onSent: () => void;
+}): Lane {
+  const { sink, stream, table, incarnation, limits, clock, logger, poison, signal, onSent } = options;
+  let waiting: Waiting[] = [];
+  let waitingBytes = 0;
+  let sendingBytes = 0;
+  let sendingFrom: number | undefined;
+  let sending: Promise<void> | undefined;
+  let stored = options.stored;
+
+  /** The longest block allowed: whole messages, at least one. */
+  function takeBlock(): Waiting[] {
+    let bytes = 0;
+    let end = 0;
+    while (end < waiting.length) {
+      const sequence = waiting[end]?.row._seq;
+      if (end > 0 && (end >= limits.maxRows || bytes >= limits.maxBytes)) break;
+      while (end < waiting.length && waiting[end]?.row._seq === sequence) bytes += waiting[end++]?.bytes ?? 0;
+    }
+    const block = waiting.slice(0, end);
+    waiting = waiting.slice(end);
+    waitingBytes -= bytes;
+    return block;
+  }
+
+  async function send(block: readonly Waiting[], lastAttempt: boolean): Promise<void> {
+    let rows: readonly Row[] = block.map(({ row }) => row);
+    const token = `${table}/${incarnation}/${rows[0]?._seq}-${rows.at(-1)?._seq}`;
+    let pauseMs = FIRST_PAUSE_MS;
+    let failures = 0;
+    let loggedAtMs = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      try {
+        await sink.write(table, rows, token);
+        stored += rows.length;
+        if (failures > 0) logger.info({ table, failures }, "block stored after failures");
+        return;
+      } catch (err) {
+        const good = isMillraceError(err, "MR_EVENT_MALFORMED") ? await withoutBad(rows) : undefined;
+        if (good && good.length < rows.length) {
+          rows = good; // same token: the block was never stored with its bad rows
+          if (rows.length === 0) return;
+          continue;
+        }
+        failures += 1;
+        if (lastAttempt || signal.aborted) throw err;
+        if (clock.nowMs() - loggedAtMs >= LOG_EVERY_MS) {
+          logger.warn({ err, table, failures, pauseMs }, "block not stored, trying again");
+          loggedAtMs = clock.nowMs();
+        }
+        await clock.sleep(pauseMs * (0.75 + Math.random() / 2), signal);
+        if (signal.aborted) throw err;
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      }
+    }
+  }
+
+  /** Sets the bad rows aside; undefined when that could not be done now. */
+  async function withoutBad(rows: readonly Row[]): Promise<readonly Row[] | undefined> {
+    try {
+      const bad = new Map((await sink.check(table, rows)).map(({ at, reason }) => [at, reason]));
+      for (const [at, reason] of bad) {
+        const row = rows[at];
+        if (row)
+          await poison({ stream, sequence: row._seq, index: row._index, table, text: JSON.stringify(row) }, reason);
+      }
+      return rows.filter((_, at) => !bad.has(at));
+    } catch (err) {
+      logger.warn({ err, table }, "bad rows not found or not set aside, trying again");
+      return undefined;
+    }
+  }
+
+  function start(lastAttempt: boolean): void {
+    const block = takeBlock();
+    sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
+    sendingFrom = block[0]?.row._seq;
+    sending = send(block, lastAttempt)
+      .catch(() => {
+        // Stopping. The block goes back; its rows stay missing for `complete`, and the next start reads them again.
+        waiting = [...block, ...waiting];
+        waitingBytes += sendingBytes;
+      })
+      .finally(() => {
+        sendingFrom = undefined;
+        sendingBytes = 0;
+        sending = undefined;
+        onSent();
+      });
+  }
+
+  return {
+    table,
+    from: options.from,
+    push(row, bytes) {
+      if (row._seq <= options.from) return;
+      waiting.push({ row, bytes, atMs: clock.nowMs() });
+      waitingBytes += bytes;
+    },
+    cut(nowMs, idle) {
+      const first = waiting[0];
+      if (sending !== undefined || !first || signal.aborted) return;
+      const full = waiting.length >= limits.maxRows || waitingBytes >= limits.maxBytes;
+      if (full || idle || nowMs - first.atMs >= limits.maxWaitMs) start(false);
+    },
+    dueMs(lastMessageAtMs) {
+      const first = waiting[0];
+      if (sending !== undefined || !first) return Number.POSITIVE_INFINITY;
+      return Math.min(first.atMs + limits.maxWaitMs, lastMessageAtMs + limits.idleMs);
+    },
+    async finish() {
+      await sending;
+      for (let left = waiting.length; left > 0; ) {
+        start(true);
+        await sending;
+        if (waiting.length >= left) return; // not taken
+        left = waiting.length;
+      }
+    },
+    complete: (read) => Math.min(read, (sendingFrom ?? waiting[0]?.row._seq ?? Number.POSITIVE_INFINITY) - 1),
+    bytes: () => waitingBytes + sendingBytes,
+    stored: () => stored,
+  };
+}

@@ -1,0 +1,58 @@
+import { MillraceError } from "../../core/index.js";
+
+export interface ServerConfig {
+  readonly serverName: string;
+  readonly storeDir: string;
+  /** Undefined: no MQTT listener. 0: any free port. */
+  readonly mqttPort: number | undefined;
+  readonly maxPayloadBytes: number;
+  /** Password of the user "millrace", who may do everything. */
+  readonly password: string;
+  /** Password of the user "mqtt": devices, which may publish readings over MQTT and do nothing else. */
+  readonly mqttPassword: string;
+}
+
+/** The only subjects a device may publish to: the topics `millrace/v1/…`. */
+export const DEVICE_SUBJECTS = "millrace.v1.>";
+
+/** nats-server's configuration file. It holds two passwords: write it with mode 0600. */
+export function configText(config: ServerConfig): string {
+  const { serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword } = config;
+  const lines = [
+    "# Written by Millrace on every start; changes are lost.",
+    `server_name: ${quote(serverName)}`,
+    'listen: "127.0.0.1:-1"',
+    `pid_file: ${quote(`${storeDir}/nats-server.pid`)}`,
+    `ports_file_dir: ${quote(storeDir)}`,
+    `log_file: ${quote(`${storeDir}/nats-server.log`)}`,
+    "logfile_size_limit: 16MB",
+    "logfile_max_num: 2",
+    `max_payload: ${maxPayloadBytes}`,
+    `jetstream { store_dir: ${quote(storeDir)} }`,
+    ...(mqttPort === undefined
+      ? []
+      : [
+          // What is not acknowledged comes again after ack_wait, 30 s if unset: too long behind newer readings.
+          `mqtt { listen: "127.0.0.1:${mqttPort === 0 ? -1 : mqttPort}", ack_wait: "5s" }`,
+        ]),
+    "authorization {",
+    "  users: [",
+    `    { user: "millrace", password: ${quote(password)} }`,
+    `    { user: "mqtt", password: ${quote(mqttPassword)}, allowed_connection_types: ["MQTT"]`,
+    `      permissions: { publish: { allow: [${quote(DEVICE_SUBJECTS)}] }, subscribe: { deny: [">"] } } }`,
+    "  ]",
+    "}",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A string of nats-server's configuration language. */
+function quote(text: string): string {
+  // A leading "$2a$" would be read as a bcrypt hash, a control character cannot be written.
+  if (/[\p{Cc}]|^\$2/u.test(text))
+    throw new MillraceError(
+      "MR_OPTION_INVALID",
+      `${JSON.stringify(text)} cannot be written into nats-server's configuration`,
+    );
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}

@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { MillraceError } from "../../core/index.js";
+import { configText } from "./config.js";
+import { type Endpoint, endStaleServer, removeEndpoint, writeEndpoint } from "./endpoint.js";
+import { answersNats, answersTcp } from "./probe.js";
+
+export interface NatsServerOptions {
+  /** The program, from `obtainNatsServer`. */
+  readonly bin: string;
+  /** Holds the log's data and everything about the running server. Created when missing. One server at a time. */
+  readonly storeDir: string;
+  /** Of the MQTT listener on 127.0.0.1. 0: any free port. Undefined: no MQTT. */
+  readonly mqttPort: number | undefined;
+  /** What devices give as password of the user "mqtt". */
+  readonly mqttPassword: string;
+  /** The largest message. @default 8 MiB */
+  readonly maxPayloadBytes?: number;
+  /** Recovery of a large store counts. @default 120000 */
+  readonly readyTimeoutMs?: number;
+  /** The server's whole environment, for example GOMEMLIMIT. @default empty */
+  readonly env?: Readonly<Record<string, string>>;
+  /** How long an orderly end may take before the server is killed. @default 3000 */
+  readonly stopTimeoutMs?: number;
+}
+
+export interface NatsServer extends Endpoint {
+  /** True when a server of a killed predecessor had to be ended first. */
+  readonly endedStale: boolean;
+  /** Resolves when the process has ended, asked or not, with how it did ("exit code 1", "SIGKILL"). */
+  readonly exited: Promise<string>;
+  /** Ends the server in order, or kills it after `stopTimeoutMs`. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+const POLL_MS = 10;
+const LOG_TAIL_LINES = 5;
+
+/**
+ * Starts nats-server with JetStream on 127.0.0.1 and resolves when it answers. It runs in a process group of its own, so a
+ * Ctrl-C at the terminal reaches only us, and we stop it after draining. If we are killed it goes on running, and the next
+ * start on the same folder ends it.
+ *
+ * Errors: MR_PORT_IN_USE for the MQTT port, MR_DATA_DIR_IN_USE, MR_SERVER_FAILED with the last lines of the server's log.
+ */
+export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
+  const stopTimeoutMs = options.stopTimeoutMs ?? 3_000;
+  await mkdir(options.storeDir, { recursive: true, mode: 0o700 });
+  const storeDir = await realpath(options.storeDir);
+  const endedStale = (await endStaleServer(storeDir, stopTimeoutMs)) === "ended";
+  await clearRunFiles(storeDir);
+
+  const password = randomBytes(24).toString("base64url");
+  const confPath = join(storeDir, "nats-server.conf");
+  const { mqttPort, mqttPassword, maxPayloadBytes = 8 << 20 } = options;
+  const serverName = `millrace-${randomBytes(4).toString("hex")}`;
+  await writeFile(confPath, configText({ serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword }), {
+    mode: 0o600,
+  });
+
+  const child = await spawnDetached(options.bin, {
+    args: ["-c", confPath],
+    outPath: join(storeDir, "nats-server.out"),
+    env: options.env ?? {},
+  });
+  const server = own(child, stopTimeoutMs);
+  try {
+    const ready = await waitUntilReady({ storeDir, password, options, exited: server.exited });
+    const endpoint: Endpoint = { ...ready, user: "millrace", password, pid: server.pid, parentPid: process.pid };
+    await writeEndpoint(storeDir, endpoint);
+    const stop = async (): Promise<void> => {
+      await server.end();
+      await removeEndpoint(storeDir);
+    };
+    return { ...endpoint, endedStale, exited: server.exited, stop };
+  } catch (error) {
+    await server.end();
+    throw error;
+  }
+}
+
+/** Removes what the last run said about itself; its log stays as `nats-server.log.1`. */
+async function clearRunFiles(storeDir: string): Promise<void> {
+  for (const name of await readdir(storeDir))
+    if (name.endsWith(".ports") || name === "nats-server.conf") await rm(join(storeDir, name));
+  await removeEndpoint(storeDir);
+  const log = join(storeDir, "nats-server.log");
+  await rename(log, `${log}.1`).catch(() => undefined); // there is none at the first start
+}
+
+async function spawnDetached(
+  bin: string,
+  { args, outPath, env }: { args: readonly string[]; outPath: string; env: Readonly<Record<string, string>> },
+): Promise<ChildProcess> {
+  // A file, not a pipe: when we are killed the server must not die of a broken pipe in the middle of a write.
+  const out = await open(outPath, "w", 0o600);
+  try {
+    const child = spawn(bin, args, { detached: true, stdio: ["ignore", out.fd, out.fd], env });
+    await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+    return child;
+  } catch (cause) {
+    throw new MillraceError("MR_SERVER_FAILED", `${bin} could not be started: ${(cause as Error).message}`, { cause });
+  } finally {
+    await out.close();
+  }
+}
+
+interface OwnedProcess {
+  readonly pid: number;
+  readonly exited: Promise<string>;
+  end(): Promise<void>;
+}
+
+function own(child: ChildProcess, stopTimeoutMs: number): OwnedProcess {
+  const killWithUs = (): void => void child.kill("SIGTERM"); // process.exit() without stop(): better than an orphan
+  process.once("exit", killWithUs);
+  const exited = new Promise<string>((resolve) => {
+    child.once("exit", (code, signal) => {
+      process.removeListener("exit", killWithUs);
+      resolve(signal ?? `exit code ${code}`);
+    });
+  });
+  const end = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+    await exited;
+    clearTimeout(timer);
+  };
+  return { pid: child.pid as number, exited, end };
+}
+
+async function waitUntilReady(context: {
+  storeDir: string;
+  password: string;
+  options: NatsServerOptions;
+  exited: Promise<string>;
+}): Promise<{ url: string; mqttPort?: number }> {
+  const { storeDir, password, options, exited } = context;
+  const { mqttPort, readyTimeoutMs = 120_000 } = options;
+  let ended: string | undefined;
+  void exited.then((how) => {
+    ended = how;
+  });
+  for (const deadlineMs = performance.now() + readyTimeoutMs; performance.now() < deadlineMs; ) {
+    if (ended !== undefined) throw await startError(storeDir, `ended with ${ended}`, mqttPort);
+    const url = await readUrl(storeDir);
+    if (url !== undefined && (await answersNats(url, "millrace", password))) {
+      if (mqttPort === undefined) return { url };
+      const bound = mqttPort === 0 ? await readMqttPort(storeDir) : mqttPort;
+      if (bound !== undefined && (await answersTcp(bound))) return { url, mqttPort: bound };
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw await startError(storeDir, `did not answer within ${readyTimeoutMs / 1000} s`, mqttPort);
+}
+
+/** From the ports file, which the server writes when every listener accepts. */
+async function readUrl(storeDir: string): Promise<string | undefined> {
+  const name = (await readdir(storeDir)).find((candidate) => candidate.endsWith(".ports"));
+  if (name === undefined) return undefined;
+  const text = await readFile(join(storeDir, name), "utf8");
+  return /"(nats:\/\/[^"]+)"/.exec(text)?.[1];
+}
+
+/** The ports file leaves MQTT out, so a port the server chose is only in its log. */
+async function readMqttPort(storeDir: string): Promise<number | undefined> {
+  const match = /Listening for MQTT clients on mqtt:\/\/[^\s]*:(\d+)/.exec(await readLog(storeDir));
+  return match?.[1] === undefined ? undefined : Number(match[1]);
+}
+
+async function startError(storeDir: string, how: string, mqttPort: number | undefined): Promise<MillraceError> {
+  const said = `${await readFile(join(storeDir, "nats-server.out"), "utf8").catch(() => "")}\n${await readLog(storeDir)}`;
+  const lines = said.split("\n").filter((line) => line.trim() !== "");
+  if (/MQTT.*address already in use/.test(said))
+    return new MillraceError(
+      "MR_PORT_IN_USE",
+      `the MQTT port ${mqttPort} is taken. Choose another with --mqtt-port; 0 takes any free port`,
+    );
+  if (/MQTT.*permission denied/.test(said))
+    return new MillraceError(
+      "MR_OPTION_INVALID",
+      `the MQTT port ${mqttPort} needs more rights. Choose one above 1023 with --mqtt-port; 0 takes any free port`,
+    );
+  const tail = lines.slice(-LOG_TAIL_LINES).join("\n  ");
+  return new MillraceError(
+    "MR_SERVER_FAILED",
+    `nats-server ${how}; the end of ${storeDir}/nats-server.log:\n  ${tail}`,
+  );
+}
+
+async function readLog(storeDir: string): Promise<string> {
+  return readFile(join(storeDir, "nats-server.log"), "utf8").catch(() => "");
+}

@@ -1,0 +1,1 @@
+export { runClock } from "./clock.js";

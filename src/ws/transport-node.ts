@@ -1,0 +1,249 @@
+import { createServer as createHttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { type HttpReply, MillraceError } from "../core/index.js";
+import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
+import type { HttpApp, RequestHead, Server, TransportOptions, WsEndpoint, WsListener } from "./transport.js";
+
+/** `node:http` with `ws`: runs wherever Node does. Rejects with MR_PORT_IN_USE. */
+export async function createNodeServer(options: TransportOptions): Promise<Server> {
+  const { app, limits } = options;
+  const budget: BodyBudget = { used: 0, max: limits.maxBodiesBytes };
+  const endpoints = new Map(options.endpoints.map((endpoint) => [endpoint.path, nodeEndpoint(endpoint)]));
+  const server = createHttpServer({
+    maxHeaderSize: 16 << 10,
+    headersTimeout: limits.headMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: Math.min(2_000, limits.headMs),
+    keepAliveTimeout: 10_000,
+  });
+  server.maxConnections = limits.maxConnections;
+  server.setTimeout(120_000); // a client that reads its answer too slowly; sockets of `ws` are taken out of it
+
+  let connections = 0;
+  server.on("connection", (socket) => {
+    connections++;
+    socket.once("close", () => connections--);
+  });
+  let inFlight = 0;
+  let idle: (() => void) | undefined;
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    inFlight++;
+    response.once("close", () => {
+      inFlight--;
+      if (inFlight === 0) idle?.();
+    });
+    serveRequest(app, budget, request, response);
+  };
+  server.on("request", serve);
+  // Without this listener Node says 100 Continue before the length has been looked at.
+  server.on("checkContinue", serve);
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, rest: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    const head = readHead(request);
+    const endpoint = head && request.method === "GET" ? endpoints.get(head.path) : undefined;
+    const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket";
+    if (head && endpoint && isWebSocket) {
+      const refusal = endpoint.spec.refuse(head);
+      if (!refusal) return endpoint.upgrade(request, socket, rest);
+      return answerUpgrade(request, socket, (response) => writeReply(response, refusal, { close: true }));
+    }
+    // Any other upgrade (h2c) is an offer we may ignore: answer it as the plain request it also is.
+    answerUpgrade(request, socket, (response) => serve(request, response));
+  });
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const code = cause.code === "EADDRINUSE" || cause.code === "EACCES" ? "MR_PORT_IN_USE" : "MR_OPTION_INVALID";
+      reject(new MillraceError(code, `listening on ${options.host}:${options.port}: ${cause.message}`, { cause }));
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+
+  const beat = setInterval(
+    () => {
+      for (const endpoint of endpoints.values()) endpoint.heartbeat();
+    },
+    (limits.wsIdleS * 1_000) / 2,
+  );
+  beat.unref();
+
+  let closing: Promise<void> | undefined;
+  return {
+    transport: "node",
+    port: (server.address() as AddressInfo).port,
+    connections: () => connections,
+    close(graceMs) {
+      closing ??= (async () => {
+        clearInterval(beat);
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        if (inFlight > 0) await Promise.race([new Promise<void>((resolve) => (idle = resolve)), delay(graceMs)]);
+        for (const endpoint of endpoints.values()) endpoint.terminateAll();
+        server.closeAllConnections();
+        await closed;
+      })();
+      return closing;
+    },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+function readHead(request: IncomingMessage): RequestHead | undefined {
+  const url = request.url ?? "";
+  if (!url.startsWith("/")) return undefined;
+  const mark = url.indexOf("?");
+  return {
+    method: request.method ?? "GET",
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
+    remoteAddress: request.socket.remoteAddress ?? "",
+    header(name) {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value.join(", ") : value;
+    },
+  };
+}
+
+function serveRequest(app: HttpApp, budget: BodyBudget, request: IncomingMessage, response: ServerResponse): void {
+  const head = readHead(request);
+  request.on("error", () => {}); // an abort while the body streams in; `close` follows
+  if (!head) {
+    writeReply(response, app.refuseBody("bad-length", 0), { close: true });
+    return;
+  }
+  const hasBody =
+    request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
+  const decision = app.begin(head);
+  if (decision.kind === "reply") {
+    writeReply(response, decision.reply, { close: hasBody });
+    return;
+  }
+
+  const { maxBodyBytes } = decision;
+  const length = declaredLength(request.headers["content-length"]);
+  if (length !== undefined && !(length <= maxBodyBytes)) {
+    const reason = Number.isNaN(length) ? "bad-length" : "too-large";
+    writeReply(response, app.refuseBody(reason, maxBodyBytes), { close: true });
+    return;
+  }
+  if (request.headers.expect !== undefined) response.writeContinue();
+
+  const body = bodyCollector(maxBodyBytes, budget);
+  response.once("close", () => body.release());
+  const onData = (chunk: Buffer) => {
+    const verdict = body.push(chunk);
+    if (verdict === "ok") return;
+    request.off("data", onData).off("end", onEnd).pause();
+    writeReply(response, app.refuseBody(verdict, maxBodyBytes), { close: true });
+  };
+  const onEnd = () => {
+    void decision.handle(body.take()).then((reply) => {
+      if (!response.destroyed) writeReply(response, reply, { close: false });
+    });
+  };
+  request.on("data", onData).on("end", onEnd);
+}
+
+/** `close` when the request's body was not read to its end: the connection cannot be used again. */
+function writeReply(response: ServerResponse, reply: HttpReply, { close }: { close: boolean }): void {
+  const body = reply.body ?? "";
+  const bodyless = reply.status === 204 || reply.status === 304;
+  response.writeHead(reply.status, {
+    ...(reply.type === undefined ? {} : { "content-type": reply.type }),
+    ...(bodyless ? {} : { "content-length": Buffer.byteLength(body) }),
+    ...reply.headers,
+    ...(close ? { connection: "close" } : {}),
+  });
+  response.end(bodyless || response.req.method === "HEAD" ? undefined : body);
+}
+
+/** After `upgrade` Node has let go of the socket, so the answer needs a response of its own. */
+function answerUpgrade(request: IncomingMessage, socket: Duplex, write: (response: ServerResponse) => void): void {
+  const response = new ServerResponse(request);
+  response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
+  response.shouldKeepAlive = false;
+  response.once("finish", () => socket.end());
+  write(response);
+}
+
+interface NodeEndpoint {
+  readonly spec: WsEndpoint;
+  upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer): void;
+  heartbeat(): void;
+  terminateAll(): void;
+}
+
+function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: spec.maxMessageBytes,
+    perMessageDeflate: false,
+    clientTracking: false,
+  });
+  const alive = new Map<WebSocket, boolean>();
+  return {
+    spec,
+    upgrade(request, duplex, rest) {
+      server.handleUpgrade(request, duplex, rest, (ws) => {
+        alive.set(ws, true);
+        ws.on("pong", () => alive.set(ws, true));
+        ws.on("close", () => alive.delete(ws));
+        openSocket(spec, ws, duplex);
+      });
+    },
+    heartbeat() {
+      for (const [ws, answered] of alive) {
+        if (!answered) ws.terminate();
+        else {
+          alive.set(ws, false);
+          ws.ping();
+        }
+      }
+    },
+    terminateAll() {
+      for (const ws of alive.keys()) ws.terminate();
+    },
+  };
+}
+
+function openSocket(spec: WsEndpoint, ws: WebSocket, duplex: Duplex): void {
+  const isOpen = () => ws.readyState === ws.OPEN;
+  const listener: WsListener = spec.open({
+    send(frame) {
+      if (isOpen()) ws.send(frame, { binary: false });
+    },
+    cork(work) {
+      duplex.cork();
+      try {
+        work();
+      } finally {
+        duplex.uncork();
+      }
+    },
+    bufferedBytes: () => (isOpen() ? ws.bufferedAmount : 0),
+    close(code, reason) {
+      if (isOpen()) ws.close(code, reason);
+    },
+    terminate: () => ws.terminate(),
+  });
+  ws.on("message", (data, isBinary) => {
+    if (isBinary) {
+      ws.close(1003, "text frames only");
+      return;
+    }
+    if (isOpen()) listener.message(data.toString());
+  });
+  // Pongs are made by `ws` itself: a client that pings and never reads would grow them without end.
+  ws.on("ping", () => {
+    if (ws.bufferedAmount > spec.maxBufferedBytes) ws.terminate();
+  });
+  ws.on("error", () => {}); // oversized or broken frames: `ws` answers 1009 or 1007 and `close` follows
+  duplex.on("drain", () => {
+    if (isOpen()) listener.drain();
+  });
+  ws.on("close", (code) => listener.close(code));
+}

@@ -1,0 +1,223 @@
+import {
+  App,
+  type HttpRequest as UwsRequest,
+  type HttpResponse as UwsResponse,
+  type WebSocket as UwsSocket,
+  type us_listen_socket,
+  us_socket_local_port,
+} from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
+import { type HttpReply, MillraceError } from "../core/index.js";
+import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
+import type { HttpApp, RequestHead, Server, TransportOptions, WsEndpoint, WsListener } from "./transport.js";
+
+interface Connection {
+  listener: WsListener | undefined;
+}
+
+/** Everything a server shares between its requests. */
+interface Shared {
+  readonly app: HttpApp;
+  readonly budget: BodyBudget;
+  closing: boolean;
+  inFlight: number;
+  idle: (() => void) | undefined;
+}
+
+/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT: without it a second Millrace would listen on the same port and take half the connections. */
+const LISTEN_EXCLUSIVE_PORT = 1;
+
+/** uWebSockets.js. Rejects with MR_PORT_IN_USE. */
+export async function createUwsServer(options: TransportOptions): Promise<Server> {
+  const { limits } = options;
+  const shared: Shared = {
+    app: options.app,
+    budget: { used: 0, max: limits.maxBodiesBytes },
+    closing: false,
+    inFlight: 0,
+    idle: undefined,
+  };
+  const server = App();
+  // The filter counts a socket in and out while it speaks HTTP, but never out once it was upgraded.
+  let filtered = 0;
+  let upgraded = 0;
+  const live = new Set<UwsSocket<Connection>>();
+  const connections = () => filtered - upgraded + live.size;
+  const countSocket = (res: UwsResponse, change: number) => {
+    filtered += change;
+    if (change > 0 && (shared.closing || connections() > limits.maxConnections)) res.close();
+  };
+  server.filter(countSocket);
+  for (const endpoint of options.endpoints) {
+    server.ws<Connection>(endpoint.path, {
+      // Over the native limit the connection is cut without a close frame, so ours (1009) is checked below it.
+      maxPayloadLength: endpoint.maxMessageBytes * 4,
+      maxBackpressure: endpoint.maxBufferedBytes + (64 << 10), // room for the close frame
+      idleTimeout: limits.wsIdleS,
+      sendPingsAutomatically: true,
+      upgrade(res, req, context) {
+        const refusal = endpoint.refuse(readHead(req, res));
+        if (refusal) {
+          writeReply(res, refusal, { close: true, head: false });
+          return;
+        }
+        upgraded++;
+        res.upgrade<Connection>({ listener: undefined }, req.getHeader("sec-websocket-key"), "", "", context);
+      },
+      open(ws) {
+        live.add(ws);
+        ws.getUserData().listener = openSocket(endpoint, ws, live);
+      },
+      message(ws, message, isBinary) {
+        if (isBinary) {
+          ws.end(1003, "text frames only");
+          return;
+        }
+        if (message.byteLength > endpoint.maxMessageBytes) {
+          ws.end(1009, "message too large");
+          return;
+        }
+        ws.getUserData().listener?.message(Buffer.from(message).toString());
+      },
+      drain(ws) {
+        ws.getUserData().listener?.drain();
+      },
+      close(ws, code) {
+        live.delete(ws);
+        ws.getUserData().listener?.close(code);
+      },
+    });
+  }
+  server.any("/*", (res, req) => serveRequest(shared, res, req));
+
+  const socket = await new Promise<us_listen_socket | false>((resolve) => {
+    // The types leave out that options may follow host and port.
+    const listen = server.listen as unknown as (
+      host: string,
+      port: number,
+      options: number,
+      then: typeof resolve,
+    ) => void;
+    listen.call(server, options.host, options.port, LISTEN_EXCLUSIVE_PORT, resolve);
+  });
+  if (!socket) {
+    server.close();
+    throw new MillraceError("MR_PORT_IN_USE", `listening on ${options.host}:${options.port}: taken, or not permitted`);
+  }
+
+  let closed: Promise<void> | undefined;
+  return {
+    transport: "uws",
+    port: us_socket_local_port(socket),
+    connections,
+    close(graceMs) {
+      closed ??= (async () => {
+        shared.closing = true;
+        if (shared.inFlight > 0)
+          await Promise.race([new Promise<void>((resolve) => (shared.idle = resolve)), delay(graceMs)]);
+        server.close(); // also the listen socket: closing that by hand as well is a segmentation fault
+      })();
+      return closed;
+    },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** Copies what is needed: the native request is gone after the handler's first await. */
+function readHead(req: UwsRequest, res: UwsResponse): RequestHead {
+  const headers = new Map<string, string>();
+  req.forEach((name, value) => {
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
+  });
+  return {
+    method: req.getCaseSensitiveMethod().toUpperCase(),
+    path: req.getUrl(),
+    query: new URLSearchParams(req.getQuery() ?? ""),
+    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    header: (name) => headers.get(name),
+  };
+}
+
+function serveRequest(shared: Shared, res: UwsResponse, req: UwsRequest): void {
+  const { app } = shared;
+  const head = readHead(req, res);
+  // One flag guards the native response: it must not be touched after an abort or after it was ended.
+  let done = false;
+  shared.inFlight++;
+  const finish = () => {
+    if (done) return false;
+    done = true;
+    body?.release();
+    shared.inFlight--;
+    if (shared.inFlight === 0) shared.idle?.();
+    return true;
+  };
+  const reply = (answer: HttpReply, close: boolean) => {
+    if (finish()) writeReply(res, answer, { close: close || shared.closing, head: head.method === "HEAD" });
+  };
+  let body: ReturnType<typeof bodyCollector> | undefined;
+  res.onAborted(finish);
+
+  const length = declaredLength(head.header("content-length"));
+  const hasBody = head.header("transfer-encoding") !== undefined || (length !== undefined && length !== 0);
+  const decision = app.begin(head);
+  if (decision.kind === "reply") {
+    reply(decision.reply, hasBody);
+    return;
+  }
+  const { maxBodyBytes, handle } = decision;
+  if (length !== undefined && !(length <= maxBodyBytes)) {
+    reply(app.refuseBody(Number.isNaN(length) ? "bad-length" : "too-large", maxBodyBytes), true);
+    return;
+  }
+  const collector = bodyCollector(maxBodyBytes, shared.budget);
+  body = collector;
+  res.onData((chunk, isLast) => {
+    if (done) return;
+    const verdict = collector.push(new Uint8Array(chunk));
+    if (verdict !== "ok") {
+      reply(app.refuseBody(verdict, maxBodyBytes), true);
+      return;
+    }
+    if (isLast) void handle(collector.take()).then((answer) => reply(answer, false));
+  });
+}
+
+/** Ends the response in one write. With `close` the connection goes with it: nothing more is read. */
+function writeReply(res: UwsResponse, reply: HttpReply, { close, head }: { close: boolean; head: boolean }): void {
+  res.cork(() => {
+    res.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? "Unknown"}`);
+    if (reply.type !== undefined) res.writeHeader("content-type", reply.type);
+    for (const [name, value] of Object.entries(reply.headers ?? {})) res.writeHeader(name, value);
+    if (reply.status === 204 || reply.status === 304) res.endWithoutBody(undefined, close);
+    else if (head) res.endWithoutBody(Buffer.byteLength(reply.body ?? ""), close);
+    else res.end(reply.body ?? "", close);
+  });
+}
+
+function openSocket(
+  endpoint: WsEndpoint,
+  ws: UwsSocket<Connection>,
+  live: ReadonlySet<UwsSocket<Connection>>,
+): WsListener {
+  const isOpen = () => live.has(ws);
+  return endpoint.open({
+    send(frame) {
+      if (isOpen()) ws.send(frame, false);
+    },
+    cork(work) {
+      if (isOpen()) ws.cork(work);
+    },
+    bufferedBytes: () => (isOpen() ? ws.getBufferedAmount() : 0),
+    close(code, reason) {
+      if (isOpen()) ws.end(code, reason);
+    },
+    terminate() {
+      if (isOpen()) ws.close();
+    },
+  });
+}

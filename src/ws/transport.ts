@@ -1,0 +1,145 @@
+import { type HttpReply, type Logger, MillraceError } from "../core/index.js";
+
+/**
+ * The socket side of the gateway, as the rest of the room sees it. Two implementations keep this contract (`transport-uws.ts`,
+ * `transport-node.ts`); test/ws/transport.test.ts runs one table of cases on both.
+ */
+
+/** What is known of a request before its body. */
+export interface RequestHead {
+  /** Upper case. */
+  readonly method: string;
+  /** As sent, percent-escapes kept; always starts with `/`. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly remoteAddress: string;
+  /** `name` in lower case. Repeated headers are joined with `, `. */
+  header(name: string): string | undefined;
+}
+
+/** Decided from the head alone: an answer, or how many bytes of body are wanted and what to do with them. */
+export type Decision =
+  | { readonly kind: "reply"; readonly reply: HttpReply }
+  | {
+      readonly kind: "body";
+      readonly maxBodyBytes: number;
+      /** Never rejects. */
+      readonly handle: (body: Uint8Array) => Promise<HttpReply>;
+    };
+
+/** Who answers requests. Synchronous, because the head of a native request is gone after the first await. */
+export interface HttpApp {
+  begin(head: RequestHead): Decision;
+  /** The answer to a body over its limit, and to one that no memory is left for. */
+  refuseBody(reason: "too-large" | "busy" | "bad-length", maxBodyBytes: number): HttpReply;
+}
+
+export interface WsSocket {
+  /** UTF-8 JSON text. The bytes are not copied where that can be avoided: never change them afterwards. */
+  send(frame: Uint8Array): void;
+  /** Everything sent inside `work` leaves in as few system calls as possible. */
+  cork(work: () => void): void;
+  /** Bytes accepted by `send` that the kernel has not taken yet. 0 after close. */
+  bufferedBytes(): number;
+  /** Sends what is buffered, then a close frame. Safe to call twice. `reason` at most 123 bytes. */
+  close(code: number, reason: string): void;
+  /** Drops the connection and what is buffered. Safe to call twice. */
+  terminate(): void;
+}
+
+export interface WsListener {
+  message(text: string): void;
+  /** The kernel took some of what was buffered. */
+  drain(): void;
+  /** Last call. */
+  close(code: number): void;
+}
+
+export interface WsEndpoint {
+  readonly path: string;
+  /** A longer message closes the connection with 1009. */
+  readonly maxMessageBytes: number;
+  /** Bytes a connection may have waiting before frames the transport itself makes (pong, close) are dropped too. */
+  readonly maxBufferedBytes: number;
+  /** Undefined to accept; otherwise the answer instead of 101. */
+  refuse(head: RequestHead): HttpReply | undefined;
+  open(socket: WsSocket): WsListener;
+}
+
+export interface TransportLimits {
+  /** HTTP and WebSocket together; more are closed at once. */
+  readonly maxConnections: number;
+  /** Request bodies of all connections together; a body beyond is answered 503. */
+  readonly maxBodiesBytes: number;
+  /** A WebSocket connection that answers no ping for this long is closed. 8 to 960 s. */
+  readonly wsIdleS: number;
+  /** node only: from the first byte of a request to the last of its head (uWS: 10 s, fixed). */
+  readonly headMs: number;
+  /** node only: from the first byte of a request to the last of its body (uWS: at least 16 KB in 10 s, fixed). */
+  readonly requestMs: number;
+}
+
+export const DEFAULT_LIMITS: TransportLimits = {
+  maxConnections: 10_000,
+  maxBodiesBytes: 64 << 20,
+  wsIdleS: 60,
+  headMs: 10_000,
+  requestMs: 30_000,
+};
+
+export interface TransportOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly app: HttpApp;
+  readonly endpoints: readonly WsEndpoint[];
+  readonly limits: TransportLimits;
+}
+
+export interface Server {
+  readonly transport: "uws" | "node";
+  readonly port: number;
+  /** Open connections of either kind. */
+  connections(): number;
+  /** Takes no more connections, gives requests in flight `graceMs` to end, then closes every socket. Safe to call twice. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface CreateServerOptions extends Omit<TransportOptions, "limits"> {
+  readonly transport: "auto" | "uws" | "node";
+  readonly limits?: Partial<TransportLimits>;
+  readonly logger: Logger;
+  /** For tests of the fallback. */
+  readonly loadUws?: () => Promise<{ createUwsServer(options: TransportOptions): Promise<Server> }>;
+}
+
+/**
+ * Listens. `auto` takes uWebSockets.js where it has a binary for this platform and Node version, else `node:http` with `ws`, with one
+ * warning. Rejects with MR_PORT_IN_USE; with MR_BINARY_MISSING when `uws` is asked for by name and does not load.
+ */
+export async function createServer(options: CreateServerOptions): Promise<Server> {
+  const { transport, logger, loadUws = () => import("./transport-uws.js") } = options;
+  const transportOptions: TransportOptions = {
+    host: options.host,
+    port: options.port,
+    app: options.app,
+    endpoints: options.endpoints,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+  };
+  if (transport !== "node") {
+    const uws = await loadUws().catch((cause: unknown) => {
+      if (transport === "uws") {
+        throw new MillraceError("MR_BINARY_MISSING", `loading uWebSockets.js for Node ${process.version} failed`, {
+          cause,
+        });
+      }
+      logger.warn(
+        { err: cause },
+        "uWebSockets.js does not load here; using node:http and ws instead, slower but complete",
+      );
+    });
+    if (uws) return uws.createUwsServer(transportOptions);
+  }
+  const { createNodeServer } = await import("./transport-node.js");
+  return createNodeServer(transportOptions);
+}

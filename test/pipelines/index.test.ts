@@ -1,0 +1,27 @@
+import t from "tap";
+import { pipelines } from "../../src/pipelines/index.js";
+import { zeroInference } from "../support/program-runner.js";
+
+t.test("the table: names are one of a kind, steps write only where the pipeline says", async (t) => {
+  const names = pipelines.map(({ name }) => name);
+  t.same(names, ["parallel-org.activity", "mine.telemetry", "mine.site"]);
+  for (const { name, source, writes, steps } of pipelines) {
+    t.same([...new Set(steps.flatMap(({ to = [] }) => to))].sort(), [...writes].sort(), `${name} says where it writes`);
+    t.equal(steps[0]?.kind, "source");
+    t.match(steps[0]?.detail, source);
+    t.equal(new Set(steps.map((step) => step.name)).size, steps.length);
+  }
+});
+
+t.test("a program saves and loads its fresh state, and refuses another's", async (t) => {
+  for (const { name, create } of pipelines) {
+    const context = { task: `${name}/0`, partition: 0, partitions: 4, inference: zeroInference };
+    const saved = create(context).save();
+    const program = create(context);
+    program.load(saved);
+    t.same(program.save(), saved, name);
+    t.equal(program.watermarkMs(), undefined);
+    const others = pipelines.filter((other) => other.name !== name);
+    for (const other of others) t.throws(() => other.create(context).load(saved), { code: "MR_STATE_INCOMPATIBLE" });
+  }
+});
