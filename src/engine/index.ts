@@ -38,7 +38,8 @@ export {
   type SourceOptions,
   source,
 } from "./topology/source.js";
-export type { KeyedStream, StepOptions, Stream, Target, Windowed } from "./topology/stream.js";
+export type { StepOptions, Target } from "./topology/steps.js";
+export type { KeyedStream, Stream, Windowed } from "./topology/stream.js";
 export { pipeline, type SilenceEvent, type Topology, type TopologyOptions } from "./topology/topology.js";
 export type { PerKeyOptions } from "./windows/per-key.js";
 export {

@@ -4,6 +4,7 @@
  *
  * Measured on 250-byte events, three of ten fields wanted: about five times `JSON.parse`.
  */
+import { FieldNames } from "./field-names.js";
 
 export const ABSENT = 0;
 export const NUMBER = 1;
@@ -35,7 +36,6 @@ const ESCAPES = new Uint8Array(256);
 for (const char of '"\\/bfnrt') ESCAPES[char.charCodeAt(0)] = 1;
 
 const TENS = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
-const TABLE = 256;
 /** Keys remembered by place: so many, of so many bytes at most. */
 const MEMBERS = 64;
 const KEY_BYTES = 64;
@@ -56,10 +56,7 @@ export class Scanner {
   /** Where the text stopped being JSON. */
   errorAt = 0;
 
-  readonly #keys: readonly Uint8Array[];
-  /** Field number + 1 by a hash of key length, first and last byte; chosen so that no two fields meet. */
-  readonly #table = new Uint8Array(TABLE);
-  readonly #factor: number;
+  readonly #fieldNames: FieldNames;
   #nesting = new Uint8Array(64);
   /** `"key":` by its place in the object, as in the latest event; which field it is, and how long. */
   readonly #knownKeys = new DataView(new ArrayBuffer(MEMBERS * KEY_BYTES));
@@ -84,28 +81,7 @@ export class Scanner {
     this.starts = new Int32Array(count);
     this.ends = new Int32Array(count);
     this.forms = new Uint8Array(count);
-    this.#keys = names.map((name) => {
-      if (!/^[ !#-[\]-~]*$/.test(name)) throw new RangeError(`field ${JSON.stringify(name)} is not plain ASCII`);
-      return Uint8Array.from(name, (char) => char.charCodeAt(0));
-    });
-    this.#factor = this.#chooseFactor();
-  }
-
-  /** Names that agree in length, first, last and middle byte cannot be told apart by any factor: those share a chain of one. */
-  #chooseFactor(): number {
-    for (let factor = 1; factor < 100_000; factor += 2) {
-      this.#table.fill(0);
-      if (this.#keys.every((key, i) => this.#place(factor, key, i))) return factor;
-    }
-    throw new RangeError(`fields ${this.names.join(", ")} cannot be told apart`);
-  }
-
-  #place(factor: number, key: Uint8Array, i: number): boolean {
-    const length = key.length;
-    const at = hash(factor, length, key[0] ?? 0, key[length - 1] ?? 0, key[length >> 1] ?? 0);
-    if (this.#table[at] !== 0) return false;
-    this.#table[at] = i + 1;
-    return true;
+    this.#fieldNames = new FieldNames(names);
   }
 
   /** True when `data[from…to)` is JSON; then the fields are set. */
@@ -210,33 +186,12 @@ export class Scanner {
     if (from >= to || data[from] !== QUOTE) return this.#fail(from);
     let at = this.#string(from + 1, to);
     if (at < 0) return -1;
-    this.#keyField = this.#form === 0 ? this.#fieldOf(from + 1, at - 1) : this.#fieldOfEscaped(from + 1, at - 1);
+    const names = this.#fieldNames;
+    this.#keyField = this.#form === 0 ? names.find(data, from + 1, at - 1) : names.findEscaped(data, from + 1, at - 1);
     if (at < to && data[at] !== COLON) at = this.#skipSpace(at, to);
     if (at >= to || data[at] !== COLON) return this.#fail(at);
     this.#keyEnd = at + 1;
     return at + 1;
-  }
-
-  #fieldOf(from: number, to: number): number {
-    const data = this.#data;
-    const length = to - from;
-    const first = length === 0 ? 0 : (data[from] as number);
-    const last = length === 0 ? 0 : (data[to - 1] as number);
-    const middle = length === 0 ? 0 : (data[from + (length >> 1)] as number);
-    const field = (this.#table[hash(this.#factor, length, first, last, middle)] as number) - 1;
-    if (field < 0) return -1;
-    const key = this.#keys[field] as Uint8Array;
-    if (key.length !== length) return -1;
-    for (let i = 0; i < length; i++) if (key[i] !== data[from + i]) return -1;
-    return field;
-  }
-
-  /** A key written with escapes: rare, so decoded. */
-  #fieldOfEscaped(from: number, to: number): number {
-    const text = JSON.parse(
-      Buffer.from(this.#data.buffer, this.#data.byteOffset + from - 1, to - from + 2).toString("utf8"),
-    ) as string;
-    return this.names.indexOf(text);
   }
 
   /** Skips the value of a wanted field and notes it. */
@@ -506,8 +461,3 @@ function special(word: number): number {
 }
 
 const HIGH_BITS = 0x80808080 | 0;
-
-function hash(factor: number, length: number, first: number, last: number, middle: number): number {
-  const mixed = Math.imul(length + first * 37 + last * 1009 + middle * 7919, factor * 2 + 0x9e3779b1);
-  return (mixed >>> 24) & (TABLE - 1);
-}

@@ -164,7 +164,7 @@ export interface CustomAggregate<V, A, R> {
   init(): A;
   add(accumulator: A, value: V, timeMs: number): A;
   result(accumulator: A): R;
-  /** Needed by hopping and session windows: without it `millrace lint` refuses them. */
+  /** Needed by hopping and session windows: without it `lint` refuses them. */
   merge?(a: A, b: A): A;
   /** The opposite of merge, where exact: sliding windows then subtract. */
   subtract?(a: A, b: A): A;

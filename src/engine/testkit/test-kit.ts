@@ -3,7 +3,7 @@ import type { TimeOptions } from "../time/marks.js";
 import type { EngineProgram } from "../topology/program.js";
 import type { OperatorMetrics } from "../topology/runtime.js";
 import { type Source, source } from "../topology/source.js";
-import type { Target } from "../topology/stream.js";
+import type { Target } from "../topology/steps.js";
 import type { Topology } from "../topology/topology.js";
 
 /** An event as the test kit feeds it. */

@@ -1,4 +1,3 @@
-import type { Output } from "../../core/index.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
@@ -13,131 +12,24 @@ import type { Key } from "../state/keys.js";
 import { describeWindow, makeWindow } from "../windows/make.js";
 import { type PerKeyOptions, perKeyWindows } from "../windows/per-key.js";
 import type { WindowSpec } from "../windows/specs.js";
-import type { Node, NodeOptions } from "./node.js";
-import { type At, type Operator, type Push, Refusal, type Runtime } from "./runtime.js";
+import type { Node } from "./node.js";
+import type { At, Operator, Push, Runtime } from "./runtime.js";
+import {
+  type AnyPush,
+  extend,
+  filterNode,
+  flatMapNode,
+  guarded,
+  type Joint,
+  lookupNode,
+  mapNode,
+  type StepOptions,
+  stateless,
+  type Target,
+  toNode,
+  unboundedState,
+} from "./steps.js";
 import type { Topology } from "./topology.js";
-
-/** Where rows leave a topology. `write` makes the output of one row; undefined sends nothing. */
-export interface Target<V> {
-  /** The stream of the log written to; empty for a target that writes to none. */
-  readonly stream: string;
-  readonly write: (value: V, at: At) => Output | undefined;
-}
-
-export interface StepOptions {
-  /** What happens when the function throws: `dead` sets the event aside, `fail` stops the task. @default "dead" */
-  readonly onError?: "dead" | "fail";
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: inside a step the types of both sides are known; between steps the API keeps them.
-type AnyPush = Push<any>;
-
-/** What one stream of a topology can do whether keyed or not. */
-interface Joint {
-  readonly topology: Topology;
-  readonly node: Node;
-}
-
-function extend(from: Joint, options: NodeOptions, ports: readonly Joint[] = [from]): Node {
-  const node = from.topology.declare(options);
-  ports.forEach(({ node: producer, topology }, port) => {
-    if (topology !== from.topology) throw new TypeError(`${options.name}: its inputs belong to different topologies`);
-    producer.consumers.push({ node, port });
-  });
-  return node;
-}
-
-/** Runs a user's function so that a throw of it stops the task where asked to; otherwise as it is, at no cost. */
-function guarded<F extends (...args: never[]) => unknown>(call: F, { onError = "dead" }: StepOptions): F {
-  if (onError === "dead") return call;
-  return ((...args: never[]) => {
-    try {
-      return call(...args);
-    } catch (error) {
-      throw new Refusal(error);
-    }
-  }) as F;
-}
-
-/** A stateless step: one push. */
-function stateless<V>(
-  from: Joint,
-  name: string,
-  detail: string,
-  keyed: boolean,
-  make: (runtime: Runtime, next: Push<never>, step: number) => Push<V>,
-  local = false,
-): Node {
-  const node: Node = extend(from, {
-    name,
-    kind: "operator",
-    detail,
-    keyed,
-    local,
-    make: (runtime, next) => [make(runtime, next, node.id)],
-  });
-  return node;
-}
-
-function mapNode<V, W>(from: Joint, keyed: boolean, f: (value: V, at: At<never>) => W, options: StepOptions): Node {
-  return stateless<V>(from, "map", f.name || "function", keyed, (runtime, next, step) => {
-    const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      (next as Push<W>)(call(value, now as At as At<never>));
-    };
-  });
-}
-
-function filterNode<V>(
-  from: Joint,
-  keyed: boolean,
-  f: (value: V, at: At<never>) => boolean,
-  options: StepOptions,
-): Node {
-  return stateless<V>(from, "filter", f.name || "function", keyed, (runtime, next, step) => {
-    const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      if (call(value, now as At as At<never>)) (next as Push<V>)(value);
-    };
-  });
-}
-
-function flatMapNode<V, W>(
-  from: Joint,
-  keyed: boolean,
-  f: (value: V, emit: (item: W) => void, at: At<never>) => void,
-  options: StepOptions,
-): Node {
-  return stateless<V>(from, "flatMap", f.name || "function", keyed, (runtime, next, step) => {
-    const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      call(value, next as Push<W>, now as At as At<never>);
-    };
-  });
-}
-
-function toNode<V>(from: Joint, target: Target<V>): Topology {
-  const node: Node = extend(from, {
-    name: `to ${target.stream || "nowhere"}`,
-    kind: "sink",
-    detail: target.stream,
-    to: target.stream === "" ? [] : [target.stream],
-    make: (runtime) => [
-      (value: V) => {
-        runtime.step = node.id;
-        const output = target.write(value, runtime.now);
-        if (output !== undefined) runtime.outputs.push(output);
-      },
-    ],
-  });
-  return from.topology;
-}
 
 /** An unkeyed stream of `V`. */
 export class Stream<V> implements Joint {
@@ -166,7 +58,7 @@ export class Stream<V> implements Joint {
 
   /**
    * Files the stream under a key. State is kept per partition: the key must be one that all events of a key's partition share
-   * (part of the stream's subject), or each partition counts its own part; `millrace lint` asks for `local` or a repartition.
+   * (part of the stream's subject), or each partition counts its own part; `lint` asks for `local` or a repartition.
    */
   keyBy<K extends Key>(
     keyOf: (value: V, at: At) => K,
@@ -264,33 +156,6 @@ export class Stream<V> implements Joint {
   to(target: Target<V>): Topology {
     return toNode(this, target);
   }
-}
-
-function lookupNode<V, T, W>(
-  from: Joint,
-  keyed: boolean,
-  table: Table<T>,
-  keyOf: (value: V) => Key,
-  combine: (value: V, found: T | undefined) => W,
-): Node {
-  return stateless<V>(
-    from,
-    `lookup ${table.name}`,
-    table.versioned ? "as of event time" : "latest",
-    keyed,
-    (runtime, next, step) => {
-      const { now } = runtime;
-      const read = table.readerIn(runtime);
-      return (value) => {
-        runtime.step = step;
-        (next as Push<W>)(combine(value, read(keyOf(value), now.timeMs)));
-      };
-    },
-  );
-}
-
-function unboundedState(name: string, ttlMs: number): string[] {
-  return ttlMs === Number.POSITIVE_INFINITY ? [`${name}: state is never forgotten (ttlMs is Infinity)`] : [];
 }
 
 /** A stream of `V` filed under `K`: what follows keeps state per key. Stateful steps have names; state is matched by name. */
