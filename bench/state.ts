@@ -1,9 +1,11 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { LogMessage, TaskContext } from "../src/core/index.js";
 import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/engine/index.js";
 
 /**
  * npm run bench:state -- [keys]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
- * Prints bytes a key, the time of a save and of a load. Run with --expose-gc.
+ * Prints bytes a key, the time of a save and of a load.
  */
 const KEYS = Number(process.argv[2] ?? 1_000_000);
 const CONTEXT: TaskContext = {
@@ -23,9 +25,12 @@ function topology() {
     .to(testTarget());
 }
 
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
 function bytesInUse(): number {
-  globalThis.gc?.();
-  globalThis.gc?.();
+  collectGarbage();
+  collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }

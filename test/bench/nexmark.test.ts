@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import t from "tap";
 import { Checksum } from "../../bench/nexmark/checksum.js";
 import { generate, random } from "../../bench/nexmark/generator.js";
@@ -46,20 +47,32 @@ function answer(
   return { text: checksum.toString(), late, lateIds, dead: deadLettered };
 }
 
-/** DuckDB is a dev dependency; where it is installed apart, MILLRACE_DUCKDB names the folder. */
-function loadDuckdb(): Parameters<typeof duckdbOracle>[0] | undefined {
-  for (const from of [import.meta.url, process.env["MILLRACE_DUCKDB"]]) {
-    if (from === undefined) continue;
-    try {
-      return createRequire(from)("@duckdb/node-api") as Parameters<typeof duckdbOracle>[0];
-    } catch {
-      // Not there: look further.
-    }
+type Duckdb = Parameters<typeof duckdbOracle>[0];
+
+/**
+ * DuckDB is a dev dependency, loaded when it is there; where it is installed apart, MILLRACE_DUCKDB names that folder. An installed
+ * one that does not load is an error, not a reason to skip.
+ */
+async function loadDuckdb(): Promise<Duckdb | undefined> {
+  const apart = process.env["MILLRACE_DUCKDB"];
+  const folders = [import.meta.url, ...(apart === undefined ? [] : [pathToFileURL(join(apart, "package.json")).href])];
+  for (const from of folders) {
+    const path = resolved(from);
+    if (path !== undefined) return ((await import(pathToFileURL(path).href)) as { default: Duckdb }).default;
   }
   return undefined;
 }
 
-const duckdb = loadDuckdb();
+function resolved(from: string): string | undefined {
+  try {
+    return createRequire(from).resolve("@duckdb/node-api");
+  } catch {
+    return undefined; // not installed there
+  }
+}
+
+t.setTimeout(180_000);
+const duckdb = await loadDuckdb();
 const skip = duckdb === undefined ? "@duckdb/node-api is not installed" : false;
 const directory = mkdtempSync(join(tmpdir(), "millrace-nexmark-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
@@ -88,7 +101,7 @@ t.test("the generator is seeded: same seed, same bytes; 1 person, 3 auctions, 46
 
 t.test("every query equals DuckDB over the same file, with cuts at random places", { skip }, async (t) => {
   const options = { events: 40_000, seed: 7, ratePerS: 1_000 };
-  const oracle = await duckdbOracle(duckdb as NonNullable<typeof duckdb>, writeFile("in-order.ndjson", options));
+  const oracle = await duckdbOracle(duckdb as Duckdb, writeFile("in-order.ndjson", options));
   const { messages } = nexmarkMessages(options);
   for (const query of Object.keys(QUERIES)) {
     const { text, late, dead } = answer(query, messages, 70);
@@ -101,7 +114,7 @@ t.test(
   { skip },
   async (t) => {
     const options = { events: 40_000, seed: 8, ratePerS: 1_000, disorder01: 0.01, late01: 0.001 };
-    const oracle = await duckdbOracle(duckdb as NonNullable<typeof duckdb>, writeFile("disorder.ndjson", options));
+    const oracle = await duckdbOracle(duckdb as Duckdb, writeFile("disorder.ndjson", options));
     const { messages } = nexmarkMessages(options);
     /** By the definition alone, from the file: an event is late when the last window that holds it ended at or before the latest mark. */
     const lateOf = (endOf: (timeMs: number) => number, types: readonly number[]): { seqs: number[] } => {
