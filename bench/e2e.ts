@@ -95,7 +95,7 @@ async function latency(millrace: RunningMillrace): Promise<Result[]> {
   let n = 0;
   const publish = (mark: string): Promise<number> => {
     n++;
-    const reading = { id: `bench-${n}`, ts: Date.now(), labels: { alarm: mark }, values: { n } };
+    const reading = { id: `bench-${n}`, ts: Date.now(), labels: { alarm: mark } };
     return log.publish({ subject: `in.telemetry.bench.pump-${n}.engine`, data: Buffer.from(JSON.stringify(reading)) });
   };
   const { url, key } = { url: millrace.instance.url, key: millrace.key };

@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import type { LogMessage, TaskContext } from "../src/core/index.js";
 import {
   count,
@@ -13,7 +14,7 @@ import {
 } from "../src/engine/index.js";
 
 /**
- * npm run bench:sliding: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.
+ * npm run bench:sliding -- [events] [events per ms] [no-rules] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.
  * Events per second of event time decide how many rows an event causes; it is printed.
  */
 const CONTEXT: TaskContext = {
@@ -76,25 +77,32 @@ const windowed = (spec: WindowSpec, stacks: boolean) => (into: Target<unknown>) 
     .aggregate(stacks ? { n: count(), sum: sum("x"), max: max("x") } : { n: count(), sum: sumIntegers("x") })
     .to(into);
 
-const EVENTS = Number(process.argv[2] ?? 2_000_000);
-const RATE_PER_MS = Number(process.argv[3] ?? 20);
+const { values: flags, positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
+const EVENTS = Number(positionals[0] ?? 2_000_000);
+const RATE_PER_MS = Number(positionals[1] ?? 20);
+const results: object[] = [];
+
+/** With --json all results are one object at the end; else each is a line of its own at once. */
+function say(result: object): void {
+  results.push(result);
+  if (flags.json !== true) console.log(JSON.stringify(result));
+}
+
 for (const stacks of [false, true]) {
   const flat = seconds(windowed(tumbling({ sizeMs: 60_000 }), stacks), EVENTS, RATE_PER_MS);
   const sliding = seconds(windowed(hopping({ sizeMs: 60_000, slideMs: 100 }), stacks), EVENTS, RATE_PER_MS);
-  console.log(
-    JSON.stringify({
-      kind: stacks ? "two stacks" : "subtract",
-      events: EVENTS,
-      eventsPerMs: RATE_PER_MS,
-      tumblingS: flat.s,
-      slidingS: sliding.s,
-      times: Number((sliding.s / flat.s).toFixed(2)),
-      rowsPerEvent: Number((sliding.rows / EVENTS).toFixed(2)),
-    }),
-  );
+  say({
+    kind: stacks ? "two stacks" : "subtract",
+    events: EVENTS,
+    eventsPerMs: RATE_PER_MS,
+    tumblingS: flat.s,
+    slidingS: sliding.s,
+    times: Number((sliding.s / flat.s).toFixed(2)),
+    rowsPerEvent: Number((sliding.rows / EVENTS).toFixed(2)),
+  });
 }
 
-for (const rules of process.argv[4] === "no-rules" ? [] : [1, 10, 100, 1_000]) {
+for (const rules of positionals[2] === "no-rules" ? [] : [1, 10, 100, 1_000]) {
   const events = Math.min(EVENTS, 20_000_000 / (rules + 100)) | 0;
   // Rules that share key and window share its state: 1,000 filters behind one aggregate.
   const shared = seconds(
@@ -123,7 +131,6 @@ for (const rules of process.argv[4] === "no-rules" ? [] : [1, 10, 100, 1_000]) {
     RATE_PER_MS,
   );
   const ns = (s: number): number => Math.round((s / events / rules) * 1e9);
-  console.log(
-    JSON.stringify({ rules, events, sharedNsPerEventAndRule: ns(shared.s), apartNsPerEventAndRule: ns(apart.s) }),
-  );
+  say({ rules, events, sharedNsPerEventAndRule: ns(shared.s), apartNsPerEventAndRule: ns(apart.s) });
 }
+if (flags.json === true) console.log(JSON.stringify({ node: process.version, results }));

@@ -1,13 +1,15 @@
+import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { LogMessage, TaskContext } from "../src/core/index.js";
 import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/engine/index.js";
 
 /**
- * npm run bench:state -- [keys]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
- * Prints bytes a key, the time of a save and of a load.
+ * npm run bench:state -- [keys] [--json]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
+ * Prints as JSON, asked or not, bytes a key, the time of a save and of a load.
  */
-const KEYS = Number(process.argv[2] ?? 1_000_000);
+const { positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
+const KEYS = Number(positionals[0] ?? 1_000_000);
 const CONTEXT: TaskContext = {
   task: "state/0",
   partition: 0,

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 /** Percent of lines, branches and functions that tests must reach. Raise it when the figures printed below allow. */
-const FLOOR = { lines: 70, branches: 70, functions: 70 };
+const FLOOR = { lines: 95, branches: 90, functions: 94 };
 /** Percent of its lines that every file of src must reach: a file below is one that no test really runs. */
 const FILE_FLOOR = 50;
 

@@ -27,7 +27,8 @@ export function niceRange(
   if (low >= 0 && low < (high - low) * 1.5) low = 0;
   // Also when they differ by rounding only: ticks that close could not be told apart, nor written.
   if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high), 1e-9)) {
-    const half = Math.abs(low) * 0.1 || 1;
+    const tenth = Math.abs(low) * 0.1;
+    const half = tenth > 1e-300 ? tenth : 1; // smaller ones have no digits left to divide
     low -= half;
     high += half;
   }

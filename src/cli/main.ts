@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     deadCommand(),
     doctorCommand(),
   ]) {
-    program.addCommand(command.exitOverride());
+    program.addCommand(throwing(command));
   }
   try {
     await program.parseAsync();
@@ -46,6 +46,12 @@ async function main(): Promise<number> {
     process.stderr.write(`millrace: ${error.message}\n`);
     return error.code === "MR_OPTION_INVALID" || error.disposition === "refuse" ? EXIT.usage : EXIT.failed;
   }
+}
+
+/** Commander leaves the process by itself, with its own codes, unless each command is told to throw. */
+function throwing(command: Command): Command {
+  for (const subcommand of command.commands) throwing(subcommand as Command);
+  return command.exitOverride();
 }
 
 process.exitCode = await main();

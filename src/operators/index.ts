@@ -1,4 +1,11 @@
 export { type IncidentOptions, type Incidents, incidents, type Sighting } from "./alerts/incidents.js";
+export {
+  type DetectorScore,
+  type DetectorScoreOptions,
+  type DetectorScorer,
+  detectorScorer,
+  type KeyedDetector,
+} from "./anomaly/detector.js";
 export { type LofScore, type LofScoreOptions, type LofScorer, lofScorer } from "./anomaly/lof-score.js";
 export { type Dedupe, dedupe } from "./dedupe.js";
 export { type Drift, type DriftOptions, type DriftWatch, driftWatch } from "./drift/adwin.js";

@@ -14,6 +14,7 @@ t.test("ranges of round numbers", async (t) => {
   t.same(niceRange(980, 1_010, 3), { min: 980, max: 1_010, ticks: [980, 990, 1_000, 1_010] });
   t.same(niceRange(-3, 5, 4), { min: -4, max: 6, ticks: [-4, -2, 0, 2, 4, 6] });
   t.same(niceRange(0, 0, 3).ticks.length >= 2, true);
+  t.same(niceRange(2.5e-323, 2.5e-323, 1), { min: -2, max: 2, ticks: [-2, 0, 2] }, "too small to divide");
   t.same(niceRange(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3), { min: 0, max: 1, ticks: [0, 1] });
 });
 

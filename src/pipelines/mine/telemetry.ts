@@ -19,12 +19,13 @@ import { loadState, type Stateful, saveState } from "../../operators/index.js";
 import { type Candidate, intake } from "../intake.js";
 import { kindOf, tickOf } from "../subject.js";
 import { alarmBranch } from "./alarm-branch.js";
+import { autoBranch } from "./auto-branch.js";
 import type { Branch } from "./branch.js";
 import { sensorBranch } from "./sensor-branch.js";
 import { truckBranch } from "./truck-branch.js";
 
 const NAME = "mine.telemetry";
-const VERSION = 1;
+const VERSION = 2;
 
 /** Radio links delay readings by seconds; a device that is quiet for two minutes must not hold everybody's windows open. */
 const TIME = { disorderMs: 30 * SECOND_MS, idleAfterMs: 2 * MINUTE_MS, maxAheadMs: HOUR_MS };
@@ -81,6 +82,18 @@ export const telemetry: Pipeline = {
       to: ["alerts"],
     },
     {
+      name: "readingScores",
+      kind: "score",
+      detail: "autoDetector on every value of a sensor that is not late",
+      to: ["features"],
+    },
+    {
+      name: "readingAlerts",
+      kind: "alert",
+      detail: "sensor-reading-unusual, over after 6 quiet hours",
+      to: ["alerts"],
+    },
+    {
       name: "reportedAlarms",
       kind: "alert",
       detail: "label alarm of any reading: reported-alarm at once, over when cleared or after a quiet hour",
@@ -103,7 +116,8 @@ function createTelemetry({ task, partition, partitions }: TaskContext): Program 
   );
   const sensors = sensorBranch({ pipeline: NAME, domain: "sensor", partition });
   const alarms = alarmBranch({ pipeline: NAME, domain: "sensor", partition });
-  const branches: readonly Branch[] = [trucks, sensors, alarms];
+  const readings = autoBranch({ pipeline: NAME, domain: "sensor", partition });
+  const branches: readonly Branch[] = [trucks, sensors, readings, alarms];
   const operators = Object.assign({}, door.operators, ...branches.map((branch) => branch.operators)) as Record<
     string,
     Stateful
@@ -141,6 +155,7 @@ function createTelemetry({ task, partition, partitions }: TaskContext): Program 
       alarms.take({ eventId, reading, origin }, emit);
       const branch = isTruckGroup(reading.group) ? trucks : sensors;
       const lateByMs = branch.take({ eventId, reading, origin }, emit);
+      if (branch === sensors && lateByMs === undefined) readings.take({ eventId, reading, origin }, emit);
       if (lateByMs !== undefined) {
         door.late(
           { domain: branch === trucks ? "mine" : "sensor", key: `${site}/${equipment}`, eventId, tsMs, lateByMs },

@@ -189,7 +189,7 @@ t.test(
       }
       await runner.send(tick("telemetry", "sample", from + HOUR_MS));
     }
-    const alerts = runner.records("alerts");
+    const alerts = (runner.records("alerts") as Alert[]).filter(({ rule }) => rule === "sensor-unusual");
     t.match(alerts, [
       {
         rule: "sensor-unusual",
@@ -203,7 +203,7 @@ t.test(
     t.match(alerts[0], {
       title: /^pump\.1: hourly (mean|minimum|maximum) of speedMms 9 mm\/s, usually [\d.]+ mm\/s to [\d.]+ mm\/s$/,
     });
-    t.ok((alerts[0] as Alert).evidence.length > 0);
+    t.ok((alerts[0]?.evidence.length ?? 0) > 0);
   },
 );
 

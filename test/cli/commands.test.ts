@@ -1,0 +1,76 @@
+import { execFile } from "node:child_process";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import t from "tap";
+import { packageRoot } from "../../src/core/index.js";
+import { temporaryDir } from "../support/millrace.js";
+
+const run = promisify(execFile);
+const MAIN = join(packageRoot(), "build/src/cli/main.js");
+const cli = async (...args: string[]): Promise<string> => (await run(process.execPath, [MAIN, ...args])).stdout;
+
+t.test("every command has help with an example", async (t) => {
+  t.match(await cli("--help"), /Exit codes: 0 done, 1 failed, 2 wrong usage/);
+  for (const command of ["up", "replay", "sql", "topology", "doctor"]) {
+    t.match(await cli(command, "--help"), /Examples?:\n {2}\S*\s?millrace|Examples?:\n {2}millrace/, command);
+  }
+  for (const command of ["list", "show"]) t.match(await cli("dead", command, "--help"), /Example:\n {2}millrace dead/);
+});
+
+t.test("wrong usage is refused with 2 and the way out", async (t) => {
+  const table = [
+    { args: ["up", "--prot", "1"], stderr: /Did you mean --port/ },
+    { args: ["up", "--port", "80800"], stderr: /--port: "80800" is not accepted/ },
+    { args: ["topology", "mine"], stderr: /no pipeline mine; known are parallel-org.activity/ },
+    {
+      args: ["sql", "SELECT 1", "--data-dir", temporaryDir("none")],
+      stderr: /no running instance found .* start one with/,
+    },
+    { args: ["replay", "--data-dir", temporaryDir("none")], stderr: /no running instance/ },
+    { args: ["dead", "list", "--limit", "0"], stderr: /positive whole number/ },
+    { args: ["dead", "list", "--domain", "moon"], stderr: /must be one of github, telemetry/ },
+    { args: ["upp"], stderr: /Did you mean up/ },
+  ];
+  for (const { args, stderr } of table) await t.rejects(cli(...args), { code: 2, stderr }, args.join(" "));
+});
+
+t.test("topology: text, JSON and Mermaid", async (t) => {
+  t.match(await cli("topology"), /parallel-org\.activity.*\n {2}reads github[\s\S]*mine\.telemetry[\s\S]*mine\.site/);
+  const [telemetry] = JSON.parse(await cli("topology", "mine.telemetry", "--json")) as { source: string }[];
+  t.equal(telemetry?.source, "telemetry");
+  const chart = await cli("topology", "mine.site", "--mermaid");
+  t.match(chart, /^flowchart LR\n {2}features\[\(features\)\] --> p0s0\[/);
+  t.match(chart, /--> plans\[\(plans\)\]/);
+});
+
+t.test("doctor: what is wrong, how to mend it, and exit code 3", async (t) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  t.teardown(() => taken.close());
+  await new Promise((done) => taken.once("listening", done));
+  const { port } = taken.address() as AddressInfo;
+  const dataDir = temporaryDir("doctor");
+  const well = JSON.parse(await cli("doctor", "--json", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir)) as {
+    check: string;
+    ok: boolean;
+  }[];
+  t.same(
+    well.filter(({ ok }) => !ok),
+    [],
+  );
+  t.match(
+    well.map(({ check }) => check),
+    ["Node.js", "free disk", /--port/, /--mqtt-port/, "nats-server", "embedded ClickHouse"],
+  );
+  const ill = cli("doctor", "--port", String(port), "--mqtt-port", "0", "--data-dir", dataDir);
+  await t.rejects(ill, { code: 3, stdout: /FAIL +--port \d+ .*EADDRINUSE\n.*choose another with --port/ });
+  const env = { ...process.env, NATS_URL: "nats://127.0.0.1:1", CLICKHOUSE_URL: "http://127.0.0.1:1" };
+  const away = run(process.execPath, [MAIN, "doctor", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir], {
+    env,
+  });
+  await t.rejects(away, {
+    code: 3,
+    stdout: /FAIL +nats-server[\s\S]*unset NATS_URL[\s\S]*FAIL +ClickHouse[\s\S]*unset CLICKHOUSE_URL/,
+  });
+});
