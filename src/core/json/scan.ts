@@ -2,7 +2,7 @@
  * Walks one JSON text as bytes and notes where the wanted top-level fields are. Everything else is checked but not decoded: the
  * scanner accepts exactly what `JSON.parse` accepts of the same text, and nothing is allocated.
  *
- * Measured on 250-byte events, three of ten fields wanted: about five times `JSON.parse`.
+ * Measured on the 284-byte events of Nexmark, four fields wanted: two to three times the speed of `JSON.parse`.
  */
 import { FieldNames } from "./field-names.js";
 
