@@ -93,7 +93,7 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
     t.match(await page.locator("canvas").nth(1).getAttribute("aria-label"), /Unusual: 55\.2.min/);
     t.match(await truck.getAttribute("class"), /is-charted/);
     await truck.locator("button").first().click();
-    t.equal(await truck.locator(".alert-more").isVisible(), false);
+    await truck.locator(".alert-more").waitFor({ state: "hidden" });
     await page.context().close();
   });
 
@@ -131,7 +131,7 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
     t.match(text, `curl -H "Authorization: Bearer $(cat data/local.key)" ${stage.url()}/api/v1/telemetry`);
     t.match(text, /mosquitto_pub .* -t millrace\/v1\/pit-7\/truck-99\/engine/);
     await page.getByRole("button", { name: "Hide" }).click();
-    t.equal(await page.locator("#banner").isVisible(), false);
+    await page.locator("#banner").waitFor({ state: "hidden" }); // it draws once a frame
     stage.setStats(statsAt(0.42));
     await page.context().close();
   });
