@@ -2,6 +2,19 @@ export { canonicalJson } from "./canonical.js";
 export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";
 export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
+export {
+  bool,
+  type Decoded,
+  type FieldKind,
+  type FieldReader,
+  type Fields,
+  fieldReader,
+  json,
+  num,
+  optional,
+  str,
+  variantReader,
+} from "./json/fields.js";
 export { createLogger, type Logger } from "./logger.js";
 export type * from "./ports.js";
 export type * from "./program.js";

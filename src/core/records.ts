@@ -108,6 +108,14 @@ export interface DeadLetter {
   /** The bytes as they were received, base64; at most 64 KiB of them, `bytesTotal` says how many there were. */
   readonly bytesBase64: string;
   readonly bytesTotal: number;
+  /** Where user code threw: the innermost calls, without directories. */
+  readonly stack?: string;
+}
+
+/** A row of a topology of the user's own. Any plain fields; the runtime puts `id` first. */
+export interface CustomRow {
+  readonly kind: "row";
+  readonly [field: string]: unknown;
 }
 
 export interface LateEvent {
@@ -182,4 +190,5 @@ export type OutputRecord =
   | DeadLetter
   | LateEvent
   | PlanRequest
-  | Plan;
+  | Plan
+  | CustomRow;

@@ -1,0 +1,204 @@
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { LogMessage, TaskContext } from "../../src/core/index.js";
+import type { Decoder } from "../../src/engine/index.js";
+import { parseEverything } from "../raw/json-parse.js";
+import { Checksum } from "./checksum.js";
+import type { Event } from "./events.js";
+import { BY_HAND } from "./hand.js";
+import { type NexmarkInput, nexmarkMessages } from "./messages.js";
+import { nexmarkTopology, QUERIES } from "./queries.js";
+
+/**
+ * npm run bench:nexmark -- --lane op|bytes --query q0,q5 --events 500000 --json
+ *
+ * bytes: JSON bytes in memory in, state saved every 10 s of event time, checksum out; beside it `JSON.parse` of every event of the
+ * same bytes, interleaved run by run. The file's rate is chosen so that a run has at least five saves.
+ * op: the same with a decoder that hands out decoded events; beside it a hand-written loop with the same rows.
+ * Every run's checksum must be the first run's, and `test/bench` holds the queries against DuckDB.
+ */
+
+/** Floors: times the speed of JSON.parse (bytes), times the time of the loop by hand (op). */
+const BYTES_FLOOR: Readonly<Record<string, number>> = {
+  q0: 0.65,
+  q1: 0.65,
+  q2: 2,
+  q22: 2,
+  q5: 1,
+  q7: 1,
+  q8: 1,
+  q11: 1,
+  q17: 1,
+  q18: 0.5,
+  q19: 0.5,
+  q4: 0.25,
+  q9: 0.25,
+  q20: 0.25,
+};
+const OP_LIMIT: Readonly<Record<string, number>> = { q0: 5, q1: 5, q2: 5, q5: 3, q7: 3, q8: 3 };
+
+const CONTEXT: TaskContext = {
+  task: "nexmark/0",
+  partition: 0,
+  partitions: 1,
+  inference: { run: () => Promise.reject(new Error("none")) },
+};
+const SAVE_EVERY_MS = 10_000;
+
+interface Run {
+  readonly seconds: number;
+  readonly checksum: string;
+  readonly saves: number;
+}
+
+/** One pass over the input. Saves count in the time. */
+function runQuery(query: string, messages: readonly LogMessage[], decode?: Decoder<unknown>): Run {
+  const checksum = new Checksum();
+  const topology = nexmarkTopology(query, checksum);
+  if (decode !== undefined) topology.decodeWith(decode);
+  const program = topology.create(CONTEXT);
+  const ignore = (): void => undefined;
+  let savedMs = Number.NEGATIVE_INFINITY;
+  let saves = 0;
+  const startedAt = process.hrtime.bigint();
+  for (const message of messages) {
+    program.apply(message, undefined, ignore);
+    const watermarkMs = program.watermarkMs();
+    if (watermarkMs === undefined || watermarkMs < savedMs + SAVE_EVERY_MS) continue;
+    program.save();
+    saves++;
+    savedMs = watermarkMs;
+  }
+  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
+  return { seconds, checksum: checksum.toString(), saves };
+}
+
+function timed(work: () => unknown): number {
+  const startedAt = process.hrtime.bigint();
+  work();
+  return Number(process.hrtime.bigint() - startedAt) / 1e9;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+}
+
+interface Result {
+  readonly query: string;
+  readonly lane: string;
+  readonly eventsPerS: number;
+  readonly rawPerS: number;
+  /** bytes: times JSON.parse's speed (more is better). op: times the loop's time (less is better). */
+  readonly ratio: number;
+  readonly limit: number | null;
+  readonly holds: boolean | null;
+  readonly saves: number;
+  readonly checksum: string;
+}
+
+function measure(query: string, lane: string, input: NexmarkInput, runs: number): Result {
+  const { messages, events } = input;
+  const decoded = lane === "op" ? decodeAll(messages) : undefined;
+  const decode: Decoder<unknown> | undefined =
+    decoded &&
+    ((message, found) => {
+      for (const event of decoded.get(message) ?? []) found.event(event, 0, 0);
+    });
+  const flat = decoded && [...decoded.values()].flat();
+  const byHand = BY_HAND[query];
+  const ours: number[] = [];
+  const raw: number[] = [];
+  let first: Run | undefined;
+  for (let i = -1; i < runs; i++) {
+    const run = runQuery(query, messages, decode);
+    first ??= run;
+    if (run.checksum !== first.checksum)
+      throw new Error(`${query}: run ${i} gave ${run.checksum}, the first ${first.checksum}: void`);
+    const rawS =
+      lane === "bytes"
+        ? timed(() => parseEverything(messages))
+        : timed(() => handChecked(query, byHand, flat as Event[], run.checksum));
+    if (i < 0) continue; // warm-up
+    ours.push(run.seconds);
+    raw.push(rawS);
+  }
+  const [ourS, rawS] = [median(ours), median(raw)];
+  const ratio = lane === "bytes" ? rawS / ourS : ourS / rawS;
+  const limit = (lane === "bytes" ? BYTES_FLOOR[query] : OP_LIMIT[query]) ?? null;
+  const holds = limit === null ? null : lane === "bytes" ? ratio >= limit : ratio <= limit;
+  const { checksum, saves } = first as Run;
+  return {
+    query,
+    lane,
+    eventsPerS: Math.round(events / ourS),
+    rawPerS: Math.round(events / rawS),
+    ratio: Number(ratio.toFixed(2)),
+    limit,
+    holds,
+    saves,
+    checksum,
+  };
+}
+
+function handChecked(
+  query: string,
+  byHand: ((events: readonly Event[]) => Checksum) | undefined,
+  events: readonly Event[],
+  expected: string,
+): void {
+  const found = byHand?.(events).toString();
+  if (found !== undefined && found !== expected)
+    throw new Error(`${query}: the loop by hand gave ${found}, the engine ${expected}: void`);
+}
+
+function decodeAll(messages: readonly LogMessage[]): Map<LogMessage, Event[]> {
+  const decoded = new Map<LogMessage, Event[]>();
+  for (const message of messages) {
+    if (message.subject.includes("._")) continue;
+    decoded.set(
+      message,
+      Buffer.from(message.data)
+        .toString()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Event),
+    );
+  }
+  return decoded;
+}
+
+const { values } = parseArgs({
+  options: {
+    lane: { type: "string", default: "bytes" },
+    query: { type: "string", default: Object.keys(QUERIES).join(",") },
+    events: { type: "string", default: "600000" },
+    rate: { type: "string", default: "10000" },
+    runs: { type: "string", default: "5" },
+    seed: { type: "string", default: "1" },
+    json: { type: "boolean", default: false },
+  },
+});
+const input = nexmarkMessages({
+  events: Number(values.events),
+  seed: Number(values.seed),
+  ratePerS: Number(values.rate),
+});
+const wanted = values.query.split(",").filter((query) => values.lane === "bytes" || query in BY_HAND);
+const results: Result[] = [];
+for (const query of wanted) {
+  const result = measure(query, values.lane, input, Number(values.runs));
+  results.push(result);
+  if (!values.json)
+    console.log(
+      `${result.query.padEnd(4)} ${values.lane} ${String(result.eventsPerS).padStart(9)}/s  raw ${String(result.rawPerS).padStart(9)}/s  ratio ${result.ratio} (limit ${result.limit ?? "-"})${result.holds === false ? "  MISSED" : ""}  ${result.saves} saves  ${result.checksum}`,
+    );
+}
+if (values.json) {
+  const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
+  console.log(
+    JSON.stringify(
+      { lane: values.lane, events: input.events, bytes: input.bytes, runs: Number(values.runs), ...machine, results },
+      null,
+      1,
+    ),
+  );
+}

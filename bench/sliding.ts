@@ -1,0 +1,136 @@
+import { parseArgs } from "node:util";
+import type { LogMessage, TaskContext } from "../src/core/index.js";
+import {
+  count,
+  hopping,
+  max,
+  pipeline,
+  sum,
+  sumIntegers,
+  type Target,
+  testSource,
+  tumbling,
+  type WindowSpec,
+} from "../src/engine/index.js";
+
+/**
+ * npm run bench:sliding -- [events] [events per ms] [no-rules] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.
+ * Events per second of event time decide how many rows an event causes; it is printed.
+ */
+const CONTEXT: TaskContext = {
+  task: "bench/0",
+  partition: 0,
+  partitions: 1,
+  inference: { run: () => Promise.reject(new Error("none")) },
+};
+const EMPTY = new Uint8Array(0);
+const KEYS = 10_000;
+
+interface Reading {
+  readonly key: number;
+  readonly x: number;
+}
+
+/** Seconds for `events` over the topology, with a tick each 100 ms of event time. */
+function seconds(
+  build: (into: Target<unknown>) => {
+    create(context: TaskContext): { apply(message: LogMessage, ahead: unknown, emit: () => void): void };
+  },
+  events: number,
+  ratePerMs: number,
+): { s: number; rows: number } {
+  let rows = 0;
+  const program = build({ stream: "", write: () => void rows++ }).create(CONTEXT);
+  const startedAt = performance.now();
+  let tickedMs = 0;
+  for (let i = 0; i < events; i++) {
+    const timeMs = Math.floor(i / ratePerMs);
+    if (timeMs >= tickedMs + 100) {
+      tickedMs = timeMs;
+      const data = Buffer.from(JSON.stringify({ source: "live", t: timeMs, mark: timeMs }));
+      program.apply(
+        { sequence: i, subject: "test.0._tick.live", data, header: () => undefined },
+        undefined,
+        () => undefined,
+      );
+    }
+    const message = {
+      sequence: i,
+      subject: "test.0.e",
+      data: EMPTY,
+      header: () => undefined,
+      sent: { timeMs, value: { key: (i * 7_919) % KEYS, x: i & 1_023 } },
+    };
+    program.apply(message as LogMessage, undefined, () => undefined);
+  }
+  return { s: (performance.now() - startedAt) / 1_000, rows };
+}
+
+const keyed = () =>
+  pipeline("bench")
+    .from(testSource<Reading>())
+    .map(({ value }) => value)
+    .keyBy(({ key }) => key);
+const windowed = (spec: WindowSpec, stacks: boolean) => (into: Target<unknown>) =>
+  keyed()
+    .window("w", spec)
+    .aggregate(stacks ? { n: count(), sum: sum("x"), max: max("x") } : { n: count(), sum: sumIntegers("x") })
+    .to(into);
+
+const { values: flags, positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
+const EVENTS = Number(positionals[0] ?? 2_000_000);
+const RATE_PER_MS = Number(positionals[1] ?? 20);
+const results: object[] = [];
+
+/** With --json all results are one object at the end; else each is a line of its own at once. */
+function say(result: object): void {
+  results.push(result);
+  if (flags.json !== true) console.log(JSON.stringify(result));
+}
+
+for (const stacks of [false, true]) {
+  const flat = seconds(windowed(tumbling({ sizeMs: 60_000 }), stacks), EVENTS, RATE_PER_MS);
+  const sliding = seconds(windowed(hopping({ sizeMs: 60_000, slideMs: 100 }), stacks), EVENTS, RATE_PER_MS);
+  say({
+    kind: stacks ? "two stacks" : "subtract",
+    events: EVENTS,
+    eventsPerMs: RATE_PER_MS,
+    tumblingS: flat.s,
+    slidingS: sliding.s,
+    times: Number((sliding.s / flat.s).toFixed(2)),
+    rowsPerEvent: Number((sliding.rows / EVENTS).toFixed(2)),
+  });
+}
+
+for (const rules of positionals[2] === "no-rules" ? [] : [1, 10, 100, 1_000]) {
+  const events = Math.min(EVENTS, 20_000_000 / (rules + 100)) | 0;
+  // Rules that share key and window share its state: 1,000 filters behind one aggregate.
+  const shared = seconds(
+    (into) => {
+      const rows = keyed()
+        .window("w", tumbling({ sizeMs: 1_000 }))
+        .aggregate({ n: count(), sum: sum("x") });
+      for (let i = 0; i < rules; i++) rows.filter(({ sum }) => sum > 1_000_000 + i).to(into);
+      return rows.topology;
+    },
+    events,
+    RATE_PER_MS,
+  );
+  const apart = seconds(
+    (into) => {
+      const values = keyed();
+      for (let i = 0; i < rules; i++)
+        values
+          .filter(({ x }) => x === i)
+          .window(`w${i}`, tumbling({ sizeMs: 1_000 }))
+          .aggregate({ n: count() })
+          .to(into);
+      return values.topology;
+    },
+    events,
+    RATE_PER_MS,
+  );
+  const ns = (s: number): number => Math.round((s / events / rules) * 1e9);
+  say({ rules, events, sharedNsPerEventAndRule: ns(shared.s), apartNsPerEventAndRule: ns(apart.s) });
+}
+if (flags.json === true) console.log(JSON.stringify({ node: process.version, results }));

@@ -1,0 +1,153 @@
+import { addCells, loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/plan.js";
+import type { ByteReader, ByteWriter } from "./bytes.js";
+import { FrameCut } from "./cut.js";
+import { type Key, KeyTable, readKey, writeKey } from "./keys.js";
+import type { Undo, Undoable } from "./undo.js";
+
+const INSERTED = -1;
+
+/**
+ * Aggregates by key: a row of doubles each, and cells for what does not fit. Every change is noted with `undo`.
+ *
+ * State: stride × 8 bytes a key and the key table's 20 or so, beside the key itself.
+ */
+export class Frame<V> implements Undoable {
+  readonly table = new KeyTable();
+  readonly plan: Plan<V, unknown>;
+  readonly cells: unknown[][];
+  rows: Float64Array;
+  /** While a save is under way: keeps what is about to change. */
+  #cut: FrameCut<V> | undefined;
+  readonly #undo: Undo;
+
+  constructor(plan: Plan<V, unknown>, undo: Undo, capacity = 16) {
+    this.plan = plan;
+    this.#undo = undo;
+    this.rows = new Float64Array(plan.stride * capacity);
+    this.cells = plan.cells.map(() => []);
+  }
+
+  /** The key's slot, ready to be changed: its row can be taken back. */
+  open(key: Key): number {
+    const slot = this.table.slotOf(key);
+    if (this.table.fresh) this.#start(slot);
+    else this.touch(slot);
+    return slot;
+  }
+
+  openHashed(key: Key, hash: number): number {
+    const slot = this.table.slotOfHashed(key, hash);
+    if (this.table.fresh) this.#start(slot);
+    else this.touch(slot);
+    return slot;
+  }
+
+  #start(slot: number): void {
+    const { plan } = this;
+    this.#cut?.preserve(slot, true);
+    const at = slot * plan.stride;
+    if (at + plan.stride > this.rows.length) this.#grow(at + plan.stride);
+    plan.init(this.rows, at);
+    if (plan.extraAt < plan.stride) this.rows.fill(0, at + plan.extraAt, at + plan.stride);
+    for (let i = 0; i < plan.cells.length; i++) (this.cells[i] as unknown[])[slot] = plan.cells[i]?.create();
+    this.#undo.note(this, slot, INSERTED);
+  }
+
+  #grow(needed: number): void {
+    // Large tables grow by an eighth: half a gigabyte of reserve would be the price of doubling.
+    const factor = this.rows.length < 1 << 17 ? 2 : 1.125;
+    const rows = new Float64Array(
+      Math.max(needed, Math.ceil((this.rows.length * factor) / this.plan.stride) * this.plan.stride),
+    );
+    rows.set(this.rows);
+    this.rows = rows;
+  }
+
+  /** Call before changing a row in place. */
+  touch(slot: number): void {
+    const { stride } = this.plan;
+    if (this.#cut !== undefined) this.#cut.preserve(slot, false);
+    this.#undo.row(this, slot, this.rows, slot * stride, stride);
+  }
+
+  /** Folds a value into the slot, which must be open. */
+  add(slot: number, value: V, timeMs: number): void {
+    const { plan } = this;
+    plan.addParts(this.rows, slot * plan.stride, value, timeMs);
+    if (plan.cells.length > 0) addCells(plan, this.cells, slot, value, timeMs, this.#undo);
+  }
+
+  /** Adds another frame's slot. Cells change in place and are not noted: for firing, never for an event. */
+  mergeFrom(slot: number, from: Frame<V>, fromSlot: number): void {
+    const { plan } = this;
+    plan.mergeParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
+    for (let i = 0; i < plan.cells.length; i++)
+      plan.cells[i]?.merge?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+  }
+
+  subtractFrom(slot: number, from: Frame<V>, fromSlot: number): void {
+    const { plan } = this;
+    plan.subtractParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
+    for (let i = 0; i < plan.cells.length; i++)
+      plan.cells[i]?.subtract?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+  }
+
+  /** Starts the slot's aggregates over; extras stay. */
+  reset(slot: number): void {
+    const { plan } = this;
+    plan.init(this.rows, slot * plan.stride);
+    for (let i = 0; i < plan.cells.length; i++) (this.cells[i] as unknown[])[slot] = plan.cells[i]?.create();
+  }
+
+  result(slot: number, key: Key, startMs: number, endMs: number, kind: ResultKind, revision: number): unknown {
+    return this.plan.result(this.rows, slot * this.plan.stride, this.cells, slot, key, startMs, endMs, kind, revision);
+  }
+
+  remove(slot: number): void {
+    this.#cut?.preserve(slot, false);
+    this.table.remove(slot);
+    for (const cells of this.cells) cells[slot] = undefined;
+  }
+
+  undo(slot: number, at: number): void {
+    if (at === INSERTED) {
+      this.remove(slot);
+      return;
+    }
+    const { stride } = this.plan;
+    this.rows.set(this.#undo.doubles.subarray(at, at + stride), slot * stride);
+  }
+
+  /** Bytes held, without keys and cells. */
+  get bytes(): number {
+    return this.rows.byteLength + this.table.bytes;
+  }
+
+  save(writer: ByteWriter): void {
+    const { plan, table } = this;
+    writer.uint(table.size);
+    for (const slot of table.sortedSlots()) {
+      writeKey(writer, table.keys[slot] as Key);
+      writer.doubles(this.rows, slot * plan.stride, plan.stride);
+      saveCells(plan, this.cells, slot, writer);
+    }
+  }
+
+  /** Writes the frame as it is now, in steps between which it may change. One at a time. */
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const cut = new FrameCut(this);
+    this.#cut = cut;
+    yield;
+    yield* cut.steps(writer);
+    this.#cut = undefined;
+  }
+
+  load(reader: ByteReader): void {
+    const { plan } = this;
+    for (let left = reader.uint(); left > 0; left--) {
+      const slot = this.open(readKey(reader));
+      reader.doubles(this.rows, slot * plan.stride, plan.stride);
+      loadCells(plan, this.cells, slot, reader);
+    }
+  }
+}

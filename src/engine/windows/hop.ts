@@ -1,0 +1,260 @@
+import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
+import type { ByteReader, ByteWriter } from "../state/bytes.js";
+import { Frame } from "../state/frame.js";
+import type { Key } from "../state/keys.js";
+import { Undo, type Undoable } from "../state/undo.js";
+import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import { BlockSlide } from "./slide-blocks.js";
+import { SubtractSlide } from "./slide-subtract.js";
+import type { HoppingSpec } from "./specs.js";
+
+/** A slice of time that overlapping windows share: an event is folded into it once. */
+export interface HopPane<V> {
+  readonly startMs: number;
+  readonly frame: Frame<V>;
+}
+
+/** What a sliding window holds at the moment, moved from one window to the next. */
+export interface Slide<V> {
+  /** Moves on to the window `[startMs, endMs)`: lets go of panes before it and takes in those not seen yet. `panes` ascend. */
+  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void;
+  /** Keys with something in the window, in key order. */
+  slots(): Int32Array;
+  keyAt(slot: number): Key;
+  result(slot: number, startMs: number, endMs: number): unknown;
+  /** A pane that was taken in already has changed: start over from the panes. */
+  spoil(): void;
+  readonly keys: number;
+  readonly bytes: number;
+}
+
+/**
+ * Folds events per key in overlapping windows of event time.
+ *
+ * Panes:  an event goes into one pane of gcd(size, slide); windows are put together from panes. Where every aggregate can be taken
+ *         away exactly, a pane leaving the window is subtracted; else two stacks in the fixed-block form (van Herk; Gil and
+ *         Werman): either way about two merges a pane and key, however many windows overlap.
+ * Out:    one row per key and window when the watermark reaches its end, in (end, key) order.
+ * Late:   the last window it belongs to has ended more than the lateness ago: to the late stream. Within the lateness: a corrected
+ *         row (`update`) at once for each of its windows that was said already.
+ * State:  panes of the span of one window (+ lateness), and one row per key of the window at hand.
+ */
+export class Hop<V> implements Operator, Undoable {
+  readonly id: number;
+  readonly name: string;
+  readonly #runtime: Runtime;
+  readonly #spec: HoppingSpec;
+  readonly #paneMs: number;
+  readonly #latenessMs: number;
+  readonly #plan: Plan<V, unknown>;
+  readonly #next: Push<unknown>;
+  readonly #panes = new Map<number, HopPane<V>>();
+  readonly #slide: Slide<V>;
+  readonly #quiet = new Undo();
+  #current: HopPane<V> | undefined;
+  #watermarkMs = Number.NEGATIVE_INFINITY;
+  /** End of the latest window that was fired or passed over. */
+  #reachedMs = Number.NEGATIVE_INFINITY;
+  #nextMs = Number.POSITIVE_INFINITY;
+
+  constructor(
+    id: number,
+    name: string,
+    runtime: Runtime,
+    spec: HoppingSpec,
+    aggregates: Aggregates<V>,
+    next: Push<unknown>,
+  ) {
+    this.id = id;
+    this.name = name;
+    this.#runtime = runtime;
+    this.#spec = spec;
+    this.#paneMs = gcd(spec.sizeMs, spec.slideMs);
+    this.#latenessMs = spec.latenessMs ?? 0;
+    this.#next = next;
+    this.#plan = planAggregates<V>(aggregates);
+    const blocks = { sizeMs: spec.sizeMs, offsetMs: spec.offsetMs };
+    this.#slide = this.#plan.subtractable ? new SubtractSlide(aggregates) : new BlockSlide(aggregates, blocks);
+  }
+
+  readonly push = (value: V): void => {
+    const { timeMs, key } = this.#runtime.now;
+    let pane = this.#current;
+    if (pane === undefined || timeMs < pane.startMs || timeMs >= pane.startMs + this.#paneMs) {
+      const lastEndMs = this.#floor(timeMs, this.#spec.slideMs) + this.#spec.sizeMs;
+      if (lastEndMs + this.#latenessMs <= this.#watermarkMs) {
+        this.#runtime.late(this.name, value, this.#watermarkMs - lastEndMs);
+        return;
+      }
+      pane = this.#paneOf(this.#floor(timeMs, this.#paneMs));
+    }
+    const { frame } = pane;
+    frame.add(frame.open(key), value, timeMs);
+    if (pane.startMs < this.#reachedMs) this.#correct(pane.startMs, key);
+    else this.#current = pane;
+  };
+
+  #floor(timeMs: number, stepMs: number): number {
+    const { offsetMs } = this.#spec;
+    return Math.floor((timeMs - offsetMs) / stepMs) * stepMs + offsetMs;
+  }
+
+  #paneOf(startMs: number): HopPane<V> {
+    const known = this.#panes.get(startMs);
+    if (known !== undefined) return known;
+    const pane = { startMs, frame: new Frame(this.#plan, this.#runtime.undo) };
+    this.#panes.set(startMs, pane);
+    this.#runtime.undo.note(this, startMs, 0);
+    this.#nextMs = Math.min(this.#nextMs, Math.max(this.#firstEndAfter(startMs), this.#reachedMs + this.#spec.slideMs));
+    return pane;
+  }
+
+  undo(startMs: number): void {
+    this.#panes.delete(startMs);
+    this.#current = undefined;
+  }
+
+  /** The end of the first window that holds `timeMs`. */
+  #firstEndAfter(timeMs: number): number {
+    const { sizeMs, slideMs } = this.#spec;
+    return this.#floor(timeMs - sizeMs, slideMs) + slideMs + sizeMs;
+  }
+
+  /** Says anew the windows of a pane that were said before it changed. */
+  #correct(paneMs: number, key: Key): void {
+    this.#slide.spoil();
+    const { sizeMs, slideMs } = this.#spec;
+    for (let endMs = this.#firstEndAfter(paneMs); endMs - sizeMs <= paneMs; endMs += slideMs) {
+      if (endMs > this.#reachedMs) break;
+      if (endMs + this.#latenessMs > this.#watermarkMs) this.#next(this.#recompute(key, endMs));
+    }
+  }
+
+  #recompute(key: Key, endMs: number): unknown {
+    this.#quiet.begin();
+    const whole = new Frame<V>(this.#plan, this.#quiet);
+    const slot = whole.open(key);
+    const startMs = endMs - this.#spec.sizeMs;
+    for (const { startMs: paneMs, frame } of this.#ascending()) {
+      if (paneMs < startMs || paneMs >= endMs) continue;
+      const from = frame.table.find(key);
+      if (from >= 0) whole.mergeFrom(slot, frame, from);
+    }
+    return whole.result(slot, key, startMs, endMs, "update", 1);
+  }
+
+  #ascending(): HopPane<V>[] {
+    return [...this.#panes.values()].sort((a, b) => a.startMs - b.startMs);
+  }
+
+  nextMs(): number {
+    return this.#nextMs;
+  }
+
+  advance(toMs: number): void {
+    if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
+    while (this.#nextMs <= toMs) {
+      const endMs = this.#nextMs;
+      if (endMs > this.#reachedMs && this.#isEnd(endMs)) this.#fire(endMs);
+      this.#dropPanes(toMs);
+      this.#nextMs = this.#dueAfter();
+    }
+    // Windows that held nothing are over as well: what comes for them is late, or a correction.
+    const passedMs = this.#floor(this.#watermarkMs - this.#spec.sizeMs, this.#spec.slideMs) + this.#spec.sizeMs;
+    if (passedMs > this.#reachedMs) this.#reachedMs = passedMs;
+    if (this.#panes.size === 0 && this.#slide.keys > 0) this.#slide.spoil();
+  }
+
+  #isEnd(timeMs: number): boolean {
+    return this.#floor(timeMs - this.#spec.sizeMs, this.#spec.slideMs) === timeMs - this.#spec.sizeMs;
+  }
+
+  #fire(endMs: number): void {
+    const startMs = endMs - this.#spec.sizeMs;
+    this.#reachedMs = endMs;
+    this.#current = undefined;
+    const slide = this.#slide;
+    slide.moveTo(startMs, endMs, this.#ascending());
+    for (const slot of slide.slots()) {
+      const key = slide.keyAt(slot);
+      this.#runtime.fire(this.#next, slide.result(slot, startMs, endMs), key, endMs - 1);
+    }
+  }
+
+  /** Removes panes that no window can use or correct any more. */
+  #dropPanes(toMs: number): void {
+    for (const startMs of this.#panes.keys()) {
+      if (this.#closeOf(startMs) <= toMs && startMs < this.#reachedMs - this.#spec.sizeMs + this.#spec.slideMs)
+        this.#panes.delete(startMs);
+    }
+  }
+
+  /** When the last window of a pane takes no more corrections. */
+  #closeOf(startMs: number): number {
+    return this.#floor(startMs, this.#spec.slideMs) + this.#spec.sizeMs + this.#latenessMs;
+  }
+
+  #dueAfter(): number {
+    const { sizeMs, slideMs } = this.#spec;
+    let due = Number.POSITIVE_INFINITY;
+    for (const startMs of this.#panes.keys()) {
+      const needed = startMs >= this.#reachedMs - sizeMs + slideMs;
+      const end = needed ? Math.max(this.#firstEndAfter(startMs), this.#reachedMs + slideMs) : this.#closeOf(startMs);
+      if (end < due) due = end;
+    }
+    return due;
+  }
+
+  save(writer: ByteWriter): void {
+    writer.f64(this.#watermarkMs);
+    writer.f64(this.#reachedMs);
+    writer.uint(this.#panes.size);
+    for (const { startMs, frame } of this.#ascending()) {
+      writer.f64(startMs);
+      frame.save(writer);
+    }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const panes = this.#ascending();
+    const frames = panes.map(({ frame }) => frame.saveInSteps(writer));
+    for (const frame of frames) frame.next();
+    writer.f64(this.#watermarkMs);
+    writer.f64(this.#reachedMs);
+    writer.uint(panes.length);
+    yield;
+    for (const [i, { startMs }] of panes.entries()) {
+      writer.f64(startMs);
+      yield* frames[i] as Generator<void>;
+    }
+  }
+
+  load(reader: ByteReader): void {
+    this.#panes.clear();
+    this.#current = undefined;
+    this.#watermarkMs = reader.f64();
+    this.#reachedMs = reader.f64();
+    for (let left = reader.uint(); left > 0; left--) {
+      const startMs = reader.f64();
+      const frame = new Frame(this.#plan, this.#runtime.undo);
+      frame.load(reader);
+      this.#panes.set(startMs, { startMs, frame });
+    }
+    this.#nextMs = this.#dueAfter();
+    this.#slide.spoil();
+  }
+
+  metrics(): OperatorMetrics {
+    let keys = this.#slide.keys;
+    let bytes = this.#slide.bytes;
+    for (const { frame } of this.#panes.values()) {
+      keys += frame.table.size;
+      bytes += frame.bytes;
+    }
+    return { name: this.name, keys, bytes };
+  }
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}

@@ -1,0 +1,104 @@
+import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
+import { Frame } from "../state/frame.js";
+import type { Key } from "../state/keys.js";
+import { Undo } from "../state/undo.js";
+import type { HopPane, Slide } from "./hop.js";
+import { OrderedSlots } from "./ordered-slots.js";
+
+/** For aggregates that can be taken away exactly: one row a key, to which panes are added and from which they are subtracted. */
+export class SubtractSlide<V> implements Slide<V> {
+  readonly #plan: Plan<V, unknown>;
+  readonly #undo = new Undo();
+  readonly #order = new OrderedSlots();
+  #frame: Frame<V>;
+  /** Panes in the window at hand, ascending. */
+  #held: HopPane<V>[] = [];
+
+  constructor(aggregates: Aggregates<V>) {
+    this.#plan = planAggregates<V>(aggregates, 1); // how many panes hold the key
+    this.#frame = new Frame(this.#plan, this.#undo);
+  }
+
+  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
+    while (this.#held.length > 0 && (this.#held[0] as HopPane<V>).startMs < startMs)
+      this.#subtract((this.#held.shift() as HopPane<V>).frame);
+    this.#order.settle(this.#frame.table.keys);
+    const reachedMs = this.#held[this.#held.length - 1]?.startMs ?? Number.NEGATIVE_INFINITY;
+    for (const pane of panes) {
+      if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
+      this.#held.push(pane);
+      this.#add(pane.frame);
+    }
+    this.#order.settle(this.#frame.table.keys);
+  }
+
+  #add(pane: Frame<V>): void {
+    const { table } = pane;
+    const frame = this.#frame;
+    const { stride, extraAt } = this.#plan;
+    for (let from = 0; from < table.keys.length; from++) {
+      const key = table.keys[from];
+      if (key === undefined) continue;
+      this.#undo.begin();
+      const slot = frame.openHashed(key, table.hashes[from] as number);
+      if (frame.table.fresh) this.#order.add(slot);
+      this.#merge(slot, pane, from);
+      const at = slot * stride + extraAt;
+      frame.rows[at] = (frame.rows[at] as number) + 1;
+    }
+  }
+
+  #merge(slot: number, pane: Frame<V>, from: number): void {
+    const frame = this.#frame;
+    frame.plan.mergeParts(frame.rows, slot * this.#plan.stride, pane.rows, from * pane.plan.stride);
+    frame.plan.cells.forEach((cell, i) => cell.merge?.(frame.cells[i]?.[slot], pane.cells[i]?.[from]));
+  }
+
+  #subtract(pane: Frame<V>): void {
+    const { table } = pane;
+    const frame = this.#frame;
+    const { stride, extraAt } = this.#plan;
+    for (let from = 0; from < table.keys.length; from++) {
+      const key = table.keys[from];
+      if (key === undefined) continue;
+      const slot = frame.table.findHashed(key, table.hashes[from] as number);
+      const at = slot * stride + extraAt;
+      const left = (frame.rows[at] as number) - 1;
+      frame.rows[at] = left;
+      if (left === 0) {
+        frame.remove(slot);
+        this.#order.noteRemoved();
+        continue;
+      }
+      frame.plan.subtractParts(frame.rows, slot * stride, pane.rows, from * pane.plan.stride);
+      frame.plan.cells.forEach((cell, i) => cell.subtract?.(frame.cells[i]?.[slot], pane.cells[i]?.[from]));
+    }
+  }
+
+  slots(): Int32Array {
+    return this.#order.slots;
+  }
+
+  keyAt(slot: number): Key {
+    return this.#frame.table.keys[slot] as Key;
+  }
+
+  result(slot: number, startMs: number, endMs: number): unknown {
+    return this.#frame.result(slot, this.keyAt(slot), startMs, endMs, "final", 0);
+  }
+
+  /** The sums hold what the panes held; what changed since cannot be subtracted. */
+  spoil(): void {
+    this.#held = [];
+    this.#order.clear();
+    this.#frame = new Frame(this.#plan, this.#undo);
+  }
+
+  get keys(): number {
+    return this.#frame.table.size;
+  }
+
+  get bytes(): number {
+    return this.#frame.bytes;
+  }
+}

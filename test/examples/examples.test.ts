@@ -1,0 +1,104 @@
+import t from "tap";
+import { busiestHosts } from "../../examples/busiest-hosts.js";
+import { limits } from "../../examples/limits.js";
+import { ordersPerMinute } from "../../examples/orders-per-minute.js";
+import { unpaidOrders } from "../../examples/unpaid-orders.js";
+import { visits } from "../../examples/visits.js";
+import { lint, TestKit, type Topology } from "../../src/engine/index.js";
+
+type Step = { readonly send: object } | { readonly tickMs: number } | { readonly control: object };
+
+/** Feeds JSON events and ticks to an example, with a cut before each, and returns the records it wrote. */
+function play(topology: Topology, steps: readonly Step[]): readonly unknown[] {
+  const kit = new TestKit(topology);
+  kit.cutAlways = true;
+  for (const step of steps) {
+    if ("send" in step) kit.message(JSON.stringify(step.send));
+    else if ("tickMs" in step) kit.watermark(step.tickMs);
+    else kit.control("limit", step.control);
+  }
+  const outputs = kit.take();
+  return outputs.map(({ record }) => record);
+}
+
+t.test("no example has anything for lint to say", async (t) => {
+  for (const example of [busiestHosts, limits, ordersPerMinute, unpaidOrders, visits])
+    t.same(lint(example, { partitionedBy: "key" }), [], example.name);
+});
+
+t.test("orders per minute: a row a shop and minute, corrected when an order comes late", async (t) => {
+  const order = (shop: string, amount: number, at: number) => ({
+    send: { id: at, shop, amount, at, note: "not read" },
+  });
+  const rows = play(ordersPerMinute, [
+    order("b", 5, 1_000),
+    order("a", 10, 2_000),
+    order("a", 20, 3_000),
+    { tickMs: 60_000 },
+    order("a", 30, 4_000),
+    { tickMs: 90_000 },
+    order("a", 1, 5_000),
+  ]);
+  t.match(rows, [
+    { kind: "row", key: "a", startMs: 0, endMs: 60_000, result: "final", orders: 2, turnover: 30, average: 15 },
+    { key: "b", orders: 1, turnover: 5 },
+    { key: "a", result: "update", revision: 1, orders: 3, turnover: 60 },
+    { kind: "late", key: "a", lateByMs: 30_000 },
+  ]);
+});
+
+t.test("visits: clicks without a long pause, in any order", async (t) => {
+  const click = (visitor: string, page: string, at: number, dwellMs: number) => ({
+    send: { visitor, page, at, dwellMs },
+  });
+  const rows = play(visits, [
+    click("v", "/buy", 600_000, 9),
+    click("v", "/", 0, 5),
+    click("w", "/", 0, 5),
+    click("v", "/", 9_000_000, 1),
+    { tickMs: 20_000_000 },
+  ]);
+  t.same(rows, [{ kind: "row", key: "v", pages: 2, entry: "/", exit: "/buy", favourite: "/buy" }]);
+});
+
+t.test("unpaid orders: said an hour after the order, unless it was paid", async (t) => {
+  const send = (order: string, what: string, at: number) => ({ send: { order, what, at } });
+  const rows = play(unpaidOrders, [
+    send("1", "ordered", 0),
+    send("2", "ordered", 1_000),
+    send("1", "paid", 3_600_000),
+    { tickMs: 3_600_000 },
+    { tickMs: 4_000_000 },
+  ]);
+  t.same(rows, [{ kind: "row", order: "2", orderedAt: 1_000 }]);
+});
+
+t.test("limits: a changed limit holds from its place in the log on", async (t) => {
+  const send = (celsius: number, at: number) => ({ send: { room: "r", celsius, at } });
+  const rows = play(limits, [
+    send(25, 1),
+    { control: { room: "r", celsius: 20 } },
+    send(25, 2),
+    send(26, 3),
+    { control: { room: "r" } },
+    send(25, 4),
+  ]);
+  t.same(
+    rows,
+    [false, true, false].map((tooHot, i) => ({ kind: "row", room: "r", at: [1, 2, 4][i], tooHot })),
+  );
+});
+
+t.test("busiest hosts: every ten seconds, over five minutes", async (t) => {
+  const send = (host: string, latencyMs: number, at: number) => ({ send: { service: "s", host, latencyMs, at } });
+  const rows = play(busiestHosts, [
+    send("x", 100, 0),
+    send("y", 200, 5_000),
+    send("y", 300, 12_000),
+    { tickMs: 20_000 },
+  ]);
+  t.match(rows, [
+    { endMs: 10_000, requests: 2, hosts: ["x", "y"] },
+    { endMs: 20_000, requests: 3, hosts: ["y", "x"] },
+  ]);
+});
