@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -43,6 +44,15 @@ t.test("topology: text, JSON and Mermaid", async (t) => {
   const chart = await cli("topology", "mine.site", "--mermaid");
   t.match(chart, /^flowchart LR\n {2}features\[\(features\)\] --> p0s0\[/);
   t.match(chart, /--> plans\[\(plans\)\]/);
+});
+
+t.test("up ends by itself, and takes its threads and servers along, when the database is not there", async (t) => {
+  const dataDir = temporaryDir("no-database");
+  const env = { ...process.env, CLICKHOUSE_URL: "http://127.0.0.1:1" };
+  const args = [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--no-replay", "--data-dir", dataDir];
+  const up = run(process.execPath, args, { env, timeout: 20_000 });
+  await t.rejects(up, { code: 1, killed: false, stderr: /millrace: connecting to ClickHouse at .* failed/ });
+  t.notOk(existsSync(join(dataDir, "instance.json")), "the data directory is free again");
 });
 
 t.test("doctor: what is wrong, how to mend it, and exit code 3", async (t) => {

@@ -81,9 +81,9 @@ async function startAll(context: Context): Promise<Running> {
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
   const { sinks, tasks, broken } = startThreads(context, server);
-  await Promise.all([sinks.ready(), tasks.ready()]);
   defer(() => sinks.stop());
   defer(() => tasks.stop());
+  await Promise.all([sinks.ready(), tasks.ready()]);
 
   let replay: ReplayRun | undefined;
   const stats = (): Stats => {

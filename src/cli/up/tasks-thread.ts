@@ -18,7 +18,6 @@ export interface TasksThreadData {
 export interface TasksThreadStatus {
   readonly tasks: readonly TaskStatus[];
   readonly solver: SolverCounters;
-  readonly rssBytes: number;
 }
 
 /** The thread that runs every pipeline task and hands plan requests to the solver (which solves in a thread of its own). */
@@ -46,7 +45,6 @@ await serveThread<TasksThreadStatus>(async () => {
     status: () => ({
       tasks: tasks.map((task) => task.status()),
       solver: solverWorker.counters(),
-      rssBytes: process.memoryUsage.rss(),
     }),
     handlers: {},
     stop: async () => {

@@ -39,6 +39,7 @@ export class Thread<Status> {
       failed(error);
       for (const { reject } of this.#waiting.values()) reject(error);
       onFailure(error);
+      void this.#worker.terminate(); // what its start had opened would keep the process alive
     };
     this.#worker.on("error", fail);
     this.#worker.on("exit", (code) => fail(new Error(`${url.pathname.split("/").at(-1)} ended with code ${code}`)));
