@@ -11,7 +11,7 @@ import {
   testSource,
   tumbling,
   type WindowSpec,
-} from "../src/engine/index.js";
+} from "../src/operators/engine/index.js";
 
 /**
  * npm run bench:sliding -- [events] [events per ms] [no-rules] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.

@@ -2,7 +2,17 @@ import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { LogMessage, TaskContext } from "../src/core/index.js";
-import { count, max, mean, min, pipeline, sum, testSource, testTarget, tumbling } from "../src/engine/index.js";
+import {
+  count,
+  max,
+  mean,
+  min,
+  pipeline,
+  sum,
+  testSource,
+  testTarget,
+  tumbling,
+} from "../src/operators/engine/index.js";
 
 /**
  * npm run bench:state -- [keys] [--json]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.

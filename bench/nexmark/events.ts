@@ -1,5 +1,5 @@
 import { num, str, variantReader } from "../../src/core/index.js";
-import { jsonFields, type Source, source } from "../../src/engine/index.js";
+import { jsonFields, type Source, source } from "../../src/operators/engine/index.js";
 
 /** Columns by event type; a query names those it reads. */
 const PERSON = { id: num, name: str, emailAddress: str, creditCard: str, city: str, state: str, extra: str };

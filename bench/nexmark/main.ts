@@ -1,7 +1,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { LogMessage, TaskContext } from "../../src/core/index.js";
-import type { Decoder } from "../../src/engine/index.js";
+import type { Decoder } from "../../src/operators/engine/index.js";
 import { parseEverything } from "../raw/json-parse.js";
 import { Checksum } from "./checksum.js";
 import type { Event } from "./events.js";

@@ -12,7 +12,7 @@ import {
   type Target,
   type Topology,
   tumbling,
-} from "../../src/engine/index.js";
+} from "../../src/operators/engine/index.js";
 import { type Checksum, rowHash } from "./checksum.js";
 import {
   type Auction,

@@ -1,4 +1,4 @@
-import { count, custom, distinctExact, type Stream, sumIntegers } from "../../src/engine/index.js";
+import { count, custom, distinctExact, type Stream, sumIntegers } from "../../src/operators/engine/index.js";
 import type { Auction, Bid, Event } from "./events.js";
 
 /** What several queries share: Nexmark's ideas (the winning bid, price bands, the busiest auctions) and the shapes of rows. */

@@ -4,7 +4,7 @@ import { limits } from "../../examples/limits.js";
 import { ordersPerMinute } from "../../examples/orders-per-minute.js";
 import { unpaidOrders } from "../../examples/unpaid-orders.js";
 import { visits } from "../../examples/visits.js";
-import { lint, TestKit, type Topology } from "../../src/engine/index.js";
+import { lint, TestKit, type Topology } from "../../src/operators/engine/index.js";
 
 type Step = { readonly send: object } | { readonly tickMs: number } | { readonly control: object };
 

@@ -1,0 +1,444 @@
+import {
+  type Counters,
+  type Emit,
+  encodeToken,
+  type LogMessage,
+  MillraceError,
+  type Output,
+  type Program,
+  type TaskContext,
+} from "../../../core/index.js";
+import { inTurn } from "../aggregates/fuse.js";
+import { ByteReader, ByteWriter } from "../state/bytes.js";
+import { Marks, type Tick } from "../time/marks.js";
+import type { Node } from "./node.js";
+import { type Late, type Operator, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
+import type { Source } from "./source.js";
+
+const MAGIC = 0x4d5253; // "MRS"
+/** Raised when the container changes. */
+const FORMAT = 1;
+const UNDERSCORE = 95;
+
+/** Everything a program needs to know about its topology. */
+export interface Blueprint<V> {
+  readonly name: string;
+  readonly version: number;
+  readonly source: Source<V>;
+  readonly root: Node;
+  /** Further inputs: control messages, tables, silence. */
+  readonly roots: readonly Node[];
+  readonly lookAhead?: (messages: readonly LogMessage[], context: TaskContext) => Promise<readonly unknown[]>;
+  /** Passes the watermark on to the next stage. */
+  readonly marks?: { readonly stream: string; readonly everyMs: number };
+  lateOutput(late: Late, eventId: string): Output | undefined;
+  deadOutput(dead: {
+    error: unknown;
+    step: string;
+    message: LogMessage;
+    index: number;
+    from: number;
+    to: number;
+    eventId: string;
+    source: string;
+  }): Output;
+  stepName(id: number): string;
+}
+
+type Counting = { -readonly [Name in keyof Counters]: Counters[Name] };
+
+/**
+ * A topology at work on one partition: each event is pushed through fused closures, each watermark through the operators in the
+ * order they were declared. Implements core's `Program`; see there for what it promises.
+ */
+export class EngineProgram<V> implements Program {
+  readonly #blueprint: Blueprint<V>;
+  readonly #runtime: Runtime;
+  readonly #marks: Marks;
+  readonly #push: Push<V>;
+  #counts: Counting = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 };
+  #eventId = "";
+  /** The latest mark passed on. */
+  #passedMs = Number.NEGATIVE_INFINITY;
+  readonly #context: TaskContext;
+  #from = 0;
+  #to = 0;
+  #value: V | undefined;
+  readonly lookAhead?: (messages: readonly LogMessage[]) => Promise<readonly unknown[]>;
+
+  constructor(blueprint: Blueprint<V>, context: TaskContext) {
+    this.#blueprint = blueprint;
+    this.#context = context;
+    this.#marks = new Marks(blueprint.source.timing ?? {});
+    this.#runtime = new Runtime({
+      onLate: (late) => {
+        const output = blueprint.lateOutput(late, this.#idOf());
+        if (output !== undefined) this.#runtime.emit(output);
+      },
+      onDead: (error) => this.#dead(error),
+    });
+    this.#push = compile(blueprint.root, blueprint.roots, this.#runtime);
+    this.#runtime.operators.sort((a, b) => a.id - b.id);
+    const ahead = blueprint.lookAhead;
+    if (ahead !== undefined) this.lookAhead = (messages) => ahead(messages, context);
+  }
+
+  apply(message: LogMessage, ahead: unknown, emit: Emit): void {
+    const { now, outputs } = this.#runtime;
+    now.sequence = message.sequence;
+    now.message = message;
+    now.ahead = ahead;
+    now.index = 0;
+    const control = controlOf(message.subject);
+    if (control === undefined) this.#decode(message);
+    else this.#control(control, message);
+    now.message = undefined;
+    now.ahead = undefined;
+    if (outputs.length === 0) return;
+    for (const output of outputs) emit(output);
+    outputs.length = 0;
+  }
+
+  #decode(message: LogMessage): void {
+    try {
+      this.#blueprint.source.decode(message, this.#found);
+    } catch (error) {
+      if (!this.#inDecoder) throw error;
+      this.#counts.received++;
+      this.#setAside(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
+    }
+  }
+
+  /** False while an event is being processed: what is thrown then is not the decoder's. */
+  #inDecoder = true;
+
+  readonly #found = {
+    event: (value: V, from: number, to: number): void => {
+      this.#inDecoder = false;
+      this.#event(value, from, to);
+      this.#inDecoder = true;
+    },
+    malformed: (reason: string, from: number, to: number): void => {
+      this.#counts.received++;
+      this.#runtime.now.index++;
+      this.#setAside(reason, from, to);
+    },
+  };
+
+  #event(value: V, from: number, to: number): void {
+    const runtime = this.#runtime;
+    const { now } = runtime;
+    const { source } = this.#blueprint;
+    this.#counts.received++;
+    now.index++;
+    this.#value = value;
+    this.#from = from;
+    this.#to = to;
+    this.#eventId = "";
+    const timeMs = source.time(value);
+    if (!Number.isSafeInteger(timeMs)) {
+      this.#setAside(`event time must be an integer of ms, got ${timeMs}`, from, to);
+      return;
+    }
+    const message = now.message as LogMessage;
+    now.source =
+      source.source === undefined ? (message.header("Millrace-Source") ?? "live") : source.source(value, message);
+    if (!this.#marks.observe(now.source, timeMs)) {
+      this.#setAside("beyond source time", from, to);
+      return;
+    }
+    now.timeMs = timeMs;
+    if (runtime.attempt(this.#push, value)) this.#counts.accepted++;
+  }
+
+  /** The identity of the event at hand, made only when something asks for it. */
+  #idOf(): string {
+    const { now } = this.#runtime;
+    if (now.message === undefined || this.#value === undefined) return "";
+    if (this.#eventId === "") {
+      const { id } = this.#blueprint.source;
+      this.#eventId = id === undefined ? `${now.sequence}/${now.index}` : id(this.#value, now.message, now.index);
+    }
+    return this.#eventId;
+  }
+
+  #setAside(reason: string, from: number, to: number): void {
+    this.#from = from;
+    this.#to = to;
+    this.#value = undefined;
+    this.#dead(new MillraceError("MR_EVENT_MALFORMED", reason));
+  }
+
+  #dead(error: unknown): void {
+    const { now, step } = this.#runtime;
+    this.#counts.deadLettered++;
+    const message = now.message as LogMessage;
+    const place = {
+      message,
+      index: now.index,
+      from: this.#from,
+      to: this.#to,
+      source: now.source,
+      eventId: this.#idOf(),
+    };
+    this.#runtime.emit(this.#blueprint.deadOutput({ error, step: this.#blueprint.stepName(step), ...place }));
+  }
+
+  #control(token: string, message: LogMessage): void {
+    this.#from = 0;
+    this.#to = message.data.length;
+    this.#value = undefined;
+    this.#runtime.now.source = "";
+    let body: unknown;
+    try {
+      body = JSON.parse(Buffer.from(message.data).toString("utf8"));
+      if (body === null || typeof body !== "object") throw new TypeError("not an object");
+    } catch (error) {
+      this.#dead(new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: ${messageOf(error)}`));
+      return;
+    }
+    if (token === "_tick") this.#tick(body as Tick, message);
+    else if (token === "_mark") this.#mark(body as { task: string; watermarkMs: number });
+    else if (token === "_ctl") this.#apply(message.subject, body);
+  }
+
+  #tick(tick: Tick, message: LogMessage): void {
+    if (typeof tick.source !== "string" || !Number.isSafeInteger(tick.t)) {
+      this.#dead(
+        new MillraceError(
+          "MR_EVENT_MALFORMED",
+          `control message ${message.subject}: a tick needs source and integer t`,
+        ),
+      );
+      return;
+    }
+    const moved = this.#marks.tick(tick);
+    const { now, silences } = this.#runtime;
+    now.timeMs = tick.t;
+    const silentForMs = this.#marks.silentForMs(tick.source);
+    for (const check of silences) check(tick.source, silentForMs);
+    if (moved) this.#advance(this.#marks.watermarkMs);
+  }
+
+  /** A mark of the stage before: its task is a source whose clock is its watermark. */
+  #mark({ task, watermarkMs }: { task: string; watermarkMs: number }): void {
+    if (this.#marks.tick({ source: task, t: watermarkMs, mark: watermarkMs })) this.#advance(this.#marks.watermarkMs);
+  }
+
+  /** Tasks are named `<pipeline>/<partition>`; time sources of doors have no slash. */
+  #setProducers({ producers }: { producers: readonly string[] }): void {
+    if (this.#marks.setProducers(producers, (name) => name.includes("/"))) this.#advance(this.#marks.watermarkMs);
+  }
+
+  #apply(subject: string, body: unknown): void {
+    const kind = subject.slice(subject.lastIndexOf(".") + 1);
+    if (kind === "producers") this.#setProducers(body as { producers: readonly string[] });
+    const runtime = this.#runtime;
+    for (const handle of runtime.controls.get(kind) ?? []) runtime.attempt(handle, body);
+  }
+
+  /**
+   * Fires everything due by `toMs`, earliest time first, at one time in the order of declaration, so that an operator hears
+   * everything its producers say at a time before its own clock reaches it. Bigger steps therefore give the same results.
+   */
+  #advance(toMs: number): void {
+    const { operators, now } = this.#runtime;
+    now.source = "";
+    this.#value = undefined;
+    for (;;) {
+      let at = toMs;
+      for (const operator of operators) {
+        const dueMs = operator.nextMs();
+        if (dueMs < at) at = dueMs;
+      }
+      if (at < now.watermarkMs) at = now.watermarkMs; // set for a time that has passed already
+      now.watermarkMs = at;
+      for (const operator of operators) operator.advance(at);
+      if (at === toMs) break;
+    }
+    this.#passOn(toMs);
+  }
+
+  /** A mark for the next stage, behind the outputs it covers, when the watermark crosses a multiple of the interval. */
+  #passOn(watermarkMs: number): void {
+    const { marks } = this.#blueprint;
+    if (marks === undefined) return;
+    const markMs = Math.floor(watermarkMs / marks.everyMs) * marks.everyMs;
+    if (markMs <= this.#passedMs) return;
+    this.#passedMs = markMs;
+    const { task, partition } = this.#context;
+    const subject = `${marks.stream}.${partition}._mark.${encodeToken(task)}`;
+    this.#runtime.emit({ stream: marks.stream, subject, record: { kind: "mark", task, watermarkMs: markMs } });
+  }
+
+  counters(): Counters {
+    return { ...this.#counts, duplicates: this.#runtime.duplicates, late: this.#runtime.lateCount };
+  }
+
+  watermarkMs(): number | undefined {
+    const { watermarkMs } = this.#marks;
+    return watermarkMs === Number.NEGATIVE_INFINITY ? undefined : watermarkMs;
+  }
+
+  /** Size of each operator's state. */
+  metrics(): readonly OperatorMetrics[] {
+    return this.#runtime.operators.map((operator) => operator.metrics());
+  }
+
+  save(): Uint8Array {
+    const parts = [this.#saveHead()];
+    for (const operator of this.#byName()) {
+      const writer = new ByteWriter(16 * 1024);
+      operator.save(writer);
+      parts.push(...framed(operator.name, writer.finish()));
+    }
+    return Buffer.concat(parts);
+  }
+
+  /**
+   * The same bytes, in steps of some ms: the state is that of this moment, `step` may be called between messages until it says true,
+   * then `parts` are the bytes. One at a time.
+   */
+  beginSave(): StepwiseSave {
+    const head = this.#saveHead();
+    const jobs = this.#byName().map((operator) => {
+      const writer = new ByteWriter(Math.max(16 * 1024, Math.ceil(operator.metrics().bytes * 1.2)));
+      const steps = operator.saveInSteps?.(writer);
+      if (steps === undefined) operator.save(writer);
+      else steps.next();
+      return { name: operator.name, writer, steps };
+    });
+    let at = 0;
+    const save: StepwiseSave = {
+      parts: [],
+      step: () => {
+        const job = jobs[at];
+        if (job === undefined) return true;
+        if (job.steps !== undefined && job.steps.next().done !== true) return false;
+        if (++at < jobs.length) return false;
+        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer.finish()))];
+        return true;
+      },
+    };
+    return save;
+  }
+
+  #byName(): readonly Operator[] {
+    return [...this.#runtime.operators].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #saveHead(): Uint8Array {
+    const { name, version } = this.#blueprint;
+    const { operators, now, duplicates, lateCount } = this.#runtime;
+    const writer = new ByteWriter(4 * 1024);
+    writer.uint(MAGIC);
+    writer.uint(FORMAT);
+    writer.text(name);
+    writer.uint(version);
+    for (const count of [
+      this.#counts.received,
+      this.#counts.deadLettered,
+      this.#counts.accepted,
+      duplicates,
+      lateCount,
+    ])
+      writer.uint(count);
+    writer.f64(now.watermarkMs);
+    writer.f64(this.#passedMs);
+    this.#marks.save(writer);
+    writer.uint(operators.length);
+    return writer.finish();
+  }
+
+  load(state: Uint8Array): void {
+    const { name, version } = this.#blueprint;
+    const { operators, now } = this.#runtime;
+    const refuse = (why: string): never => {
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `loading state of ${name}: ${why}`);
+    };
+    const reader = new ByteReader(state);
+    if (reader.uint() !== MAGIC) refuse("it is not saved state");
+    const format = reader.uint();
+    if (format !== FORMAT) refuse(`it has format ${format}, this program reads ${FORMAT}`);
+    const found = `${reader.text()} version ${reader.uint()}`;
+    if (found !== `${name} version ${version}`) refuse(`saved by ${found}, this is version ${version}`);
+    const [received, deadLettered, accepted] = [reader.uint(), reader.uint(), reader.uint()];
+    this.#counts = { received, deadLettered, accepted, duplicates: 0, late: 0 };
+    this.#runtime.duplicates = reader.uint();
+    this.#runtime.lateCount = reader.uint();
+    now.watermarkMs = reader.f64();
+    this.#passedMs = reader.f64();
+    this.#marks.load(reader);
+    const byName = new Map(operators.map((operator) => [operator.name, operator]));
+    for (let left = reader.uint(); left > 0; left--) {
+      const operator = reader.text();
+      const target = byName.get(operator) ?? refuse(`it has an operator ${operator}, this topology has not`);
+      const part = new ByteReader(reader.bytes());
+      target.load(part);
+      if (part.left > 0) refuse(`${part.left} bytes too many in ${operator}`);
+      byName.delete(operator);
+    }
+    if (byName.size > 0) refuse(`it has no operator ${[...byName.keys()].join(", ")}`);
+    if (reader.left > 0) refuse(`${reader.left} bytes too many`);
+    this.#runtime.undo.begin();
+  }
+}
+
+/** An operator's part of the state: its name, then its bytes with their length. */
+function framed(name: string, bytes: Uint8Array): Uint8Array[] {
+  const writer = new ByteWriter(64);
+  writer.text(name);
+  writer.uint(bytes.length);
+  return [writer.finish(), bytes];
+}
+
+/** A save under way. */
+export interface StepwiseSave {
+  /** One step of work, some ms; true when all is done. */
+  step(): boolean;
+  /** The saved bytes in order, once `step` has said true. */
+  parts: readonly Uint8Array[];
+}
+
+/** `_tick`, `_mark` or `_ctl` of `<stream>.<p>._…`; undefined for data. */
+function controlOf(subject: string): string | undefined {
+  const partition = subject.indexOf(".") + 1;
+  const third = subject.indexOf(".", partition) + 1;
+  if (third === 0 || subject.charCodeAt(third) !== UNDERSCORE) return undefined;
+  const end = subject.indexOf(".", third);
+  return end < 0 ? subject.slice(third) : subject.slice(third, end);
+}
+
+/** One push for the root, made consumers first. A node with several producers is made once. */
+function compile<V>(root: Node, roots: readonly Node[], runtime: Runtime): Push<V> {
+  // biome-ignore lint/suspicious/noExplicitAny: edges of all types meet here; the typed API keeps them apart.
+  type Edges = readonly Push<any>[];
+  const made = new Map<Node, Edges>();
+  const build = (node: Node): Edges => {
+    const known = made.get(node);
+    if (known !== undefined) return known;
+    const consumers = node.consumers.map((consumer) => build(consumer.node)[consumer.port] as Edges[number]);
+    const pushes = node.make(runtime, fan(consumers));
+    made.set(node, pushes);
+    return pushes;
+  };
+  const [push] = build(root);
+  for (const other of roots) build(other);
+  return push as Push<V>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: as in `compile`.
+function fan(consumers: readonly Push<any>[]): Push<any> {
+  const [only] = consumers;
+  if (only === undefined) return () => undefined;
+  if (consumers.length === 1) return only;
+  return inTurn(
+    consumers,
+    ["value"],
+    consumers.map(() => "value"),
+  );
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import {
+  collect,
+  count,
+  pipeline,
+  session,
+  sum,
+  TestKit,
+  testSource,
+  testTarget,
+} from "../../../../src/operators/engine/index.js";
+import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
+import { readingOf, run } from "../support/run.js";
+
+const GAP = 10;
+
+function topology(options: { latenessMs?: number; maxLengthMs?: number } = {}) {
+  return pipeline("test.session")
+    .from(testSource<Reading>())
+    .map(readingOf)
+    .keyBy(({ key }) => key)
+    .window("s", session({ gapMs: GAP, ...options }))
+    .aggregate({ n: count(), total: sum("x"), ids: collect(({ id }: Reading) => id, { limit: 100 }) })
+    .to(testTarget());
+}
+
+interface Row {
+  readonly key: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly kind: string;
+  readonly n: number;
+  readonly total: number;
+}
+
+const short = ({ key, startMs, endMs, n, total }: Row) => [key, startMs, endMs, n, total];
+const inOrder = (a: Row, b: Row): number => a.endMs - b.endMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** Sessions of a set of events that all came in time: sort, and cut at the gaps. */
+function sessionsOf(events: readonly Reading[]): Row[] {
+  const rows: Row[] = [];
+  const open = new Map<string, { startMs: number; lastMs: number; n: number; total: number }>();
+  const close = (key: string): void => {
+    const found = open.get(key);
+    if (found === undefined) return;
+    rows.push({
+      key,
+      startMs: found.startMs,
+      endMs: found.lastMs + GAP,
+      kind: "final",
+      n: found.n,
+      total: found.total,
+    });
+    open.delete(key);
+  };
+  for (const { key, timeMs, x } of [...events].sort((a, b) => a.timeMs - b.timeMs)) {
+    if (timeMs - (open.get(key)?.lastMs ?? timeMs) >= GAP) close(key);
+    const found = open.get(key) ?? { startMs: timeMs, lastMs: timeMs, n: 0, total: 0 };
+    open.set(key, { startMs: found.startMs, lastMs: timeMs, n: found.n + 1, total: found.total + x });
+  }
+  for (const key of [...open.keys()]) close(key);
+  return rows.sort(inOrder);
+}
+
+function withoutMarks(all: readonly Step[]): Step[] {
+  return [...all.filter(({ kind }) => kind === "event"), all[all.length - 1] as Step];
+}
+
+t.test("in any order before the watermark: the sessions of the sorted events, with any cuts", async (t) => {
+  const property = fc.property(steps(), fc.array(fc.nat(40)), (all, cuts) => {
+    const inTime = withoutMarks(all);
+    const whole = run(topology(), inTime);
+    assert.deepEqual((whole.rows as Row[]).map(short), sessionsOf(eventsOf(all)).map(short));
+    assert.deepEqual(run(topology(), inTime, cuts).rows, whole.rows);
+    assert.equal(whole.kit.metrics()[0]?.keys, 0);
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 8, numRuns: 300 }));
+});
+
+t.test("with watermarks between: every event is in one session or late; cuts never show", async (t) => {
+  const property = fc.property(steps(), fc.array(fc.nat(40)), fc.constantFrom(0, 15), (all, cuts, latenessMs) => {
+    const whole = run(topology({ latenessMs }), all);
+    const rows = whole.rows as Row[];
+    const counted = rows.reduce((sum, { n, kind }) => sum + (kind === "retract" ? -n : n), 0);
+    // An update replaces the row it corrects only through a retraction, so sums over all rows are exact.
+    const updates = new Map<string, number>();
+    for (const { key, startMs, endMs, kind, n } of rows) {
+      const name = `${key} ${startMs} ${endMs}`;
+      updates.set(name, (updates.get(name) ?? 0) + (kind === "retract" ? -n : n));
+    }
+    assert.ok([...updates.values()].every((n) => n >= 0));
+    assert.equal(counted + whole.late.length, eventsOf(all).length);
+    assert.deepEqual(run(topology({ latenessMs }), all, cuts).rows, whole.rows);
+    assert.equal(run(topology({ latenessMs }), all, "always").state, whole.state);
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 9, numRuns: 500 }));
+});
+
+t.test("edges: an event at the end opens the next session; one inside joins two", async (t) => {
+  const kit = new TestKit<Reading>(topology());
+  const at = (timeMs: number) => kit.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
+  at(0);
+  at(10);
+  at(29);
+  at(19); // within 10 of 10 and not of 29: 29 − 19 is the gap
+  kit.watermark(100);
+  t.same((kit.rows() as Row[]).map(short), [
+    ["a", 0, 10, 1, 1],
+    ["a", 10, 29, 2, 2],
+    ["a", 29, 39, 1, 1],
+  ]);
+  const joined = new TestKit<Reading>(topology());
+  for (const timeMs of [0, 12, 6]) joined.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
+  joined.watermark(100);
+  t.same((joined.rows() as Row[]).map(short), [["a", 0, 22, 3, 3]]);
+});
+
+t.test("lateness: a said session that grows or merges is retracted first", async (t) => {
+  const kit = new TestKit<Reading>(topology({ latenessMs: 20 }));
+  const at = (timeMs: number) => kit.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
+  at(0);
+  at(15);
+  kit.watermark(26); // both said: [0,10) and [15,25)
+  at(8); // joins them
+  kit.cut();
+  kit.watermark(100);
+  const seen = (kit.rows() as Row[]).map(({ kind, startMs, endMs, n }) => [kind, startMs, endMs, n]);
+  t.same(seen, [
+    ["final", 0, 10, 1],
+    ["final", 15, 25, 1],
+    ["retract", 0, 10, 1],
+    ["retract", 15, 25, 1],
+    ["update", 0, 25, 3],
+  ]);
+});
+
+t.test("maximum length: what would make a session too long opens the next", async (t) => {
+  const kit = new TestKit<Reading>(topology({ maxLengthMs: 20 }));
+  for (let timeMs = 0; timeMs < 50; timeMs += 5) kit.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
+  kit.watermark(1000);
+  t.same((kit.rows() as Row[]).map(short), [
+    ["a", 0, 20, 4, 4],
+    ["a", 20, 40, 4, 4],
+    ["a", 40, 55, 2, 2],
+  ]);
+});
