@@ -45,8 +45,18 @@ export interface Program {
   watermarkMs(): number | undefined;
   /** Canonical bytes: equal states give equal bytes. */
   save(): Uint8Array;
+  /** The bytes `save` would give now, in steps of some ms, while `apply` goes on in between. One at a time. */
+  beginSave?(): StepwiseSave;
   /** Errors: MR_STATE_INCOMPATIBLE. */
   load(state: Uint8Array): void;
+}
+
+/** A save under way. */
+export interface StepwiseSave {
+  /** One step of work, some ms; true when all is done. */
+  step(): boolean;
+  /** The saved bytes in order, once `step` has said true. */
+  readonly parts: readonly Uint8Array[];
 }
 
 export interface TaskContext {

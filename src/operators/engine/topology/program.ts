@@ -6,6 +6,7 @@ import {
   MillraceError,
   type Output,
   type Program,
+  type StepwiseSave,
   type TaskContext,
 } from "../../../core/index.js";
 import { inTurn } from "../aggregates/fuse.js";
@@ -295,10 +296,6 @@ export class EngineProgram<V> implements Program {
     return Buffer.concat(parts);
   }
 
-  /**
-   * The same bytes, in steps of some ms: the state is that of this moment, `step` may be called between messages until it says true,
-   * then `parts` are the bytes. One at a time.
-   */
   beginSave(): StepwiseSave {
     const head = this.#saveHead();
     const jobs = this.#byName().map((operator) => {
@@ -309,8 +306,8 @@ export class EngineProgram<V> implements Program {
       return { name: operator.name, writer, steps };
     });
     let at = 0;
-    const save: StepwiseSave = {
-      parts: [],
+    const save = {
+      parts: [] as readonly Uint8Array[],
       step: () => {
         const job = jobs[at];
         if (job === undefined) return true;
@@ -390,14 +387,6 @@ function framed(name: string, bytes: Uint8Array): Uint8Array[] {
   writer.text(name);
   writer.uint(bytes.length);
   return [writer.finish(), bytes];
-}
-
-/** A save under way. */
-export interface StepwiseSave {
-  /** One step of work, some ms; true when all is done. */
-  step(): boolean;
-  /** The saved bytes in order, once `step` has said true. */
-  parts: readonly Uint8Array[];
 }
 
 /** `_tick`, `_mark` or `_ctl` of `<stream>.<p>._…`; undefined for data. */
