@@ -12,6 +12,7 @@ export {
   json,
   num,
   optional,
+  type Slices,
   str,
   variantReader,
 } from "./json/fields.js";

@@ -1,5 +1,6 @@
-import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, readKey, writeKey } from "../state/keys.js";
+import { type ByteReader, ByteWriter } from "../state/bytes.js";
+import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
@@ -22,7 +23,10 @@ export class ScoreStep<V, S, W> implements Operator {
   readonly id: number;
   readonly name: string;
   readonly #create: () => ScoreModel<V, S>;
-  readonly #models = new Map<Key, ScoreModel<V, S>>();
+  readonly #table = new KeyTable();
+  readonly #models: ScoreModel<V, S>[] = [];
+  /** While a save is under way: models as they were, as saved. */
+  #cut: SlotCut<Uint8Array | undefined> | undefined;
   readonly push: Push<V>;
 
   constructor(
@@ -43,7 +47,8 @@ export class ScoreStep<V, S, W> implements Operator {
     this.push = (value) => {
       runtime.step = id;
       const key = perKey ? runtime.now.key : "";
-      const model = this.#models.get(key);
+      const slot = this.#table.find(key);
+      const model = slot < 0 ? undefined : this.#models[slot];
       const score = model?.scoreOne(value) ?? (model === undefined ? options.model().scoreOne(value) : undefined);
       runtime.undo.afterwards(() => this.#modelOf(key).learnOne(value));
       (next as Push<W>)(options.combine(value, score));
@@ -51,12 +56,10 @@ export class ScoreStep<V, S, W> implements Operator {
   }
 
   #modelOf(key: Key): ScoreModel<V, S> {
-    let model = this.#models.get(key);
-    if (model === undefined) {
-      model = this.#create();
-      this.#models.set(key, model);
-    }
-    return model;
+    const slot = this.#table.slotOf(key);
+    this.#cut?.preserve(slot, this.#table.fresh);
+    if (this.#table.fresh) this.#models[slot] = this.#create();
+    return this.#models[slot] as ScoreModel<V, S>;
   }
 
   nextMs(): number {
@@ -66,24 +69,45 @@ export class ScoreStep<V, S, W> implements Operator {
   advance(): void {}
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#models.size);
-    for (const [key, model] of [...this.#models].sort(([a], [b]) => compareKeys(a, b))) {
-      writeKey(writer, key);
-      writeValue(writer, model.save());
+    writer.uint(this.#table.size);
+    for (const slot of this.#table.sortedSlots()) {
+      writeKey(writer, this.#table.keys[slot] as Key);
+      this.#writeModel(writer, slot);
     }
   }
 
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#table, (slot, keep) => {
+      if (!keep) return undefined;
+      const kept = new ByteWriter(1_024);
+      this.#writeModel(kept, slot);
+      return kept.finish();
+    });
+    yield;
+    yield* this.#cut.steps(writer, (kept, slot) => {
+      if (kept === undefined) this.#writeModel(writer, slot);
+      else writer.raw(kept);
+    });
+    this.#cut = undefined;
+  }
+
+  #writeModel(writer: ByteWriter, slot: number): void {
+    writer.selfContained = true; // a save in steps writes a model apart before it learns
+    writeValue(writer, (this.#models[slot] as ScoreModel<V, S>).save());
+    writer.selfContained = false;
+  }
+
   load(reader: ByteReader): void {
-    this.#models.clear();
+    this.#table.clear();
     for (let left = reader.uint(); left > 0; left--) {
-      const key = readKey(reader);
+      const slot = this.#table.slotOf(readKey(reader));
       const model = this.#create();
       model.load(readValue(reader));
-      this.#models.set(key, model);
+      this.#models[slot] = model;
     }
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#models.size, bytes: 0 };
+    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes };
   }
 }
