@@ -1,5 +1,5 @@
 import { ByteReader, type ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { compareKeys, type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -27,6 +27,11 @@ export interface ProcessFunction<K, V, S, O> {
   onTimer?(state: S, timeMs: number, at: ProcessAt<K, O>): S | undefined;
   /** Forgets a key so long after its latest event, by watermark, ms. `Infinity` must be said: state without end is a leak. */
   readonly ttlMs: number;
+  /**
+   * Keys kept at once: one more, and the key longest without an event (then the smallest) is forgotten, timers too. O(keys) for a new
+   * key at the bound. @default no bound
+   */
+  readonly maxKeys?: number;
 }
 
 const ABSENT = Symbol("absent");
@@ -93,6 +98,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       get index() {
         return now.index;
       },
+      get partition() {
+        return now.partition;
+      },
+      get partitions() {
+        return now.partitions;
+      },
       get ahead() {
         return now.ahead;
       },
@@ -105,6 +116,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const slot = this.#table.slotOf(key);
     if (this.#table.fresh) {
       runtime.undo.note(this, slot, -1);
+      if (this.#table.size > (this.#function.maxKeys ?? Number.POSITIVE_INFINITY)) this.#evict(slot);
       this.#states[slot] = ABSENT;
       this.#touched[slot] = timeMs;
       this.#timers[slot] = [];
@@ -138,6 +150,16 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const { undo } = this.#runtime;
     undo.note(this, slot, undo.keep({ state: old }));
     this.#states[slot] = state === undefined ? ABSENT : state;
+  }
+
+  #evict(newest: number): void {
+    const { keys } = this.#table;
+    const others = keys.flatMap((key, slot): (readonly [Key, number])[] =>
+      key === undefined || slot === newest ? [] : [[key, this.#touched[slot] as number]],
+    );
+    const slot = this.#table.find(longestUnused(others) as Key);
+    this.#stateOf(slot); // what rests as bytes could not be put back
+    this.#forget(slot);
   }
 
   #forget(slot: number): void {
