@@ -11,7 +11,9 @@ const KEY = "0123456789abcdef0123456789abcdef";
 
 t.test("docs/protocol.md shows what is really sent", async (t) => {
   const text = readFileSync(join(packageRoot(), "docs/protocol.md"), "utf8");
-  const sessions = [...text.matchAll(/^```\n((?:[<>] .*\n)+)^```$/gm)].map(([, block = ""]) => block.trim().split("\n"));
+  const sessions = [...text.matchAll(/^```\n((?:[<>] .*\n)+)^```$/gm)].map(([, block = ""]) =>
+    block.trim().split("\n"),
+  );
   t.equal(sessions.length, 5);
   const log = memoryLog(() => "5f1d7a90c3b2e846");
   for (const name of ["alerts", "plans"]) await log.ensureStream({ name, subjects: [`${name}.>`], maxBytes: 1 });
