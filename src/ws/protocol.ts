@@ -66,6 +66,7 @@ export type ProtocolErrorCode =
   | "bad_request"
   | "unknown_op"
   | "unknown_channel"
+  | "forbidden"
   | "already_subscribed"
   | "not_subscribed"
   | "too_many_subscriptions"
