@@ -270,13 +270,8 @@ t.test(
       const expected = eventsOf(all).map(({ id, key, timeMs }) => {
         const known = kept.get(key);
         if (known === undefined && kept.size === 2) {
-          const [a, b] = [...kept].map(([name, one]) => ({ name, ...one })) as [
-            { name: string; timeMs: number },
-            never,
-          ];
-          const other = b as typeof a;
-          const oldest = a.timeMs - other.timeMs || (a.name < other.name ? -1 : 1);
-          kept.delete(oldest < 0 ? a.name : other.name);
+          const [longest] = [...kept].sort(([a, x], [b, y]) => x.timeMs - y.timeMs || (a < b ? -1 : 1));
+          kept.delete(longest?.[0] ?? "");
         }
         kept.set(key, { id, timeMs: Math.max(timeMs, known?.timeMs ?? timeMs) });
         return [id, known?.id ?? null];
