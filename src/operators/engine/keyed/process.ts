@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { compareKeys, type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
 import { Resting } from "../state/resting.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
@@ -29,6 +29,11 @@ export interface ProcessFunction<K, V, S, O> {
   onTimer?(state: S, timeMs: number, at: ProcessAt<K, O>): S | undefined;
   /** Forgets a key so long after its latest event, by watermark, ms. `Infinity` must be said: state without end is a leak. */
   readonly ttlMs: number;
+  /**
+   * Keys kept at once: one more, and the key longest without an event (then the smallest) is forgotten, timers too. O(keys) for a new
+   * key at the bound. @default no bound
+   */
+  readonly maxKeys?: number;
 }
 
 const ABSENT = Symbol("absent");
@@ -111,6 +116,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       get index() {
         return now.index;
       },
+      get partition() {
+        return now.partition;
+      },
+      get partitions() {
+        return now.partitions;
+      },
       get ahead() {
         return now.ahead;
       },
@@ -125,6 +136,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     if (this.#cut !== undefined) this.#preserve(slot, isNew);
     if (isNew) {
       runtime.undo.note(this, slot, -1);
+      if (this.#table.size > (this.#function.maxKeys ?? Number.POSITIVE_INFINITY)) this.#evict(slot);
       if (slot >= this.#touched.length) this.#growTouched();
       this.#states[slot] = ABSENT;
       this.#touched[slot] = timeMs;
@@ -169,6 +181,17 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const { undo } = this.#runtime;
     undo.note(this.#undoState, slot, undo.keep(old));
     this.#states[slot] = state === undefined ? ABSENT : state;
+  }
+
+  #evict(newest: number): void {
+    const { keys } = this.#table;
+    const others = keys.flatMap((key, slot): (readonly [Key, number])[] =>
+      key === undefined || slot === newest ? [] : [[key, this.#touched[slot] as number]],
+    );
+    const slot = this.#table.find(longestUnused(others) as Key);
+    if (this.#cut !== undefined) this.#preserve(slot, false);
+    this.#stateOf(slot); // what rests as bytes could not be put back
+    this.#forget(slot);
   }
 
   #forget(slot: number): void {

@@ -47,6 +47,8 @@ const OPERATORS: Readonly<Record<string, (keyed: Keyed, topology: Topology) => u
       },
       onTimer: ({ n, seen }, timeMs) => (timeMs % 2 === 0 ? undefined : { n: n + 1, seen }),
     }),
+  "process, bounded": (keyed) =>
+    keyed.process<number, number>("p", { ttlMs: 40, maxKeys: 3, init: () => 0, onEvent: (n, { x }) => n + x }),
   pattern: (keyed) =>
     keyed.pattern("p", {
       first: ({ x }) => x > 0,
@@ -74,7 +76,11 @@ const OPERATORS: Readonly<Record<string, (keyed: Keyed, topology: Topology) => u
       { sizeMs: 20, combine: (a, b) => [a.id, b.id] },
     ),
   score: (keyed) =>
-    keyed.score("s", { model: () => new Highest(), combine: (value, score) => ({ value, score: score ?? null }) }),
+    keyed.score("s", {
+      model: () => new Highest(),
+      maxKeys: 4,
+      combine: (value, score) => ({ value, score: score ?? null }),
+    }),
   table: (keyed, topology) => {
     const table = topology.table<number>("t", {
       kind: "t",
