@@ -9,4 +9,5 @@ export { type ObtainOptions, obtainNatsServer } from "./nats-server/obtain.js";
 export { type NatsServer, type NatsServerOptions, startNatsServer } from "./nats-server/start.js";
 export type { FoundServer } from "./nats-server/step.js";
 export { createReplay, type Replay, type ReplayOptions, type ReplayProgress } from "./replay/replay.js";
+export type { Requests } from "./requests.js";
 export { type StreamName, streamSpecs } from "./specs.js";
