@@ -5,6 +5,7 @@ import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
 import { replayCommand } from "./replay.js";
+import { runCommand } from "./run.js";
 import { sqlCommand } from "./sql.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -13,6 +14,7 @@ const HELP = `
 Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
+  millrace run --data-dir data             join a running instance with one more process
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace dead list --limit 5
@@ -29,6 +31,7 @@ async function main(): Promise<number> {
     .showSuggestionAfterError();
   for (const command of [
     upCommand(),
+    runCommand(),
     replayCommand(),
     sqlCommand(),
     topologyCommand(),

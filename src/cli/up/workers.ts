@@ -11,15 +11,24 @@ import type { TasksThreadData, TasksThreadStatus } from "./tasks-thread.js";
 import { Thread } from "./thread.js";
 
 const LIVE_STREAMS = ["github", "telemetry"];
+const SINK_LEASE = "sink/clickhouse";
 /** How often the wishes of `millrace pause` and `resume` are read. */
 const WISHES_EVERY_MS = 500;
 /** Between two tries to open the database. */
 const SINK_RETRY_MS = 1_000;
+const LOOK_MS = 20;
 
 /** What works on the log in one process: its share of the tasks, and whatever single jobs it holds the lease of. */
 export interface Workers {
-  /** Resolves when the threads have started. */
+  /** `<host>/<process id>` */
+  readonly holder: string;
+  /**
+   * Resolves when the threads have started and the database is open here, or another process has it. Rejects with the error when it
+   * must be opened here and cannot.
+   */
   ready(): Promise<void>;
+  /** From now on this process tells the time to live sources, when nobody else does. */
+  tellTime(): void;
   /** Of the tasks this process runs. */
   tasks(): readonly TaskStatus[];
   solver(): SolverCounters;
@@ -37,8 +46,8 @@ export interface WorkersOptions {
   /** Of the main thread: all leases are held here. */
   readonly connection: Connection;
   readonly partitions: number;
-  /** Whether this process can reach the database. */
-  readonly sinks: boolean;
+  /** Whether this process takes the sinks when they are free; `must`: not being able to open the database is fatal. */
+  readonly sinks: "must" | "may" | "never";
   readonly sabotage: Sabotage | undefined;
   readonly logger: Logger;
 }
@@ -48,68 +57,43 @@ export interface WorkersOptions {
  * the calling thread, which must never be busy for a second.
  */
 export function startWorkers(options: WorkersOptions): Workers {
-  const { config, connection, partitions, logger, sabotage } = options;
+  const { connection, partitions, logger } = options;
   const { leases } = connection;
-  const stopping = new AbortController();
   const holder = `${hostname()}/${process.pid}`;
-  let breakWith: (reason: string) => void = () => undefined;
-  const broken = new Promise<string>((resolve) => {
-    breakWith = resolve;
-  });
+  const stopping = new AbortController();
+  const lastly = new AbortController();
+  const broken = later<string>();
   const onFailure = (error: Error): void => {
     logger.error({ err: error }, "a thread ended");
-    breakWith(error.message);
+    broken.resolve(error.message);
   };
-  const log = { ...options.log, name: "thread" };
-  const { dataDir, clickhouseUrl, logLevel, topologies } = config;
-  const tasksData: TasksThreadData = { log, partitions, logLevel, topologies, sabotage };
-  const threads = Array.from(
-    { length: config.workers },
-    () => new Thread<TasksThreadStatus>(new URL("./tasks-thread.js", import.meta.url), tasksData, onFailure),
-  );
-  const sinkData: SinkThreadData = { log, clickhouseUrl, dataDir, logLevel };
-  const sinks = options.sinks
-    ? new Thread<SinkThreadStatus>(new URL("./sink-thread.js", import.meta.url), sinkData, onFailure)
-    : undefined;
-
-  const names = Array.from({ length: partitions }, (_, partition) => `partition/${partition}`);
-  const shareWith = async (thread: Thread<TasksThreadStatus>, index: number): Promise<void> => {
-    await thread.ready();
-    const member = `${holder}/${index}`;
-    const membership = await connection.leases.join("workers", member);
-    const work = async (name: string, lease: Lease, until: AbortSignal): Promise<void> => {
-      const partition = Number(name.slice(name.indexOf("/") + 1));
-      await endedBy(until, thread.request("run", { partition, epoch: lease.epoch }), () =>
-        thread.request("end", { partition, lost: lease.lost.aborted }),
-      );
-    };
-    const { signal } = stopping;
-    await shareNames({ leases, clock: systemClock, membership, member, names: () => names, signal, work });
-    await membership.leave();
-  };
-  const single = (name: string, signal: AbortSignal, work: (lease: Lease, until: AbortSignal) => Promise<void>) =>
-    whileHeld({ leases, clock: systemClock, name, holder, signal, work });
+  const { threads, sinks } = startThreads(options, onFailure);
   const watched = (job: Promise<void>): Promise<void> => {
     job.catch((error: unknown) => stopping.signal.aborted || onFailure(error as Error));
     return job;
   };
+  const single = (name: string, signal: AbortSignal, work: (lease: Lease, until: AbortSignal) => Promise<void>) =>
+    whileHeld({ leases, clock: systemClock, name, holder, signal, work });
 
+  const time = later<void>();
   const solver = createSolver({});
-  const solverWorker = createSolverWorker({ ...connection, solver, logger: logger.child({ component: "workers.solver" }) });
+  const solverLogger = logger.child({ component: "workers.solver" });
+  const solverWorker = createSolverWorker({ log: connection.log, solver, logger: solverLogger });
+  const tick = (_: Lease, signal: AbortSignal): Promise<void> =>
+    runClock({ ...connection, clock: systemClock, logger, streams: LIVE_STREAMS, partitions, signal });
   const jobs = [
-    ...threads.map(shareWith),
-    single("clock/live", stopping.signal, (_, signal) =>
-      runClock({ ...connection, clock: systemClock, logger, streams: LIVE_STREAMS, partitions, signal }),
-    ),
+    ...threads.map((thread, i) => share(thread, `${holder}/${i}`, options, stopping.signal)),
+    time.promise.then(() => single("clock/live", stopping.signal, tick)),
     single("solver", stopping.signal, (_, signal) => solverWorker.run(signal)),
     followWishes(connection, threads, stopping.signal),
   ].map(watched);
-  const lastly = new AbortController();
-  const storing = sinks && watched(single("sink/clickhouse", lastly.signal, (_, until) => store(sinks, until, logger)));
 
-  let stopped: Promise<void> | undefined;
+  const database = createStore(sinks, options);
+  const storing = sinks && watched(single(SINK_LEASE, lastly.signal, (_, signal) => database.run(signal)));
+
   const stop = async (): Promise<void> => {
     stopping.abort();
+    time.resolve();
     await Promise.allSettled(jobs);
     await Promise.all(threads.map((thread) => thread.stop()));
     lastly.abort(); // the tasks' last outputs are in the log
@@ -117,14 +101,18 @@ export function startWorkers(options: WorkersOptions): Workers {
     await sinks?.stop();
     await solver.close();
   };
+  let stopped: Promise<void> | undefined;
   return {
+    holder,
     ready: async () => {
       await Promise.all([...threads, ...(sinks === undefined ? [] : [sinks])].map((thread) => thread.ready()));
+      await database.decided(holder, stopping.signal);
     },
+    tellTime: () => time.resolve(),
     tasks: () => threads.flatMap(({ status }) => status?.tasks ?? []),
     solver: () => solverWorker.counters(),
     sinks: () => sinks?.status,
-    broken,
+    broken: broken.promise,
     stop: () => {
       stopped ??= stop();
       return stopped;
@@ -132,26 +120,79 @@ export function startWorkers(options: WorkersOptions): Workers {
   };
 }
 
+function startThreads({ config, log, partitions, sinks, sabotage }: WorkersOptions, onFailure: (error: Error) => void) {
+  const { dataDir, clickhouseUrl, logLevel, topologies } = config;
+  const named = { ...log, name: "thread" };
+  const tasksData: TasksThreadData = { log: named, partitions, logLevel, topologies, sabotage };
+  const sinkData: SinkThreadData = { log: named, clickhouseUrl, dataDir, logLevel };
+  const [tasksUrl, sinksUrl] = [new URL("./tasks-thread.js", import.meta.url), new URL("./sink-thread.js", import.meta.url)];
+  return {
+    threads: Array.from({ length: config.workers }, () => new Thread<TasksThreadStatus>(tasksUrl, tasksData, onFailure)),
+    sinks: sinks === "never" ? undefined : new Thread<SinkThreadStatus>(sinksUrl, sinkData, onFailure),
+  };
+}
+
+/** Keeps one thread busy with its share of the partitions. */
+async function share(
+  thread: Thread<TasksThreadStatus>,
+  member: string,
+  { connection, partitions }: WorkersOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await thread.ready();
+  const { leases } = connection;
+  const names = Array.from({ length: partitions }, (_, partition) => `partition/${partition}`);
+  const membership = await leases.join("workers", member);
+  const work = (name: string, lease: Lease, until: AbortSignal): Promise<void> => {
+    const partition = names.indexOf(name);
+    const end = () => thread.request("end", { partition, lost: lease.lost.aborted });
+    return endedBy(until, thread.request("run", { partition, epoch: lease.epoch }), end);
+  };
+  await shareNames({ leases, clock: systemClock, membership, member, names: () => names, signal, work });
+  await membership.leave();
+}
+
+/** The database, while we hold its lease. */
+function createStore(sinks: Thread<SinkThreadStatus> | undefined, options: WorkersOptions) {
+  let refused: { readonly error: unknown } | undefined;
+  const isOpen = (): boolean => (sinks?.status?.place ?? "") !== "";
+  return {
+    /** Runs the sinks until `signal` aborts. A database that is away, or open in a process that is paused, is tried again. */
+    async run(signal: AbortSignal): Promise<void> {
+      if (sinks === undefined) return;
+      try {
+        await endedBy(signal, sinks.request("run", null), () => sinks.request("end", null));
+      } catch (error) {
+        refused ??= { error };
+        if (!isMillraceError(error) || error.disposition !== "retry") throw error;
+        options.logger.warn({ err: error }, "the database cannot be opened; its lease is given back");
+        await systemClock.sleep(SINK_RETRY_MS, signal);
+      }
+    },
+    /** Resolves when the database is open here or belongs to somebody else for now. */
+    async decided(holder: string, signal: AbortSignal): Promise<void> {
+      const { leases } = options.connection;
+      const givenUpMs = performance.now() + 2 * leases.periodMs;
+      while (sinks !== undefined && !isOpen() && !signal.aborted) {
+        if (refused !== undefined && options.sinks === "must") throw refused.error;
+        if (refused !== undefined) return;
+        const owner = await leases.holder(SINK_LEASE);
+        if (owner !== undefined && owner.holder !== holder && performance.now() > givenUpMs) return;
+        await systemClock.sleep(LOOK_MS, signal);
+      }
+    },
+  };
+}
+
 /** `work`, which is asked to `end` once `signal` aborts. */
 async function endedBy(signal: AbortSignal, work: Promise<unknown>, end: () => Promise<unknown>): Promise<void> {
   const ask = (): void => void end().catch(() => undefined); // a thread that has ended: `work` rejects as well
-  signal.addEventListener("abort", ask, { once: true });
   if (signal.aborted) ask();
+  else signal.addEventListener("abort", ask, { once: true });
   try {
     await work;
   } finally {
     signal.removeEventListener("abort", ask);
-  }
-}
-
-/** Runs the sinks until `signal` aborts. A database that is away, or held by a process that is paused, is tried again. */
-async function store(sinks: Thread<SinkThreadStatus>, signal: AbortSignal, logger: Logger): Promise<void> {
-  try {
-    await endedBy(signal, sinks.request("run", null), () => sinks.request("end", null));
-  } catch (error) {
-    if (!isMillraceError(error) || error.disposition !== "retry" || signal.aborted) throw error;
-    logger.warn({ err: error }, "the database cannot be opened; the lease is given back");
-    await systemClock.sleep(SINK_RETRY_MS, signal);
   }
 }
 
@@ -161,14 +202,22 @@ async function followWishes(
   threads: readonly Thread<TasksThreadStatus>[],
   signal: AbortSignal,
 ): Promise<void> {
+  await Promise.all(threads.map((thread) => thread.ready()));
   let before = "[]";
   while (!signal.aborted) {
-    const pipelines = await restingPipelines(registers).catch(() => undefined);
-    const now = JSON.stringify(pipelines ?? []);
-    if (pipelines !== undefined && now !== before) {
+    const pipelines = await restingPipelines(registers).catch(() => undefined); // the log is away: nothing changes
+    if (pipelines !== undefined && JSON.stringify(pipelines) !== before) {
       await Promise.all(threads.map((thread) => thread.request("pause", { pipelines })));
-      before = now;
+      before = JSON.stringify(pipelines);
     }
     await systemClock.sleep(WISHES_EVERY_MS, signal);
   }
+}
+
+function later<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
