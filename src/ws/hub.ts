@@ -145,6 +145,10 @@ class Connection implements WsListener {
       this.#answer({ ...frame, op: "pong" });
       return;
     }
+    if (frame.op === "presence" || frame.op === "refresh") {
+      this.#error(frame.id, "not_offered", `${frame.op} is not offered here`);
+      return;
+    }
     const { id, channel } = frame;
     const refused = frame.op === "subscribe" ? this.#subscribe(frame) : this.#unsubscribe(frame);
     if (refused) this.#error(id, refused, this.#explain(refused, channel));
@@ -175,7 +179,9 @@ class Connection implements WsListener {
     const subscription = this.#subscription(feed, frame.id);
     this.#subscriptions.set(feed.name, subscription);
     metrics.subscriptions(feed.name, 1);
-    feed.attach(subscription, frame);
+    const { since, epoch } = frame;
+    const from = typeof since === "number" ? { since, ...(epoch === undefined ? {} : { epoch }) } : undefined;
+    feed.attach(subscription, from ?? (typeof since === "object" ? { since: since.offset, epoch: since.epoch } : {}));
     return undefined;
   }
 
