@@ -25,8 +25,12 @@ export interface JwtOptions {
   readonly nowMs?: () => number;
 }
 
-/** At once for a token seen before, else a promise. Never rejects. */
-export type TokenVerifier = (token: string) => Verdict | Promise<Verdict>;
+export interface TokenVerifier {
+  /** Whose token this is, if it was verified before and still counts. */
+  seen(token: string): Identity | undefined;
+  /** Checks signature and claims, 0.2 ms. Never rejects. */
+  verify(token: string): Promise<Verdict>;
+}
 
 const SECRET_BYTES_LEAST = 32;
 const TOKEN_CHARS_MOST = 8_192;
@@ -35,7 +39,7 @@ const CACHED_MOST = 10_000;
 const CACHED_MS = 600_000;
 const CLOCK_TOLERANCE_S = 5;
 const FETCH_MS = 5_000;
-/** `=`, which no algorithm of the other family can satisfy: a public key must never serve as the secret of an HMAC. */
+/** A public key must never serve as the secret of an HMAC: algorithms of the two families are never accepted together. */
 const SYMMETRIC = new Set(["HS256", "HS384", "HS512"]);
 const PUBLISHED = ["RS256", "ES256", "EdDSA"];
 const BY_KEY: Readonly<Record<string, readonly string[]>> = {
@@ -65,30 +69,34 @@ export function createTokenVerifier(options: JwtOptions, logger: Logger): TokenV
     ...(audience === undefined ? {} : { audience }),
   };
   const cache = verifiedTokens(nowMs);
-  const verify = async (token: string, name: string): Promise<Verdict> => {
-    try {
-      const { payload } = await jwtVerify(token, keys.find, { ...checks, currentDate: new Date(nowMs()) });
-      const verdict = identityOf(payload, rolesClaim);
-      if (verdict.kind === "known") cache.keep(name, verdict.identity);
-      return verdict;
-    } catch (error) {
-      const verdict = refusalOf(error);
-      if (verdict.status === 503) logger.warn({ err: error }, "the keys tokens are verified with could not be fetched");
-      return verdict;
-    }
-  };
-  return (token) => {
-    if (token.length > TOKEN_CHARS_MOST) return refused(401, "bad-credential", "the token is too long");
-    const name = digest(token).toString("base64url");
-    const identity = cache.find(name);
-    return identity ? { kind: "known", identity } : verify(token, name);
+  const nameOf = (token: string) => digest(token).toString("base64url");
+  return {
+    seen: (token) => cache.find(nameOf(token)),
+    async verify(token) {
+      if (token.length > TOKEN_CHARS_MOST) return refused(401, "bad-credential", "the token is too long");
+      try {
+        const { payload } = await jwtVerify(token, keys.find, { ...checks, currentDate: new Date(nowMs()) });
+        const verdict = identityOf(payload, rolesClaim);
+        if (verdict.kind === "known") cache.keep(nameOf(token), verdict.identity);
+        return verdict;
+      } catch (error) {
+        const verdict = refusalOf(error);
+        if (verdict.status === 503) logger.warn({ err: error }, "the keys of tokens could not be fetched");
+        return verdict;
+      }
+    },
   };
 }
 
 /** Signs a token with the shared secret, for `millrace token issue`. Errors: MR_OPTION_INVALID. */
 export async function issueToken(
   { secret, issuer, audience, algorithms, rolesClaim = "roles" }: JwtOptions,
-  claims: { readonly subject: string; readonly role: Role; readonly channels?: readonly string[]; readonly ttlS: number },
+  claims: {
+    readonly subject: string;
+    readonly role: Role;
+    readonly channels?: readonly string[];
+    readonly ttlS: number;
+  },
 ): Promise<string> {
   if (secret === undefined)
     throw invalid("signing a token needs MILLRACE_JWT_SECRET; with other keys your identity provider signs them");
@@ -103,7 +111,15 @@ export async function issueToken(
   return token.sign(secretBytes(secret));
 }
 
-function keysOf({ secret, publicKey, jwksUrl, issuer, audience, algorithms, keyCooldownMs }: JwtOptions): Keys | undefined {
+function keysOf({
+  secret,
+  publicKey,
+  jwksUrl,
+  issuer,
+  audience,
+  algorithms,
+  keyCooldownMs,
+}: JwtOptions): Keys | undefined {
   const given = [secret, publicKey, jwksUrl].filter((option) => option !== undefined).length;
   if (given > 1)
     throw invalid("give one of MILLRACE_JWT_SECRET, MILLRACE_JWT_PUBLIC_KEY and MILLRACE_JWKS_URL, not several");
@@ -118,7 +134,9 @@ function keysOf({ secret, publicKey, jwksUrl, issuer, audience, algorithms, keyC
   }
   if (jwksUrl === undefined && issuer === undefined) return undefined;
   if (issuer === undefined || audience === undefined)
-    throw invalid("published keys sign for many: MILLRACE_JWT_ISSUER and MILLRACE_JWT_AUDIENCE must say whose tokens count");
+    throw invalid(
+      "published keys sign for many: MILLRACE_JWT_ISSUER and MILLRACE_JWT_AUDIENCE must say whose tokens count",
+    );
   const fitting = new Set(Object.values(BY_KEY).flat());
   return { algorithms: pinned(algorithms, PUBLISHED, fitting), find: publishedKeys(jwksUrl, issuer, keyCooldownMs) };
 }
@@ -206,7 +224,10 @@ function rolesIn(claims: JWTPayload, name: string): readonly unknown[] {
   let value: unknown = Object.hasOwn(claims, name) ? claims[name] : claims;
   if (value === claims)
     for (const part of name.split("."))
-      value = typeof value === "object" && value !== null && Object.hasOwn(value, part) ? Reflect.get(value, part) : undefined;
+      value =
+        typeof value === "object" && value !== null && Object.hasOwn(value, part)
+          ? Reflect.get(value, part)
+          : undefined;
   if (typeof value === "string") return value.split(" ");
   return Array.isArray(value) ? value : [];
 }

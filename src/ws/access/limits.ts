@@ -32,12 +32,13 @@ const BUCKETS_MOST = 50_000;
 
 export interface Limiter {
   /** One request of somebody known. */
-  request(identity: Identity, address: string): Refusal | undefined;
+  request(identity: Identity): Refusal | undefined;
   /** One request of nobody in particular. */
   anonymous(address: string): Refusal | undefined;
   /** Before a signature is checked: whether this address has guessed too often. */
   mayTry(address: string): Refusal | undefined;
-  failed(address: string): void;
+  /** Counts a wrong credential. */
+  failed(address: string): Refusal | undefined;
   /** Whether one more connection fits; `enter` counts it until the returned function is called. */
   mayConnect(identity: Identity, address: string): Refusal | undefined;
   enter(identity: Identity, address: string): () => void;
@@ -53,20 +54,16 @@ export function createLimiter(limits: AccessLimits, nowMs: () => number = () => 
   const byAddress = counters();
   const isFree = (address: string) => !limits.limitLoopback && isLoopback(address);
   const tooMany = refused(429, "rate", "too many requests; slow down");
+  const guessing = refused(429, "rate", "too many wrong credentials from this address; wait a minute");
   return {
-    request(identity, address) {
+    request(identity) {
       if (!identity.limited) return undefined;
       const buckets = identity.role === undefined ? keys : users;
       return buckets.take(identity.subject) ? undefined : tooMany;
     },
     anonymous: (address) => (isFree(address) || addresses.take(networkOf(address)) ? undefined : tooMany),
-    mayTry(address) {
-      if (isFree(address) || failures.has(networkOf(address))) return undefined;
-      return refused(429, "rate", "too many wrong credentials from this address; wait a minute");
-    },
-    failed(address) {
-      if (!isFree(address)) failures.take(networkOf(address));
-    },
+    mayTry: (address) => (isFree(address) || failures.has(networkOf(address)) ? undefined : guessing),
+    failed: (address) => (isFree(address) || failures.take(networkOf(address)) ? undefined : guessing),
     mayConnect(identity, address) {
       const isOver =
         (identity.limited && bySubject.count(identity.subject) >= limits.connectionsPerIdentity) ||

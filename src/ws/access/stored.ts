@@ -42,7 +42,10 @@ export async function createCredential(registers: Registers, wanted: NewCredenti
   const { kind, name } = wanted;
   await change(registers, (all) => {
     if (all.some((one) => one.kind === kind && one.name === name && isInForce(one, nowMs)))
-      throw new MillraceError("MR_OPTION_INVALID", `there is already a ${kind} credential named ${name}; revoke it first`);
+      throw new MillraceError(
+        "MR_OPTION_INVALID",
+        `there is already a ${kind} credential named ${name}; revoke it first`,
+      );
     const kept = all.length < KEPT_MOST ? all : all.filter((one) => isInForce(one, nowMs));
     if (kept.length >= KEPT_MOST)
       throw new MillraceError("MR_OPTION_INVALID", `${KEPT_MOST} credentials are in force; revoke some`);
@@ -60,7 +63,9 @@ export async function revokeCredential(
 ): Promise<StoredCredential> {
   let revoked: StoredCredential | undefined;
   await change(registers, (all) => {
-    const found = all.find((one) => one.kind === kind && isInForce(one, nowMs) && (one.id === which || one.name === which));
+    const found = all.find(
+      (one) => one.kind === kind && isInForce(one, nowMs) && (one.id === which || one.name === which),
+    );
     if (!found) throw new MillraceError("MR_OPTION_INVALID", `no ${kind} credential ${which} is in force`);
     revoked = { ...found, revokedMs: nowMs };
     return all.map((one) => (one === found ? (revoked as StoredCredential) : one));
