@@ -48,6 +48,7 @@ export function apiRoutes({ readiness, stats, query, metrics }: ApiOptions): rea
       method: "POST",
       path: "/api/v1/query",
       access: "key",
+      needs: "query",
       maxBodyBytes: MAX_SQL_BYTES,
       async handle(request) {
         const { sql, format } = readQuery(request.header("content-type") ?? "", request.body);

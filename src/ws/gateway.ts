@@ -1,16 +1,25 @@
 import { Registry } from "prom-client";
 import { type HttpRoute, type Log, type Logger, MillraceError } from "../core/index.js";
+import { type Access, type AuditTrail, createAccess } from "./access/access.js";
+import type { ChannelRule } from "./access/channels.js";
+import { refused, type Verdict } from "./access/identity.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
-import { isLoopback, isOriginAllowed, keyCheck } from "./auth.js";
+import { isLoopback, isOriginAllowed } from "./auth.js";
 import type { Feed } from "./feed.js";
-import { createHttpApp, unauthorized } from "./http-app.js";
-import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
+import { createHttpApp } from "./http-app.js";
+import { createHub, HUB_LIMITS, type Hub, type HubLimits } from "./hub.js";
 import { logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric, type GatewayMetrics } from "./metrics.js";
-import { problem } from "./problem.js";
+import { refusalReply } from "./problem.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
-import { createServer, type TransportLimits, type WsEndpoint } from "./transport.js";
+import {
+  createServer,
+  type RequestHead,
+  type TransportLimits,
+  type WsAdmission,
+  type WsEndpoint,
+} from "./transport.js";
 
 /** A channel as data: records of a stream, or (without `stream`) the whole state each second. */
 export type ChannelSpec =
@@ -42,6 +51,8 @@ export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly transport?: "auto" | "uws" | "node";
   /** Origins (`https://host[:port]`) whose pages may open the WebSocket, beside our own. */
   readonly allowedOrigins?: readonly string[];
+  /** Who may read which channel; one no rule names is for viewers. */
+  readonly channelRules?: readonly ChannelRule[];
   readonly limits?: Partial<HubLimits & TransportLimits>;
 }
 
@@ -73,26 +84,22 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     throw new MillraceError("MR_OPTION_INVALID", "the local key must have at least 16 characters");
   const limits = { ...HUB_LIMITS, ...options.limits };
   const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
-  const hasKey = keyCheck(localKey);
+  const audit: AuditTrail = { record() {} };
+  const access = createAccess({ localKey, channelRules: options.channelRules ?? [], audit });
   const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir);
   const feeds = createFeeds(options, metrics);
-  const hub = createHub({ feeds, limits, metrics, logger });
+  const hub = createHub({ feeds, limits, metrics, logger, access });
   const endpoint: WsEndpoint = {
     path: "/ws",
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: limits.maxBufferedBytes,
-    refuse(head) {
-      if (!isOriginAllowed(head, options.allowedOrigins ?? []))
-        return problem(403, "pages of this origin may not connect");
-      return hasKey(head) ? undefined : unauthorized();
-    },
-    open: hub.open,
+    admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
     routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
-    hasKey,
+    access,
     loopback: isLoopback(host),
     handlerMs: HANDLER_MS,
     logger,
@@ -139,4 +146,24 @@ function createFeeds(options: GatewayOptions, metrics: GatewayMetrics): Readonly
     return logFeed({ ...channel, log, metrics, logger });
   });
   return new Map(feeds.map((feed) => [feed.name, feed]));
+}
+
+/** Lets a WebSocket in: the page it comes from, then whose it is. */
+function admission(access: Access, hub: Hub, allowedOrigins: readonly string[]): WsEndpoint["admit"] {
+  return (head: RequestHead) => {
+    const { remoteAddress: address } = head;
+    const decide = (verdict: Verdict): WsAdmission => {
+      if (verdict.kind === "refused") {
+        access.audit.record({ subject: "unknown", address }, "connect", verdict.why);
+        return { kind: "refuse", reply: refusalReply(verdict) };
+      }
+      const { identity } = verdict;
+      access.audit.record({ subject: identity.subject, address }, "connect", "ok");
+      return { kind: "accept", open: (socket) => hub.open(socket, { identity, address }) };
+    };
+    if (!isOriginAllowed(head, allowedOrigins))
+      return decide(refused(403, "origin", "pages of this origin may not connect"));
+    const verdict = access.identify(head);
+    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+  };
 }

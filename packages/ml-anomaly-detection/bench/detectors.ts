@@ -1,9 +1,9 @@
 /**
  * Speed and memory of the detectors, one core: rows a second through score and learn together.
  *
- *   node dist/bench/detectors.js [--json] [--only NAME] [--peers]
+ *   node dist/bench/detectors.js [--json] [--only NAME[,NAME]] [--peers]
  *
- * --peers runs the same rows through River, scikit-learn and rrcf in a virtual environment and prints ratios.
+ * --peers runs the same rows through River, scikit-learn, rrcf and PySAD in a virtual environment and prints ratios.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -67,7 +67,7 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
 };
 
 const results = Object.entries(ENTRIES)
-  .filter(([name]) => args.only === undefined || name.startsWith(args.only))
+  .filter(([name]) => args.only === undefined || args.only.split(",").some((only) => name.startsWith(only)))
   .map(([name, { make, bar, bytes }]) => {
     const { detector, step } = make();
     const { best, median } = rate(step);
@@ -90,6 +90,9 @@ else {
     console.log(
       `${name.padEnd(32)} ${String(best).padStart(10)} (median ${median})  ${(bytes / 1000).toFixed(0)} KB${bar === undefined ? "" : `  bar ${bar}: ${holds ? "holds" : "MISSED"}`}`,
     );
-  if (report.peers !== undefined) console.log(JSON.stringify(report.peers, null, 1));
+  if (report.peers?.skipped !== undefined) console.log(`peers skipped: ${report.peers.skipped}`);
+  for (const [name, ratios] of Object.entries(report.peers?.ratios ?? {}))
+    for (const { peer, peerRate, ratio } of ratios)
+      console.log(`${name.padEnd(32)} ${String(ratio).padStart(10)} x ${peer} (${peerRate})`);
 }
 process.exitCode = results.every(({ holds }) => holds) ? 0 : 1;

@@ -6,7 +6,7 @@ interface Report {
   node: string;
   unit: string;
   results: { name: string; best: number; median: number; bytes: number }[];
-  peers?: { skipped?: string; ratios?: Record<string, { peer: string; peerRate: number; ratio: number }> };
+  peers?: { skipped?: string; ratios?: Record<string, { peer: string; peerRate: number; ratio: number }[]> };
 }
 
 const report = JSON.parse(readFileSync(0, "utf8")) as Report;
@@ -14,8 +14,9 @@ const path = new URL("../../README.md", import.meta.url);
 const text = readFileSync(path, "utf8");
 const thousands = (value: number) => value.toLocaleString("en-US");
 const rows = report.results.map(({ name, best, bytes }) => {
-  const peer = report.peers?.ratios?.[name];
-  const against = peer === undefined ? "" : `${peer.ratio} x ${peer.peer} (${thousands(peer.peerRate)})`;
+  const against = (report.peers?.ratios?.[name] ?? [])
+    .map(({ ratio, peer, peerRate }) => `${ratio} x ${peer} (${thousands(peerRate)})`)
+    .join("; ");
   return `| ${name} | ${thousands(best)} | ${thousands(Math.ceil(bytes / 1000))} KB | ${against} |`;
 });
 const table = [

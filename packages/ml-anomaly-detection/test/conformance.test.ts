@@ -1,4 +1,5 @@
 import t from "tap";
+import { calibrated } from "../src/index.js";
 import { STREAMS, SUBJECTS, type Subject } from "./conformance.js";
 import { Inputs } from "./inputs.js";
 
@@ -26,7 +27,8 @@ for (const subject of SUBJECTS) {
         for (let i = 0; i < rows.length; i++) {
           const row = rows[i] as number[];
           const score = a.step(row);
-          if (!Object.is(score, b.step([...row]))) t.fail(`${name}: row ${i} differs between equal detectors`);
+          if (!Object.is(score, b.step(Float64Array.from(row))))
+            t.fail(`${name}: row ${i} differs between equal detectors`);
           if (typeof score !== "number") continue;
           scored++;
           const [low, high] = subject.range as [number, number];
@@ -89,6 +91,38 @@ for (const subject of SUBJECTS) {
         if (!Object.is(detector.step(row), peeked)) t.fail("process did not return scoreOne's score");
       }
       return t.pass();
+    });
+
+    t.test("explain: shares of the features that sum to 1, or all 0; it changes nothing", async (t) => {
+      const subjects = ["noise", "holes", "extremes", "constant"].map((name) => ({ name, made: subject.make() }));
+      for (const { name, made } of subjects) {
+        const { scoring } = made;
+        if (scoring === undefined) return t.pass("drift detectors watch one number");
+        for (const row of stream(subject, name, 400)) {
+          made.step(row);
+          const before = made.save();
+          const shares = scoring.explain(row);
+          const sum = shares.reduce((a, b) => a + b, 0);
+          if (shares.length !== subject.dimensions) t.fail(`${shares.length} shares`);
+          if (!shares.every((share) => share >= 0)) t.fail(`${name}: ${shares}`);
+          if (sum !== 0 && Math.abs(sum - 1) > 1e-9) t.fail(`${name}: shares sum to ${sum}`);
+          if (!equal(made.save(), before)) t.fail(`${name}: explain changed the state`);
+        }
+      }
+      return t.pass();
+    });
+
+    t.test("told so, it learns no flagged row", async (t) => {
+      const { scoring } = subject.make();
+      if (scoring === undefined) return t.pass("drift detectors flag nothing");
+      const everything = calibrated(scoring, { boundary: { threshold: -1e300 }, learnFlagged: false });
+      let frozen: Uint8Array | undefined;
+      for (const row of stream(subject, "noise")) {
+        const score = everything.process(row);
+        if (frozen !== undefined && !equal(scoring.save(), frozen)) t.fail("a flagged row changed the model");
+        if (score !== undefined) frozen = scoring.save();
+      }
+      return t.ok(frozen !== undefined, "it scored");
     });
 
     t.test("warm-up is undefined, then scores; memory stays bounded", async (t) => {

@@ -4,6 +4,7 @@ import {
   adwin,
   autoDetector,
   calibrated,
+  type Detector,
   ddm,
   eddm,
   halfSpaceTrees,
@@ -27,17 +28,19 @@ export interface Subject {
   name: string;
   /** Features a row has; drift detectors take 1. */
   dimensions: number;
-  make(): Stateful & { step(row: number[]): number | boolean | undefined; peek?(row: number[]): number | undefined };
+  make(): Stateful & {
+    step(row: ArrayLike<number>): number | boolean | undefined;
+    peek?(row: number[]): number | undefined;
+    /** The detector itself; drift detectors have none. */
+    scoring?: Scoring;
+  };
   /** Rows after which a well-behaved stream must have been scored at least once. */
   warmUp: number;
   /** The smallest and largest score documented; drift detectors answer true or false. */
   range?: [number, number];
 }
 
-interface Scoring extends Stateful {
-  process(x: Input): number | undefined;
-  scoreOne(x: Input): number | undefined;
-}
+type Scoring = Detector;
 
 function scoring(
   name: string,
@@ -54,7 +57,8 @@ function scoring(
     make() {
       const detector = make();
       return Object.assign(Object.create(detector), {
-        step: (row: number[]) => detector.process(row),
+        scoring: detector,
+        step: (row: ArrayLike<number>) => detector.process(row),
         peek: (row: number[]) => detector.scoreOne(row),
         save: () => detector.save(),
         load: (bytes: Uint8Array) => detector.load(bytes),
@@ -72,7 +76,7 @@ function drift(name: string, make: () => Stateful & { update(x: number): boolean
     make() {
       const detector = make();
       return Object.assign(Object.create(detector), {
-        step: (row: number[]) => detector.update(row[0] as number),
+        step: (row: ArrayLike<number>) => detector.update(row[0] as number),
         save: () => detector.save(),
         load: (bytes: Uint8Array) => detector.load(bytes),
         memoryBytes: () => detector.memoryBytes(),
@@ -86,6 +90,8 @@ function timed(detector: AutoDetector): Scoring {
   let rows = 0;
   return Object.assign(Object.create(detector), {
     scoreOne: (x: Input) => detector.scoreOne(x, rows * 2_400_000),
+    learnOne: (x: Input) => detector.learnOne(x, rows++ * 2_400_000),
+    explain: (x: Input) => detector.explain(x, rows * 2_400_000),
     process: (x: Input) => detector.process(x, rows++ * 2_400_000),
     save: () => new Uint8Array([...new Uint8Array(new Uint32Array([rows]).buffer), ...detector.save()]),
     load(bytes: Uint8Array) {

@@ -1,6 +1,13 @@
 import { join } from "node:path";
-import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
-import { systemClock } from "../../runtime/index.js";
+import {
+  type Config,
+  createLogger,
+  type Logger,
+  packageRoot,
+  type ReplayStats,
+  type Stats,
+  systemClock,
+} from "../../core/index.js";
 import {
   type Connection,
   connectLog,

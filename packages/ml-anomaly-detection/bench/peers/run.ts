@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +8,15 @@ import { fileURLToPath } from "node:url";
 export interface PeerReport {
   /** Why there is no comparison, when there is none. */
   readonly skipped?: string;
-  readonly ratios?: Readonly<Record<string, { peer: string; peerRate: number; ours: number; ratio: number }>>;
+  readonly ratios?: Readonly<Record<string, readonly PeerRatio[]>>;
+}
+
+export interface PeerRatio {
+  readonly peer: string;
+  /** Rows a second. */
+  readonly peerRate: number;
+  readonly ours: number;
+  readonly ratio: number;
 }
 
 /**
@@ -20,35 +29,38 @@ export function peers(
   ours: readonly { name: string; best: number }[],
 ): PeerReport {
   const here = fileURLToPath(new URL("../../../bench/peers/", import.meta.url));
-  const venv = process.env["ANOMALY_PEERS_VENV"] ?? join(tmpdir(), "ml-anomaly-detection-peers");
+  const requirements = join(here, "requirements.txt");
+  const versions = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 8);
+  const venv = process.env["ANOMALY_PEERS_VENV"] ?? join(tmpdir(), `ml-anomaly-detection-peers-${versions}`);
   const python = join(venv, "bin", "python");
   if (!existsSync(python)) {
     const made = spawnSync("python3", ["-m", "venv", venv], { encoding: "utf8" });
     if (made.status !== 0) return { skipped: `no virtual environment: ${made.error?.message ?? made.stderr}` };
-    const installed = spawnSync(python, ["-m", "pip", "install", "-q", "-r", join(here, "requirements.txt")], {
+    const installed = spawnSync(python, ["-m", "pip", "install", "-q", "-r", requirements], {
       encoding: "utf8",
       timeout: 600_000,
     });
+    if (installed.status !== 0) rmSync(venv, { recursive: true }); // the next run tries again
     if (installed.status !== 0)
       return { skipped: `Python packages are not reachable: ${installed.stderr.slice(-300)}` };
   }
   const input = JSON.stringify({
     rows8: rows8.slice(0, 4500).map((row) => [...row]),
     values: [...values.subarray(0, 20_000)],
+    names: ours.map(({ name }) => name),
   });
   const ran = spawnSync(python, [join(here, "peers.py")], { input, encoding: "utf8", maxBuffer: 1e8 });
   if (ran.status !== 0) return { skipped: `peers.py failed: ${ran.stderr.slice(-300)}` };
-  const rates = JSON.parse(ran.stdout) as Record<string, { peer: string; rate: number }>;
-  const ratios: Record<string, { peer: string; peerRate: number; ours: number; ratio: number }> = {};
+  const rates = JSON.parse(ran.stdout) as Record<string, { peer: string; rate: number }[]>;
+  const ratios: Record<string, PeerRatio[]> = {};
   for (const { name, best } of ours) {
-    const found = rates[name];
-    if (found === undefined) continue;
-    ratios[name] = {
-      peer: found.peer,
-      peerRate: Math.round(found.rate),
+    const found = rates[name]?.map(({ peer, rate }) => ({
+      peer,
+      peerRate: Math.round(rate),
       ours: best,
-      ratio: Math.round((10 * best) / found.rate) / 10,
-    };
+      ratio: Math.round((10 * best) / rate) / 10,
+    }));
+    if (found !== undefined) ratios[name] = found;
   }
   return { ratios };
 }

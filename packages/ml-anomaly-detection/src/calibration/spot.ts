@@ -182,8 +182,9 @@ class StreamingTail implements Spot {
     const slot = this.recentCount < this.depth ? this.recentCount : this.taken % this.depth;
     if (this.recentCount < this.depth) this.recentCount++;
     this.recent[slot] = value;
-    this.recentSum = 0; // summed anew: a running sum would keep the rounding of every value that ever passed
-    for (let i = 0; i < this.recentCount; i++) this.recentSum += this.recent[i] as number;
+    let sum = 0; // summed anew: a running sum would keep the rounding of every value that ever passed
+    for (let i = 0; i < this.recentCount; i++) sum += this.recent[i] as number;
+    this.recentSum = sum;
   }
 
   memoryBytes(): number {

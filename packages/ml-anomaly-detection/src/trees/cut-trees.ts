@@ -204,7 +204,9 @@ export class CutTrees {
     const low = isLeaf ? (-1 - node) * dims : (base + node) * 2 * dims;
     const high = isLeaf ? low : low + dims;
     const sideOf = isLeaf ? points : box;
-    let [dim, cut, xIsLeft] = [0, 0, true];
+    let dim = 0;
+    let cut = 0;
+    let xIsLeft = true;
     let rest = at;
     for (let j = 0; j < dims; j++) {
       const value = points[x + j] as number;

@@ -99,6 +99,8 @@ class Forest {
   private drawn = 0;
   private scale = 1;
   private next = 0;
+  private low = 0;
+  private high = 0;
 
   constructor(dims: number, options: IsolationForestOptions, most: number) {
     this.dims = dims;
@@ -147,7 +149,7 @@ class Forest {
     this.feature[node] = f;
     this.path[node] = depth + averagePathLength(to - from);
     if (f < 0) return;
-    const [low, high] = this.range(points, f, from, to);
+    const { low, high } = this; // of f: pick() looked at it last
     let at = low + random.next() * (high - low);
     if (!(at < high)) at = low; // rounding must not leave the right side empty
     let middle = from;
@@ -167,20 +169,23 @@ class Forest {
     // Trying the next ones after a constant pick is uniform enough: constants are rare, and it needs no list.
     for (let i = 0; i < this.dims; i++) {
       const f = (start + i) % this.dims;
-      const [low, high] = this.range(points, f, from, to);
-      if (low < high) return f;
+      this.look(points, f, from, to);
+      if (this.low < this.high) return f;
     }
     return -1;
   }
 
-  private range(points: Float64Array, f: number, from: number, to: number): [number, number] {
-    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  /** Leaves the range of a feature among the rows in `low` and `high`. */
+  private look(points: Float64Array, f: number, from: number, to: number): void {
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
     for (let i = from; i < to; i++) {
       const value = points[(this.chosen[i] as number) * this.dims + f] as number;
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    return [low, high];
+    this.low = low;
+    this.high = high;
   }
 
   private swap(i: number, j: number): void {
