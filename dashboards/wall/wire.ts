@@ -138,5 +138,21 @@ export interface ErrorFrame {
   readonly code: string;
 }
 
+/** What the page hears and has no use for. */
+export interface OtherFrame {
+  readonly op:
+    | "unsubscribed"
+    | "pong"
+    | "hello"
+    | "state"
+    | "dropped"
+    | "heartbeat"
+    | "presence"
+    | "join"
+    | "leave"
+    | "refreshed"
+    | "drain";
+}
+
 /** What the page hears. */
-export type ServerFrame = SubscribedFrame | EventFrame | ErrorFrame | { readonly op: "unsubscribed" | "pong" };
+export type ServerFrame = SubscribedFrame | EventFrame | ErrorFrame | OtherFrame;

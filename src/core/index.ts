@@ -1,4 +1,5 @@
 export { canonicalJson } from "./canonical.js";
+export { systemClock } from "./clock.js";
 export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";
 export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
@@ -12,6 +13,7 @@ export {
   json,
   num,
   optional,
+  type Slices,
   str,
   variantReader,
 } from "./json/fields.js";
@@ -20,6 +22,7 @@ export type * from "./ports.js";
 export type * from "./program.js";
 export { type DecodedReading, decodeReadings, type Reading, type ReadingTopic } from "./reading.js";
 export type * from "./records.js";
+export { type Caller, hasRole, type Permission, ROLES, type Role } from "./roles.js";
 export { packageRoot } from "./root.js";
 export type * from "./stats.js";
 export { decodeToken, encodeToken, partitionOf, UNKNOWN_TOKEN } from "./subjects.js";

@@ -1,29 +1,14 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { BlockList, isIPv6 } from "node:net";
 import type { RequestHead } from "./transport.js";
 
-/** Whether a request carries the local key, as `Authorization: Bearer <key>` or `?key=<key>`; the header wins when both are there. */
-export type KeyCheck = (head: RequestHead) => boolean;
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
 
-/** Compares in constant time: both sides are hashed first, so neither content nor length shows. */
-export function keyCheck(localKey: string): KeyCheck {
-  const expected = digest(localKey);
-  return (head) => {
-    const given = bearer(head.header("authorization")) ?? head.query.get("key");
-    return given !== null && given !== undefined && timingSafeEqual(digest(given), expected);
-  };
-}
-
-function bearer(header: string | undefined): string | undefined {
-  return header === undefined ? undefined : (/^bearer +(\S+) *$/i.exec(header)?.[1] ?? "");
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
-}
-
-/** True for addresses only this machine can reach. */
+/** True for addresses only this machine can reach, IPv4 inside IPv6 among them. Names other than `localhost` are not looked up. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+  if (host === "localhost") return true;
+  return LOOPBACK.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
 /**

@@ -1,13 +1,18 @@
 import { Registry } from "prom-client";
-import { type HttpRoute, type Log, type Logger, MillraceError } from "../core/index.js";
+import type { HttpRoute, Log, Logger, Registers } from "../core/index.js";
+import type { AuditTrail } from "./access/access.js";
+import { admission } from "./access/admission.js";
+import type { ChannelRule } from "./access/channels.js";
+import type { JwtOptions } from "./access/jwt.js";
+import type { AccessLimits } from "./access/limits.js";
+import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
-import { isLoopback, isOriginAllowed, keyCheck } from "./auth.js";
+import { isLoopback } from "./auth.js";
 import type { Feed } from "./feed.js";
-import { createHttpApp, unauthorized } from "./http-app.js";
+import { createHttpApp } from "./http-app.js";
 import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
 import { logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric, type GatewayMetrics } from "./metrics.js";
-import { problem } from "./problem.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
 import { createServer, type TransportLimits, type WsEndpoint } from "./transport.js";
@@ -42,7 +47,15 @@ export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly transport?: "auto" | "uws" | "node";
   /** Origins (`https://host[:port]`) whose pages may open the WebSocket, beside our own. */
   readonly allowedOrigins?: readonly string[];
-  readonly limits?: Partial<HubLimits & TransportLimits>;
+  /** Who may read which channel; one no rule names is for viewers. */
+  readonly channelRules?: readonly ChannelRule[];
+  /** Tokens that count beside the local key. @default none */
+  readonly tokens?: JwtOptions;
+  /** Where display tokens and API keys are kept; without it there are none. */
+  readonly registers?: Registers;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<HubLimits & TransportLimits & AccessLimits>;
 }
 
 export interface Gateway {
@@ -68,31 +81,39 @@ const CLOSE_REQUESTS_MS = 800;
  * with `unavailable`. Errors: MR_PORT_IN_USE, MR_OPTION_INVALID (the page, the key, or two routes on one path).
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { localKey, host, logger } = options;
-  if (localKey.length < 16)
-    throw new MillraceError("MR_OPTION_INVALID", "the local key must have at least 16 characters");
+  const { host, logger } = options;
   const limits = { ...HUB_LIMITS, ...options.limits };
+  const audit: AuditTrail = { record() {} };
+  const access = await openAccess({
+    host,
+    localKey: options.localKey,
+    tokens: options.tokens ?? {},
+    registers: options.registers,
+    channelRules: options.channelRules ?? [],
+    limits: options.limits ?? {},
+    trustedProxies: options.trustedProxies ?? [],
+    audit,
+    logger,
+  });
+  const giveUp = (error: unknown): never => {
+    access.close();
+    throw error;
+  };
+  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
   const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
-  const hasKey = keyCheck(localKey);
-  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir);
   const feeds = createFeeds(options, metrics);
-  const hub = createHub({ feeds, limits, metrics, logger });
+  const hub = createHub({ feeds, limits, metrics, logger, access });
   const endpoint: WsEndpoint = {
     path: "/ws",
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: limits.maxBufferedBytes,
-    refuse(head) {
-      if (!isOriginAllowed(head, options.allowedOrigins ?? []))
-        return problem(403, "pages of this origin may not connect");
-      return hasKey(head) ? undefined : unauthorized();
-    },
-    open: hub.open,
+    admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
     routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
-    hasKey,
+    access,
     loopback: isLoopback(host),
     handlerMs: HANDLER_MS,
     logger,
@@ -110,7 +131,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }).catch(async (error: unknown) => {
     metrics.close();
     await closeFeeds();
-    throw error;
+    return giveUp(error);
   });
   logger.info({ host, port: server.port, transport: server.transport }, "gateway listening");
 
@@ -124,6 +145,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       closing ??= (async () => {
         await hub.close(CLOSE_FRAMES_MS);
         await Promise.all([server.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        access.close();
         metrics.close();
       })();
       return closing;

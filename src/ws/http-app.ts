@@ -1,7 +1,8 @@
-import type { HttpReply, HttpRoute, Logger } from "../core/index.js";
+import type { HttpReply, HttpRoute, Logger, Permission } from "../core/index.js";
 import { isMillraceError } from "../core/index.js";
-import type { KeyCheck } from "./auth.js";
-import { problem, problemOf } from "./problem.js";
+import type { Access } from "./access/access.js";
+import { type Identity, isPermitted, refused, type Verdict } from "./access/identity.js";
+import { problem, problemOf, refusalReply } from "./problem.js";
 import type { StaticFiles } from "./static.js";
 import type { HttpApp, RequestHead } from "./transport.js";
 
@@ -10,8 +11,8 @@ export interface HttpAppOptions {
   readonly files?: StaticFiles | undefined;
   /** Paths that answer 426 to anything but an upgrade. */
   readonly wsPaths: readonly string[];
-  readonly hasKey: KeyCheck;
-  /** True: open routes are open. False (the port is reachable from other machines): they take the key too, `/healthz` excepted. */
+  readonly access: Access;
+  /** True: open routes are open. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
   readonly loopback: boolean;
   /** A handler that takes longer is answered for with 503. */
   readonly handlerMs: number;
@@ -20,14 +21,18 @@ export interface HttpAppOptions {
   readonly count?: (route: string, status: number) => void;
 }
 
+/** What whoever watches the process must be able to ask. */
+const ALWAYS_OPEN = new Set(["/healthz", "/livez"]);
+const SIGNED: Identity = { subject: "signed", role: undefined, expiresAtMs: Infinity, limited: true };
 const DEFAULT_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
 
 /**
- * Routes by exact path, then static files. Keys are checked before a byte of the body is read. HEAD is offered wherever GET is.
+ * Routes by exact path, then static files. Keys are checked before a byte of the body is read; a token not seen
+ * before while it is read. HEAD is offered wherever GET is.
  * O(1) a request.
  */
 export function createHttpApp(options: HttpAppOptions): HttpApp {
-  const { files, hasKey, loopback, logger, count = () => {} } = options;
+  const { files, access, loopback, logger, count = () => {} } = options;
   const byPath = new Map<string, Map<string, HttpRoute>>();
   for (const route of options.routes) {
     const methods = byPath.get(route.path) ?? new Map<string, HttpRoute>();
@@ -40,8 +45,18 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     count(route, reply.status);
     return { ...reply, headers: { ...DEFAULT_HEADERS, ...reply.headers } };
   };
-  const needsKey = (route: HttpRoute) =>
-    route.access === "key" || (route.access === "open" && !loopback && route.path !== "/healthz");
+  const needsOf = (route: HttpRoute): Permission | undefined => {
+    if (route.access === "key") return route.needs ?? "administer";
+    const isOpen = route.access === "own" || loopback || ALWAYS_OPEN.has(route.path);
+    return isOpen ? undefined : (route.needs ?? "status");
+  };
+  /** Every answer to somebody we know, and every refusal, leaves a line. */
+  const audited = (route: HttpRoute, head: RequestHead, verdict: Verdict, reply: HttpReply): HttpReply => {
+    const subject = verdict.kind === "known" ? verdict.identity.subject : "unknown";
+    const result = verdict.kind === "refused" ? verdict.why : reply.status < 400 ? "ok" : "error";
+    access.audit.record({ subject, address: head.remoteAddress }, `${route.method} ${route.path}`, result);
+    return answered(route.path, reply);
+  };
 
   return {
     begin(head) {
@@ -62,12 +77,18 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       }
       const route = methods.get(method);
       if (!route) return reply("none", notOffered([...methods.keys()]));
-      if (needsKey(route) && !hasKey(head)) return reply(route.path, unauthorized());
-      return {
-        kind: "body",
-        maxBodyBytes: route.maxBodyBytes,
-        handle: async (body) => answered(route.path, await handle(route, head, body)),
-      };
+      const needs = needsOf(route);
+      const { maxBodyBytes } = route;
+      const judged = needs === undefined ? access.anonymous(head) : access.identify(head);
+      if (judged instanceof Promise) {
+        const finish = async (body: Uint8Array) => answerTo(route, head, body, allowed(await judged, needs));
+        return { kind: "body", maxBodyBytes, handle: finish };
+      }
+      const verdict = allowed(judged, needs);
+      if (verdict.kind === "refused") {
+        return { kind: "reply", reply: audited(route, head, verdict, refusalReply(verdict)) };
+      }
+      return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, verdict) };
     },
     refuseBody(reason, maxBodyBytes) {
       if (reason === "too-large") {
@@ -79,7 +100,14 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     },
   };
 
-  async function handle(route: HttpRoute, head: RequestHead, body: Uint8Array): Promise<HttpReply> {
+  async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, verdict: Verdict): Promise<HttpReply> {
+    if (verdict.kind === "refused") return audited(route, head, verdict, refusalReply(verdict));
+    const reply = await handle(route, head, body, verdict.identity);
+    if (route.access === "own") return audited(route, head, signed(reply), reply);
+    return needsOf(route) === undefined ? answered(route.path, reply) : audited(route, head, verdict, reply);
+  }
+
+  async function handle(route: HttpRoute, head: RequestHead, body: Uint8Array, caller: Identity): Promise<HttpReply> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<HttpReply>((resolve) => {
       const headers = { "retry-after": "1" };
@@ -90,7 +118,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     });
     // Methods of `head` are copied by name: a RequestHead may be a class instance of the transport.
     const { method, path, query, remoteAddress } = head;
-    const request = { method, path, query, remoteAddress, body, header: (name: string) => head.header(name) };
+    const request = { method, path, query, remoteAddress, body, caller, header: (name: string) => head.header(name) };
     const work = (async () => route.handle(request))().catch((error: unknown) => {
       if (!isMillraceError(error) || problemOf(error).status === 500) failures(route.path, error);
       return problemOf(error);
@@ -103,11 +131,16 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   }
 }
 
-export function unauthorized(): HttpReply {
-  return problem(401, "send the key from <data-dir>/local.key as Authorization: Bearer <key>, or as ?key=<key>", {
-    code: "MR_UNAUTHORIZED",
-    headers: { "www-authenticate": 'Bearer realm="millrace"' },
-  });
+function allowed(verdict: Verdict, needs: Permission | undefined): Verdict {
+  if (verdict.kind === "refused" || needs === undefined || isPermitted(verdict.identity, needs)) return verdict;
+  const { role = "an API key" } = verdict.identity;
+  return refused(403, "permission", `${role} may not do this: it needs the permission ${needs}, see docs/access.md`);
+}
+
+/** What the handler of a door that checks by itself found out. */
+function signed({ status }: HttpReply): Verdict {
+  if (status === 401) return refused(401, "bad-credential", "");
+  return { kind: "known", identity: SIGNED };
 }
 
 function notOffered(methods: readonly string[]): HttpReply {

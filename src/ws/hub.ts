@@ -1,4 +1,6 @@
 import type { Logger } from "../core/index.js";
+import type { Access } from "./access/access.js";
+import type { Identity } from "./access/identity.js";
 import type { Feed, Subscriber } from "./feed.js";
 import type { CloseReason, GatewayMetrics } from "./metrics.js";
 import { parseClientFrame } from "./parse.js";
@@ -24,8 +26,16 @@ export const HUB_LIMITS: HubLimits = {
   perSecond: 20,
 };
 
+/** Whose a connection is. */
+export interface Client {
+  readonly identity: Identity;
+  readonly address: string;
+  /** Called once, when the connection has ended. */
+  left(): void;
+}
+
 export interface Hub {
-  open(socket: WsSocket): WsListener;
+  open(socket: WsSocket, client: Client): WsListener;
   /** Tells every client to come back; resolves when all are gone, or after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -36,14 +46,21 @@ export function createHub(options: {
   readonly limits: HubLimits;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
+  readonly access: Access;
 }): Hub {
   const connections = new Set<Connection>();
   let emptied: (() => void) | undefined;
+  options.access.onRevoked((subject) => {
+    for (const connection of connections)
+      if (connection.subject === subject)
+        connection.end(3500, "protocol", "the token was revoked; get another one first");
+  });
   return {
-    open(socket) {
+    open(socket, client) {
       options.metrics.opened();
-      const connection = new Connection(socket, options, () => {
+      const connection = new Connection(socket, client, options, () => {
         connections.delete(connection);
+        client.left();
         if (connections.size === 0) emptied?.();
       });
       connections.add(connection);
@@ -69,6 +86,7 @@ type Shared = Parameters<typeof createHub>[0];
 
 class Connection implements WsListener {
   readonly #socket: WsSocket;
+  readonly #client: Client;
   readonly #shared: Shared;
   readonly #gone: () => void;
   readonly #subscriptions = new Map<string, Subscription>();
@@ -77,11 +95,16 @@ class Connection implements WsListener {
   /** Replays waiting for the client to read. */
   #waiting: ((room: boolean) => void)[] = [];
 
-  constructor(socket: WsSocket, shared: Shared, gone: () => void) {
+  constructor(socket: WsSocket, client: Client, shared: Shared, gone: () => void) {
     this.#socket = socket;
+    this.#client = client;
     this.#shared = shared;
     this.#gone = gone;
     this.#rate = rateLimit(shared.limits);
+  }
+
+  get subject(): string {
+    return this.#client.identity.subject;
   }
 
   message(text: string): void {
@@ -134,6 +157,10 @@ class Connection implements WsListener {
       this.#answer({ ...frame, op: "pong" });
       return;
     }
+    if (frame.op === "presence" || frame.op === "refresh") {
+      this.#error(frame.id, "not_offered", `${frame.op} is not offered here`);
+      return;
+    }
     const { id, channel } = frame;
     const refused = frame.op === "subscribe" ? this.#subscribe(frame) : this.#unsubscribe(frame);
     if (refused) this.#error(id, refused, this.#explain(refused, channel));
@@ -148,21 +175,32 @@ class Connection implements WsListener {
   }
 
   #subscribe(frame: ClientFrame & { op: "subscribe" }): ProtocolErrorCode | undefined {
-    const { feeds, limits, metrics } = this.#shared;
+    const { feeds, limits, metrics, access } = this.#shared;
+    const { identity, address } = this.#client;
     const feed = feeds.get(frame.channel);
     if (!feed) return "unknown_channel";
+    const mayRead = access.mayRead(identity, feed.name);
+    access.audit.record(
+      { subject: identity.subject, address },
+      `subscribe ${feed.name}`,
+      mayRead ? "ok" : "permission",
+    );
+    if (!mayRead) return "forbidden";
     if (this.#subscriptions.has(feed.name)) return "already_subscribed";
     if (this.#subscriptions.size >= limits.maxSubscriptions) return "too_many_subscriptions";
     const subscription = this.#subscription(feed, frame.id);
     this.#subscriptions.set(feed.name, subscription);
     metrics.subscriptions(feed.name, 1);
-    feed.attach(subscription, frame);
+    const { since, epoch } = frame;
+    const from = typeof since === "number" ? { since, ...(epoch === undefined ? {} : { epoch }) } : undefined;
+    feed.attach(subscription, from ?? (typeof since === "object" ? { since: since.offset, epoch: since.epoch } : {}));
     return undefined;
   }
 
   #explain(code: ProtocolErrorCode, channel: string): string {
     const { feeds, limits } = this.#shared;
     if (code === "unknown_channel") return `channels are ${[...feeds.keys()].join(", ")}`;
+    if (code === "forbidden") return `your role may not read ${quote(channel)}`;
     if (code === "too_many_subscriptions") return `at most ${limits.maxSubscriptions} subscriptions a connection`;
     return `${code === "not_subscribed" ? "not" : "already"} subscribed to ${quote(channel)}`;
   }

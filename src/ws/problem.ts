@@ -1,4 +1,5 @@
 import { type ErrorCode, type HttpReply, isMillraceError } from "../core/index.js";
+import type { Refusal } from "./access/identity.js";
 
 /** Codes a caller may see, and the status that goes with each. Every other failure is ours: 500, without its message. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -43,4 +44,14 @@ export function problemOf(error: unknown): HttpReply {
     if (status !== undefined) return problem(status, error.message, { code: error.code });
   }
   return problem(500, "the log of the server says what happened");
+}
+
+/** The answer to a caller who was not let through. */
+export function refusalReply({ status, detail }: Refusal): HttpReply {
+  if (status === 401)
+    return problem(401, detail, {
+      code: "MR_UNAUTHORIZED",
+      headers: { "www-authenticate": 'Bearer realm="millrace"' },
+    });
+  return problem(status, detail, status === 403 ? {} : { headers: { "retry-after": "1" } });
 }

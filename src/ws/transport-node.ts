@@ -4,7 +4,16 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
-import type { HttpApp, RequestHead, Server, TransportOptions, WsEndpoint, WsListener } from "./transport.js";
+import type {
+  HttpApp,
+  RequestHead,
+  Server,
+  TransportOptions,
+  WsAdmission,
+  WsEndpoint,
+  WsListener,
+  WsSocket,
+} from "./transport.js";
 
 /** `node:http` with `ws`: runs wherever Node does. Rejects with MR_PORT_IN_USE. */
 export async function createNodeServer(options: TransportOptions): Promise<Server> {
@@ -45,9 +54,15 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
     const endpoint = head && request.method === "GET" ? endpoints.get(head.path) : undefined;
     const isWebSocket = request.headers.upgrade?.toLowerCase() === "websocket";
     if (head && endpoint && isWebSocket) {
-      const refusal = endpoint.spec.refuse(head);
-      if (!refusal) return endpoint.upgrade(request, socket, rest);
-      return answerUpgrade(request, socket, (response) => writeReply(response, refusal, { close: true }));
+      const decide = (admission: WsAdmission) => {
+        if (socket.destroyed) return;
+        if (admission.kind === "accept") endpoint.upgrade(request, socket, rest, admission.open);
+        else answerUpgrade(request, socket, (response) => writeReply(response, admission.reply, { close: true }));
+      };
+      const admission = endpoint.spec.admit(head);
+      if (admission instanceof Promise) void admission.then(decide);
+      else decide(admission);
+      return;
     }
     // Any other upgrade (h2c) is an offer we may ignore: answer it as the plain request it also is.
     answerUpgrade(request, socket, (response) => serve(request, response));
@@ -170,9 +185,11 @@ function answerUpgrade(request: IncomingMessage, socket: Duplex, write: (respons
   write(response);
 }
 
+type Open = (socket: WsSocket) => WsListener;
+
 interface NodeEndpoint {
   readonly spec: WsEndpoint;
-  upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer): void;
+  upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, open: Open): void;
   heartbeat(): void;
   terminateAll(): void;
 }
@@ -187,12 +204,12 @@ function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
   const alive = new Map<WebSocket, boolean>();
   return {
     spec,
-    upgrade(request, duplex, rest) {
+    upgrade(request, duplex, rest, open) {
       server.handleUpgrade(request, duplex, rest, (ws) => {
         alive.set(ws, true);
         ws.on("pong", () => alive.set(ws, true));
         ws.on("close", () => alive.delete(ws));
-        openSocket(spec, ws, duplex);
+        openSocket(spec, open, ws, duplex);
       });
     },
     heartbeat() {
@@ -210,9 +227,9 @@ function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
   };
 }
 
-function openSocket(spec: WsEndpoint, ws: WebSocket, duplex: Duplex): void {
+function openSocket(spec: WsEndpoint, open: Open, ws: WebSocket, duplex: Duplex): void {
   const isOpen = () => ws.readyState === ws.OPEN;
-  const listener: WsListener = spec.open({
+  const listener: WsListener = open({
     send(frame) {
       if (isOpen()) ws.send(frame, { binary: false });
     },

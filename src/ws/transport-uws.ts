@@ -9,10 +9,11 @@ import {
 import { STATUS_CODES } from "node:http";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
-import type { HttpApp, RequestHead, Server, TransportOptions, WsEndpoint, WsListener } from "./transport.js";
+import type { HttpApp, RequestHead, Server, TransportOptions, WsAdmission, WsListener, WsSocket } from "./transport.js";
 
 interface Connection {
   listener: WsListener | undefined;
+  readonly open: (socket: WsSocket) => WsListener;
 }
 
 /** Everything a server shares between its requests. */
@@ -56,17 +57,32 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
       idleTimeout: limits.wsIdleS,
       sendPingsAutomatically: true,
       upgrade(res, req, context) {
-        const refusal = endpoint.refuse(readHead(req, res));
-        if (refusal) {
-          writeReply(res, refusal, { close: true, head: false });
+        const key = req.getHeader("sec-websocket-key");
+        const decide = (admission: WsAdmission) => {
+          if (admission.kind === "refuse") {
+            writeReply(res, admission.reply, { close: true, head: false });
+            return;
+          }
+          upgraded++;
+          res.upgrade<Connection>({ listener: undefined, open: admission.open }, key, "", "", context);
+        };
+        const admission = endpoint.admit(readHead(req, res));
+        if (!(admission instanceof Promise)) {
+          decide(admission);
           return;
         }
-        upgraded++;
-        res.upgrade<Connection>({ listener: undefined }, req.getHeader("sec-websocket-key"), "", "", context);
+        let aborted = false;
+        res.onAborted(() => {
+          aborted = true;
+        });
+        void admission.then((decided) => {
+          if (!aborted) res.cork(() => decide(decided));
+        });
       },
       open(ws) {
         live.add(ws);
-        ws.getUserData().listener = openSocket(endpoint, ws, live);
+        const connection = ws.getUserData();
+        connection.listener = openSocket(connection.open, ws, live);
       },
       message(ws, message, isBinary) {
         if (isBinary) {
@@ -200,12 +216,12 @@ function writeReply(res: UwsResponse, reply: HttpReply, { close, head }: { close
 }
 
 function openSocket(
-  endpoint: WsEndpoint,
+  open: Connection["open"],
   ws: UwsSocket<Connection>,
   live: ReadonlySet<UwsSocket<Connection>>,
 ): WsListener {
   const isOpen = () => live.has(ws);
-  return endpoint.open({
+  return open({
     send(frame) {
       if (isOpen()) ws.send(frame, false);
     },

@@ -61,10 +61,15 @@ export interface WsEndpoint {
   readonly maxMessageBytes: number;
   /** Bytes a connection may have waiting before frames the transport itself makes (pong, close) are dropped too. */
   readonly maxBufferedBytes: number;
-  /** Undefined to accept; otherwise the answer instead of 101. */
-  refuse(head: RequestHead): HttpReply | undefined;
-  open(socket: WsSocket): WsListener;
+  /** Who may connect is decided from the head alone; a promise where a signature has to be checked first. Never rejects. */
+  admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
 }
+
+export type WsAdmission =
+  /** The answer instead of 101. */
+  | { readonly kind: "refuse"; readonly reply: HttpReply }
+  /** `open` is called once the socket is upgraded; never when the client has gone meanwhile. */
+  | { readonly kind: "accept"; open(socket: WsSocket): WsListener };
 
 export interface TransportLimits {
   /** HTTP and WebSocket together; more are closed at once. */

@@ -17,6 +17,7 @@ export async function hostRoutes(routes: readonly HttpRoute[]) {
         header: (name) => [message.headers[name]].flat()[0],
         body: await bodyOf(message),
         remoteAddress: "127.0.0.1",
+        caller: { subject: "local", role: "admin" },
       });
       answer.writeHead(reply.status, { ...reply.headers }).end(reply.body);
     } catch (error) {

@@ -14,5 +14,6 @@ export function httpRequest(
     header: (name) => lower.get(name),
     body,
     remoteAddress: "127.0.0.1",
+    caller: { subject: "local", role: "admin" },
   };
 }

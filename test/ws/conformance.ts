@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type HttpRoute, jsonReply, MillraceError } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
-import { isOriginAllowed, keyCheck } from "../../src/ws/auth.js";
-import { createHttpApp, unauthorized } from "../../src/ws/http-app.js";
-import { problem } from "../../src/ws/problem.js";
+import { createAccess } from "../../src/ws/access/access.js";
+import { isOriginAllowed } from "../../src/ws/auth.js";
+import { createHttpApp } from "../../src/ws/http-app.js";
+import { problem, refusalReply } from "../../src/ws/problem.js";
 import { loadStatic } from "../../src/ws/static.js";
-import { createServer, type Server, type WsEndpoint, type WsSocket } from "../../src/ws/transport.js";
+import { createServer, type Server, type WsEndpoint, type WsListener, type WsSocket } from "../../src/ws/transport.js";
 
 /** What both transports are asked to serve in the conformance tests. */
 
@@ -56,35 +57,40 @@ function route(method: "GET" | "POST", path: string, handle: HttpRoute["handle"]
 }
 
 export const sockets: { last?: WsSocket; closes: number[] } = { closes: [] };
+const access = createAccess({ localKey: KEY, audit: { record() {} } });
 const endpoint: WsEndpoint = {
   path: "/ws",
   maxMessageBytes: 1_000,
   maxBufferedBytes: 1 << 20,
-  refuse(head) {
-    if (!isOriginAllowed(head, ["https://wall.example"])) return problem(403, "origin");
-    return keyCheck(KEY)(head) ? undefined : unauthorized();
-  },
-  open(socket) {
-    sockets.last = socket;
-    return {
-      message(text) {
-        socket.cork(() => {
-          socket.send(Buffer.from(JSON.stringify({ length: text.length, text: text.slice(0, 20) })));
-          socket.send(Buffer.from('{"second":true}'));
-        });
-      },
-      drain() {},
-      close: (code) => sockets.closes.push(code),
-    };
+  async admit(head) {
+    if (head.query.has("later")) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (!isOriginAllowed(head, ["https://wall.example"])) return { kind: "refuse", reply: problem(403, "origin") };
+    const verdict = await access.identify(head);
+    if (verdict.kind === "refused") return { kind: "refuse", reply: refusalReply(verdict) };
+    return { kind: "accept", open: echoing };
   },
 };
+
+function echoing(socket: WsSocket): WsListener {
+  sockets.last = socket;
+  return {
+    message(text) {
+      socket.cork(() => {
+        socket.send(Buffer.from(JSON.stringify({ length: text.length, text: text.slice(0, 20) })));
+        socket.send(Buffer.from('{"second":true}'));
+      });
+    },
+    drain() {},
+    close: (code) => sockets.closes.push(code),
+  };
+}
 
 export async function start(transport: "uws" | "node", directory: string, limits = {}): Promise<Server> {
   const app = createHttpApp({
     routes,
     files: await loadStatic(directory),
     wsPaths: ["/ws"],
-    hasKey: keyCheck(KEY),
+    access,
     loopback: true,
     handlerMs: 300,
     logger,

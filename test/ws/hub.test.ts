@@ -4,15 +4,18 @@ import fc from "fast-check";
 import { Registry } from "prom-client";
 import t from "tap";
 import { createLogger } from "../../src/core/logger.js";
+import { createAccess } from "../../src/ws/access/access.js";
+import { ANONYMOUS } from "../../src/ws/access/identity.js";
 import type { Feed } from "../../src/ws/feed.js";
 import { createHub, HUB_LIMITS, type HubLimits } from "../../src/ws/hub.js";
 import { logFeed } from "../../src/ws/log-feed.js";
 import { createMetrics } from "../../src/ws/metrics.js";
 import { stateFeed } from "../../src/ws/state-feed.js";
-import type { WsListener } from "../../src/ws/transport.js";
+import type { WsListener, WsSocket } from "../../src/ws/transport.js";
 import { type MemoryLog, memoryLog } from "../support/memory-log.js";
 
 const logger = createLogger("silent");
+const access = createAccess({ localKey: "a-local-key", audit: { record() {} } });
 
 /** The hub on a log in memory, with sockets made of arrays: every interleaving is ours. */
 async function setup(limits: Partial<HubLimits> = {}, before: (log: MemoryLog) => Promise<void> = async () => {}) {
@@ -26,7 +29,7 @@ async function setup(limits: Partial<HubLimits> = {}, before: (log: MemoryLog) =
   const subjects = ["alerts.*.*"];
   feeds.set("alerts", logFeed({ name: "alerts", stream: "alerts", subjects, log, metrics, logger }));
   feeds.set("stats", stateFeed({ name: "stats", everyMs: 5, read: () => ({ value: ++state.value }), metrics, logger }));
-  const hub = createHub({ feeds, limits: { ...HUB_LIMITS, ...limits }, metrics, logger });
+  const hub = createHub({ feeds, limits: { ...HUB_LIMITS, ...limits }, metrics, logger, access });
   await settle();
   return {
     log,
@@ -64,7 +67,7 @@ function fakeClient(hub: ReturnType<typeof createHub>): FakeClient {
     say: (frame) => client.listener.message(typeof frame === "string" ? frame : JSON.stringify(frame)),
     listener: undefined as unknown as WsListener,
   };
-  client.listener = hub.open({
+  const socket: WsSocket = {
     send(frame) {
       client.frames.push(JSON.parse(Buffer.from(frame).toString()));
       if (client.stalled) client.waiting += frame.byteLength;
@@ -76,7 +79,8 @@ function fakeClient(hub: ReturnType<typeof createHub>): FakeClient {
       client.listener.close(code);
     },
     terminate: () => client.listener.close(1006),
-  });
+  };
+  client.listener = hub.open(socket, { identity: ANONYMOUS, address: "127.0.0.1", left() {} });
   return client;
 }
 

@@ -87,3 +87,13 @@ export async function client(url: string, options: ClientOptions = {}): Promise<
     send: (frame) => ws.send(typeof frame === "string" ? frame : JSON.stringify(frame)),
   };
 }
+
+/** Asks until the channel is up: it starts beside the server. */
+export async function ready(c: TestClient, frame: object): Promise<Record<string, unknown>> {
+  for (;;) {
+    c.send(frame);
+    const answer = await c.next();
+    if (answer.code !== "unavailable") return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

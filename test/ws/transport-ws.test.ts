@@ -1,6 +1,7 @@
 import { once } from "node:events";
+import { connect } from "node:net";
 import t from "tap";
-import { KEY, page, sockets, start } from "./conformance.js";
+import { KEY, page, poll, sockets, start } from "./conformance.js";
 import { client, TRANSPORTS } from "./support.js";
 
 for (const transport of TRANSPORTS) {
@@ -14,6 +15,7 @@ for (const transport of TRANSPORTS) {
       { name: "wrong key", query: "?key=x", status: "401" },
       { name: "another site's page", query: `?key=${KEY}`, origin: "https://evil.example", status: "403" },
       { name: "another port of this host", query: `?key=${KEY}`, origin: "http://127.0.0.1:1", status: "403" },
+      { name: "wrong key, decided later", query: "?key=x&later", status: "401" },
       { name: "a sandboxed page", query: `?key=${KEY}`, origin: "null", status: "403" },
     ];
     for (const { name, query, origin, status } of refused) {
@@ -23,6 +25,19 @@ for (const transport of TRANSPORTS) {
       const accepted = await client(`${url}?key=${KEY}`, origin === undefined ? {} : { origin });
       accepted.ws.terminate();
     }
+    const late = await client(`${url}?key=${KEY}&later`);
+    late.send("decided later");
+    t.match(await late.next(), { length: 13 }, "what is sent at once after a late decision arrives");
+    late.ws.terminate();
+    for (let i = 0; i < 20; i++) {
+      const gone = connect(server.port, "127.0.0.1");
+      gone.on("error", () => {});
+      gone.write(
+        `GET /ws?key=${KEY}&later HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+        () => gone.destroy(),
+      );
+    }
+    await poll(() => server.connections() === 0);
     await t.rejects(
       client(`ws://127.0.0.1:${server.port}/hello?key=${KEY}`),
       { message: "200" },

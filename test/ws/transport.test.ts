@@ -3,10 +3,13 @@ import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import t from "tap";
 import { createLogger } from "../../src/core/logger.js";
+import { createAccess } from "../../src/ws/access/access.js";
 import { createHttpApp } from "../../src/ws/http-app.js";
 import { createServer } from "../../src/ws/transport.js";
 import { gate, KEY, LIMIT, logger, page, poll, resetGate, routes, start } from "./conformance.js";
 import { client, raw, TRANSPORTS } from "./support.js";
+
+const noAccess = createAccess({ localKey: KEY, audit: { record() {} } });
 
 for (const transport of TRANSPORTS) {
   t.test(`${transport}: requests`, async (t) => {
@@ -317,7 +320,7 @@ for (const transport of TRANSPORTS) {
   });
 
   t.test(`${transport}: a port of one's own, free again at once although clients were connected`, async (t) => {
-    const app = createHttpApp({ routes, wsPaths: [], hasKey: () => false, loopback: true, handlerMs: 1_000, logger });
+    const app = createHttpApp({ routes, wsPaths: [], access: noAccess, loopback: true, handlerMs: 1_000, logger });
     const options = { host: "127.0.0.1", app, endpoints: [], logger };
     const port = await freePort();
     const first = await createServer({ ...options, transport, port });
@@ -344,7 +347,7 @@ async function freePort(): Promise<number> {
 
 t.test("auto takes uWebSockets.js where it loads", async (t) => {
   const loadUws = () => import("../../src/ws/transport-uws.js");
-  const app = createHttpApp({ routes, wsPaths: [], hasKey: () => false, loopback: true, handlerMs: 1, logger });
+  const app = createHttpApp({ routes, wsPaths: [], access: noAccess, loopback: true, handlerMs: 1, logger });
   const options = { host: "127.0.0.1", port: 0, app, endpoints: [], logger, loadUws };
   const expected = await loadUws().then(
     () => "uws",
@@ -358,7 +361,7 @@ t.test("auto takes uWebSockets.js where it loads", async (t) => {
 t.test("no binary: one warning and the other transport, or an error when it was asked for by name", async (t) => {
   const warnings: unknown[] = [];
   const counting = Object.assign(createLogger("silent"), { warn: (...line: unknown[]) => warnings.push(line) });
-  const app = createHttpApp({ routes, wsPaths: [], hasKey: () => false, loopback: true, handlerMs: 1, logger });
+  const app = createHttpApp({ routes, wsPaths: [], access: noAccess, loopback: true, handlerMs: 1, logger });
   const loadUws = () => Promise.reject(new Error("no binary"));
   const options = { host: "127.0.0.1", port: 0, app, endpoints: [], logger: counting, loadUws };
   const server = await createServer({ ...options, transport: "auto" });

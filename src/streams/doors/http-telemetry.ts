@@ -35,6 +35,7 @@ export function telemetryDoor({ log, localKey }: TelemetryDoorOptions): HttpRout
     method: "POST",
     path: "/api/v1/telemetry",
     access: "key",
+    needs: "ingest",
     maxBodyBytes: BODY_BYTES_MOST,
     async handle(request) {
       const items = decodeReadings(request.body);
