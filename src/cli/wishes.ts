@@ -9,7 +9,9 @@ export type Wish = "run" | "rest";
 /** Pipelines that are to rest. Errors: MR_LOG_UNAVAILABLE. */
 export async function restingPipelines(registers: Registers): Promise<readonly string[]> {
   const wishes = await registers.list(PREFIX);
-  return wishes.filter(({ value }) => Buffer.from(value).toString() === "rest").map(({ key }) => key.slice(PREFIX.length));
+  return wishes
+    .filter(({ value }) => Buffer.from(value).toString() === "rest")
+    .map(({ key }) => key.slice(PREFIX.length));
 }
 
 /** Errors: MR_LOG_UNAVAILABLE. */

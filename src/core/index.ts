@@ -13,6 +13,7 @@ export {
   json,
   num,
   optional,
+  type Slices,
   str,
   variantReader,
 } from "./json/fields.js";

@@ -40,16 +40,16 @@ export async function shareNames(options: SharingOptions): Promise<void> {
 
   const take = (name: string, lease: Lease): void => {
     const stop = new AbortController();
-    const done = options
-      .work(name, lease, AbortSignal.any([lease.lost, stop.signal]))
-      .catch((error: unknown) => {
+    const run = async (): Promise<void> => {
+      try {
+        await options.work(name, lease, AbortSignal.any([lease.lost, stop.signal]));
+      } catch (error) {
         failure ??= { error };
-      })
-      .finally(async () => {
-        await whileAway(lease.release());
-        atWork.delete(name);
-      });
-    atWork.set(name, { stop, done });
+      }
+      await whileAway(lease.release());
+      atWork.delete(name);
+    };
+    atWork.set(name, { stop, done: run() });
   };
 
   const look = async (): Promise<void> => {

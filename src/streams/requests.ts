@@ -1,3 +1,4 @@
+import { NoRespondersError, RequestError } from "nats";
 import { type ErrorCode, isMillraceError, MillraceError } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
@@ -52,11 +53,12 @@ export function openRequests({ nc, timeoutMs: usualMs }: Link): Requests {
           strategy: "timer",
           maxWait: waitMs,
         })) {
-          const said = reply.data.length === 0 ? undefined : reply.json<Answer>(); // empty: nobody serves it
-          if (said?.kind === "result") found.push(said.result as Result);
+          const said = reply.json<Answer>();
+          if (said.kind === "result") found.push(said.result as Result);
         }
       } catch (cause) {
-        throw logError(`asking all for ${name}`, cause);
+        if (!(cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders())))
+          throw logError(`asking all for ${name}`, cause);
       }
       return found;
     },

@@ -1,4 +1,7 @@
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { packageRoot } from "../../src/core/index.js";
+import { obtainNatsServer } from "../../src/streams/index.js";
 import { type RoundResult, runRound } from "./round.js";
 import { startWorld } from "./world.js";
 
@@ -14,6 +17,10 @@ const rounds = Number(values.rounds);
 const firstSeed = Number(values.seed);
 const say = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`${line}\n`);
 
+if (!process.env["NATS_SERVER_BIN"]) {
+  const found = await obtainNatsServer({ env: process.env, cacheDir: join(packageRoot(), ".cache"), report: say });
+  if (found.kind !== "url") process.env["NATS_SERVER_BIN"] = found.path;
+}
 const world = await startWorld();
 const results: RoundResult[] = [];
 try {
@@ -36,6 +43,8 @@ try {
 const loaded = results.filter(({ eventsInFlight }) => eventsInFlight > 0).length;
 const failed = results.some(({ ok }) => !ok);
 if (values.json)
-  process.stdout.write(`${JSON.stringify({ seed: firstSeed, rounds: results, loadedRatio01: loaded / results.length, failed })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ seed: firstSeed, rounds: results, loadedRatio01: loaded / results.length, failed })}\n`,
+  );
 say(`${results.length} rounds, events in flight in ${loaded}, ${failed ? "FAILED" : "all rows there, none twice"}`);
 process.exitCode = failed ? 1 : 0;

@@ -5,7 +5,7 @@ import { expectedRows, type Rows } from "./expected.js";
 import { type Feed, feed } from "./feed.js";
 import { FIRST_MS, makeInput, writeInput } from "./input.js";
 import { PARTITIONS, WINDOW_MS } from "./topologies.js";
-import { strike, VICTIMS, type Victim } from "./victims.js";
+import { strike, USUAL, type Victim } from "./victims.js";
 import type { World } from "./world.js";
 
 const STEPS = 12;
@@ -34,8 +34,8 @@ export interface RoundResult {
 }
 
 /** One round on a world that has had `round` rounds: load, a strike in the middle, everything compared with the input file. */
-export async function runRound(world: World, round: number, seed: number, victims = VICTIMS): Promise<RoundResult> {
-  const random = seededRandom(seed);
+export async function runRound(world: World, round: number, seed: number, victims = USUAL): Promise<RoundResult> {
+  const random = seededRandom(Math.imul(seed, 0x9e3779b1)); // neighbours among the seeds begin alike
   const victim = victims[Math.floor(random() * victims.length)] as Victim;
   const fromMs = FIRST_MS + round * STEPS * WINDOW_MS;
   // The last step is empty: its tick closes the windows before.

@@ -19,7 +19,13 @@ const intake = pipeline("kill.intake", {
 });
 intake
   .from(
-    jsonSource({ stream: "telemetry", ...fields, id: ({ id }) => id, source: () => SOURCE, timing: { idleAfterMs: days(365) } }),
+    jsonSource({
+      stream: "telemetry",
+      ...fields,
+      id: ({ id }) => id,
+      source: () => SOURCE,
+      timing: { disorderMs: DISORDER_MS, idleAfterMs: days(365) },
+    }),
   )
   .dedupe("ids", { id: ({ id }) => id, ttlMs: days(7) })
   .to({

@@ -12,6 +12,8 @@ export const VICTIMS = [
   "kill both workers",
   "kill everything",
 ] as const;
+/** What shows a missing fence, a worker that is paused and goes on, is picked more often. */
+export const USUAL: readonly Victim[] = [...VICTIMS, "pause worker", "pause worker, kill the other"];
 export type Victim = (typeof VICTIMS)[number];
 
 /** Strikes, waits, and brings everything back to life. */
@@ -21,7 +23,7 @@ export async function strike(world: World, victim: Victim, random: () => number)
   const [one, other] = [workers[first], workers[1 - first]];
   if (one === undefined || other === undefined) throw new Error("there are two workers");
   // Around the lease's period of 3 s: shorter than a failover, and longer, when somebody else has taken over meanwhile.
-  const pauseMs = 1_000 + random() * 6_000;
+  const pauseMs = 2_500 + random() * 5_500;
   const soonMs = 100 + random() * 900;
   const serverAgain = async (): Promise<void> => {
     await delay(soonMs);

@@ -44,7 +44,7 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
       const { rows } = await connection.requests.ask<{ rows: (string | number)[][] }>("query", { sql }, 5_000);
       return rows;
     } catch (error) {
-      if (isMillraceError(error) && error.disposition === "retry") return undefined;
+      if (isMillraceError(error)) return undefined; // away, being handed over, cancelled by its end
       throw error;
     }
   };
@@ -70,7 +70,9 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
       return row && { readings: Number(row[0]), late: Number(row[1]), windows: windows.sort() };
     },
     async idsTwice() {
-      const tables = ["readings", "features", "late_events"].map((name) => `(SELECT count() - uniqExact(_id) FROM ${name})`);
+      const tables = ["readings", "features", "late_events"].map(
+        (name) => `(SELECT count() - uniqExact(_id) FROM ${name})`,
+      );
       const rows = await query(`SELECT ${tables.join(" + ")} + (SELECT count() - uniqExact(event_id) FROM readings)`);
       return rows && Number(rows[0]?.[0]);
     },

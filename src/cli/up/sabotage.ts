@@ -18,16 +18,21 @@ export function sabotageOf(env: NodeJS.ProcessEnv): Sabotage | undefined {
   throw new MillraceError("MR_OPTION_INVALID", `MILLRACE_SABOTAGE: ${name} is not one of ${SABOTAGES.join(", ")}`);
 }
 
-/** What a thread of tasks works with; with `sabotage`, the same with that fault. */
-export function sabotaged(
-  sabotage: Sabotage | undefined,
-  connection: Connection,
-  pipelines: readonly Pipeline[],
-): { readonly connection: Connection; readonly pipelines: readonly Pipeline[] } {
-  if (sabotage === "skip-fence") return { connection: withoutFence(connection), pipelines };
-  if (sabotage === "ack-first") return { connection: acknowledgingFirst(connection), pipelines };
-  if (sabotage === "forget-watermark") return { connection, pipelines: pipelines.map(forgetting) };
-  return { connection, pipelines };
+/** What a thread of tasks works with. */
+export interface Means {
+  readonly connection: Connection;
+  readonly pipelines: readonly Pipeline[];
+  /** Whether tasks hear of it when their lease is lost. */
+  readonly heedLoss: boolean;
+}
+
+/** The same with the fault; unchanged without one. */
+export function sabotaged(sabotage: Sabotage | undefined, means: Means): Means {
+  const { connection, pipelines } = means;
+  if (sabotage === "skip-fence") return { ...means, connection: withoutFence(connection), heedLoss: false };
+  if (sabotage === "ack-first") return { ...means, connection: acknowledgingFirst(connection) };
+  if (sabotage === "forget-watermark") return { ...means, pipelines: pipelines.map(forgetting) };
+  return means;
 }
 
 /** Writes whatever the marker or the snapshot's pointer says by now: a former owner is not stopped. */

@@ -1,12 +1,5 @@
 import { join } from "node:path";
-import {
-  type Config,
-  createLogger,
-  type Logger,
-  packageRoot,
-  type ReplayStats,
-  type Stats,
-} from "../../core/index.js";
+import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
 import {
   type Connection,
   connectLog,
@@ -17,6 +10,7 @@ import {
   telemetryDoor,
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { accessOptions } from "./access.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
@@ -158,7 +152,7 @@ async function openGateway(parts: {
 }): Promise<Gateway> {
   const { context, connection, key, webhookSecret, stats, cluster, mqtt } = parts;
   const { host, port, transport } = context.config;
-  const { log } = connection;
+  const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
   process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= "16384";
   return createGateway({
@@ -167,6 +161,8 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    registers,
+    ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),
     staticDir: join(packageRoot(), "build/wall"),
     routes: [
@@ -180,11 +176,7 @@ async function openGateway(parts: {
   });
 }
 
-function reasonsNotReady(
-  { tasks, sinks }: ClusterView,
-  partitions: number,
-  mqtt: MqttDoor | undefined,
-): string[] {
+function reasonsNotReady({ tasks, sinks }: ClusterView, partitions: number, mqtt: MqttDoor | undefined): string[] {
   const stopped = tasks.filter(({ state }) => state !== "running");
   const covered = new Set(tasks.map(({ partition }) => partition));
   const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));

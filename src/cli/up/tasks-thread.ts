@@ -26,7 +26,8 @@ export interface TasksThreadStatus {
 await serveThread<TasksThreadStatus>(async () => {
   const { log: logOptions, partitions, logLevel, topologies, sabotage } = workerData as TasksThreadData;
   const connected = await connectLog({ ...logOptions, name: "millrace-tasks" });
-  const { connection, pipelines } = sabotaged(sabotage, connected, await loadPipelines(topologies));
+  const means = { connection: connected, pipelines: await loadPipelines(topologies), heedLoss: true };
+  const { connection, pipelines, heedLoss } = sabotaged(sabotage, means);
   const inference = createInference({ models });
   const logger = createLogger(logLevel).child({ component: "runtime.task" });
   const tasks = createTaskSet(pipelines, { ...connection, inference, partitions, clock: systemClock, logger });
@@ -39,7 +40,9 @@ await serveThread<TasksThreadStatus>(async () => {
         ending.push(run);
         await run;
       },
-      end: async ({ partition, lost }: { partition: number; lost: boolean }) => tasks.end(partition, lost),
+      end: async ({ partition, lost }: { partition: number; lost: boolean }) => {
+        if (!lost || heedLoss) tasks.end(partition, lost);
+      },
       pause: async ({ pipelines }: { pipelines: readonly string[] }) => tasks.pause(pipelines),
     },
     stop: async () => {

@@ -125,9 +125,15 @@ function startThreads({ config, log, partitions, sinks, sabotage }: WorkersOptio
   const named = { ...log, name: "thread" };
   const tasksData: TasksThreadData = { log: named, partitions, logLevel, topologies, sabotage };
   const sinkData: SinkThreadData = { log: named, clickhouseUrl, dataDir, logLevel };
-  const [tasksUrl, sinksUrl] = [new URL("./tasks-thread.js", import.meta.url), new URL("./sink-thread.js", import.meta.url)];
+  const [tasksUrl, sinksUrl] = [
+    new URL("./tasks-thread.js", import.meta.url),
+    new URL("./sink-thread.js", import.meta.url),
+  ];
   return {
-    threads: Array.from({ length: config.workers }, () => new Thread<TasksThreadStatus>(tasksUrl, tasksData, onFailure)),
+    threads: Array.from(
+      { length: config.workers },
+      () => new Thread<TasksThreadStatus>(tasksUrl, tasksData, onFailure),
+    ),
     sinks: sinks === "never" ? undefined : new Thread<SinkThreadStatus>(sinksUrl, sinkData, onFailure),
   };
 }
@@ -155,6 +161,7 @@ async function share(
 /** The database, while we hold its lease. */
 function createStore(sinks: Thread<SinkThreadStatus> | undefined, options: WorkersOptions) {
   let refused: { readonly error: unknown } | undefined;
+  let wasOpen = false;
   const isOpen = (): boolean => (sinks?.status?.place ?? "") !== "";
   return {
     /** Runs the sinks until `signal` aborts. A database that is away, or open in a process that is paused, is tried again. */
@@ -162,10 +169,13 @@ function createStore(sinks: Thread<SinkThreadStatus> | undefined, options: Worke
       if (sinks === undefined) return;
       try {
         await endedBy(signal, sinks.request("run", null), () => sinks.request("end", null));
+        wasOpen = true;
       } catch (error) {
-        refused ??= { error };
         if (!isMillraceError(error) || error.disposition !== "retry") throw error;
-        options.logger.warn({ err: error }, "the database cannot be opened; its lease is given back");
+        const told = refused !== undefined && !wasOpen;
+        if (!told) options.logger.warn({ err: error }, "the database cannot be opened, trying again");
+        refused = { error };
+        wasOpen = false;
         await systemClock.sleep(SINK_RETRY_MS, signal);
       }
     },
