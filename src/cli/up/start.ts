@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
+import { CHANNELS } from "../../pipelines/index.js";
 import { systemClock } from "../../runtime/index.js";
 import {
   type Connection,
@@ -179,6 +180,7 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    channels: CHANNELS,
     logger: context.logger.child({ component: "ws" }),
     staticDir: join(packageRoot(), "build/wall"),
     routes: [
