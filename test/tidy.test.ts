@@ -44,6 +44,7 @@ const SHARED_PACKAGES: Readonly<Record<string, string>> = {
  */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/cli/": "test/e2e/job.test.ts",
+  "src/core/clock.ts": "test/runtime/task.test.ts",
   "src/core/config.ts": "test/cli/config.test.ts",
   "src/core/http.ts": "test/ws/transport.test.ts",
   "src/core/json/": "test/core/json/fields.test.ts",

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { type Config, formatTime, MillraceError } from "../core/index.js";
+import { type Config, formatTime, MillraceError, systemClock } from "../core/index.js";
 import { models, pipelines } from "../pipelines/index.js";
-import { systemClock, verifyTask } from "../runtime/index.js";
+import { verifyTask } from "../runtime/index.js";
 import { createReplay } from "../streams/index.js";
 import { createInference } from "../workers/inference/index.js";
 import { findInstance, type RunningInstance, readSecret } from "./client.js";

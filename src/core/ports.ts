@@ -42,6 +42,10 @@ export interface Marker {
   readonly sequence: number;
   /** Index of the last output of that message that is stored. */
   readonly index: number;
+  /** Epoch of the lease it was written under: an owner that finds a larger one than its own has been replaced. @default 0 */
+  readonly epoch?: number;
+  /** Incarnation of the input stream that `sequence` counts in; of another one it says nothing. @default any */
+  readonly incarnation?: string;
 }
 
 export interface StoredMarker extends Marker {
@@ -85,35 +89,84 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** Immutable objects by name. The store drops the oldest when it is full. */
+/** Immutable objects by name. A full store refuses; nothing is dropped but by `remove`. */
 export interface Objects {
-  put(name: string, bytes: Uint8Array): Promise<void>;
-  /** Undefined when it was never stored, or dropped since. */
+  /** `bytes` may come in parts, which are stored as one. Rejects with MR_LOG_FULL or MR_LOG_UNAVAILABLE. */
+  put(name: string, bytes: Uint8Array | readonly Uint8Array[]): Promise<void>;
+  /** Undefined when it was never stored, or removed. Rejects with MR_LOG_LOST_DATA when bytes and digest differ. */
   get(name: string): Promise<Uint8Array | undefined>;
+  /** Frees its space. What is not there is fine. */
+  remove(name: string): Promise<void>;
+  /** Names that begin with `prefix`, sorted, of objects stored whole. */
+  list(prefix: string): Promise<readonly string[]>;
 }
 
-/** Small values changed by compare-and-set. */
+export interface Register {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+}
+
+/** Small values changed by compare-and-set. Revisions only grow, also over a removal. */
 export interface Registers {
-  get(key: string): Promise<{ readonly value: Uint8Array; readonly revision: number } | undefined>;
+  get(key: string): Promise<Omit<Register, "key"> | undefined>;
   /** Resolves with the new revision, or undefined when the register is no longer at `expectedRevision` (0: must not exist). */
   set(key: string, value: Uint8Array, expectedRevision: number): Promise<number | undefined>;
+  /** Resolves with false when the register is no longer at `expectedRevision`. */
+  remove(key: string, expectedRevision: number): Promise<boolean>;
+  /** Registers whose key begins with `prefix`, by key. O(all registers): for people and keepers. */
+  list(prefix: string): Promise<readonly Register[]>;
 }
 
-/** Sole ownership of a name. A later owner has a larger epoch; whoever writes with an older one is refused. */
+/**
+ * Sole ownership of a name, for as long as it is renewed.
+ *
+ * Time:  nobody compares clocks. The holder gives up when its last renewal was *sent* two thirds of a period ago; others take over
+ *        when they have *seen* one revision unchanged for a whole period, each by its own monotonic clock.
+ * Fence: a process may be paused between looking at `lost` and writing. So what it writes carries `epoch`: the next owner puts its
+ *        larger epoch into the snapshot pointer and the markers before anything else, and the late write is refused by them.
+ *        Work that writes elsewhere must be harmless when two do it (ticks), or carry a token of its own (blocks of a sink).
+ * Stall: renewals need a free event loop every third of a period. A thread that loads state or runs operators must not hold
+ *        leases itself: hold them in another thread and pass {epoch, lost} on.
+ */
 export interface Lease {
+  readonly name: string;
+  readonly holder: string;
+  /** Larger than that of every earlier holder of the name, for ever. */
   readonly epoch: number;
-  /** Aborted when somebody else took the name over. */
+  /** Aborted when the lease must no longer be used: not renewed in time, or somebody has a larger epoch. Never by `release`. */
   readonly lost: AbortSignal;
+  /** Frees the name at once: the next `tryAcquire` of anybody succeeds. Call when the work has ended. Safe to call twice. */
   release(): Promise<void>;
 }
 
 export interface Leases {
-  /** Takes the name over at once: the newest starter wins, the former owner's next write is refused. */
-  acquire(name: string, holder: string): Promise<Lease>;
+  readonly periodMs: number;
+  /**
+   * Takes the name if it is free: never held, released, or seen unrenewed for a period by this object. Undefined otherwise, and
+   * when somebody else was faster. It never waits, so a holder that died is found out by asking again, some times a period.
+   * Rejects with MR_LOG_UNAVAILABLE.
+   */
+  tryAcquire(name: string, holder: string): Promise<Lease | undefined>;
+  /** Who holds the name by the log, expired or not; undefined when it is free. */
+  holder(name: string): Promise<{ readonly holder: string; readonly epoch: number } | undefined>;
+  /** Announces `member` in `group` until `leave`, and watches the others. Resolves once it is announced. */
+  join(group: string, member: string): Promise<Membership>;
+}
+
+/** Who is alive in a group. Views of two members may differ for a period, so it decides what to try; leases decide who owns. */
+export interface Membership {
+  /** Members that showed life within a period by our monotonic clock, ourselves included, sorted. */
+  alive(): readonly string[];
+  /** Others no longer count us. Safe to call twice. */
+  leave(): Promise<void>;
 }
 
 export interface Clock {
+  /** Wall time, ms since the Unix epoch: it may jump. */
   nowMs(): number;
+  /** Never goes back, and stands for nothing outside this process. For intervals. */
+  monotonicMs(): number;
   /** Resolves after `ms`, or at once when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -4,7 +4,7 @@ import {
   formatTime,
   type Inference,
   isMillraceError,
-  type Leases,
+  type Lease,
   type Log,
   type Logger,
   type LogMessage,
@@ -36,12 +36,9 @@ export interface TaskOptions {
   readonly pipeline: Pipeline;
   readonly partition: number;
   readonly partitions: number;
-  /** Who we are, for the lease: host and process. */
-  readonly holder: string;
   readonly log: Log;
   readonly objects: Objects;
   readonly registers: Registers;
-  readonly leases: Leases;
   readonly inference: Inference;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -100,14 +97,14 @@ export class Task {
     };
   }
 
-  /** Resolves when `signal` aborts (after a last snapshot) or another process takes the task over. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Resolves when `signal` aborts (after a last snapshot), the lease is lost or another process takes the task over. */
+  async run(lease: Lease, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     let pauseMs = RETRY_FIRST_MS;
     while (!signal.aborted) {
       const startedMs = clock.nowMs();
       try {
-        await this.#runOnce(signal);
+        await this.#runOnce(lease, signal);
         this.#state = "stopped";
         return;
       } catch (error) {
@@ -130,10 +127,9 @@ export class Task {
     }
   }
 
-  async #runOnce(signal: AbortSignal): Promise<void> {
-    const { pipeline, partition, partitions, holder, log, leases } = this.#options;
-    const lease = await leases.acquire(`task/${this.name}`, holder);
-    try {
+  async #runOnce(lease: Lease, signal: AbortSignal): Promise<void> {
+    const { pipeline, partition, partitions, log } = this.#options;
+    {
       const source = await log.info(pipeline.source);
       const identity = { task: this.name, incarnation: source.incarnation, program: programHash(pipeline, partitions) };
       const { snapshots, restored } = await Snapshots.takeOver(this.#options, identity, lease.epoch);
@@ -159,8 +155,6 @@ export class Task {
         lease.lost.removeEventListener("abort", stop);
         await reader.close();
       }
-    } finally {
-      await lease.release();
     }
   }
 

@@ -54,7 +54,9 @@ export async function writeBatch(link: Link, batch: Parameters<Log["writeBatch"]
 /** Errors: MR_LOG_UNAVAILABLE. */
 export async function readMarker(link: Link, stream: string, task: string): Promise<StoredMarker | undefined> {
   const stored = await readBody(link, stream, task);
-  return stored && { sequence: stored.sequence, index: stored.index, storedAt: stored.storedAt };
+  if (stored === undefined) return undefined;
+  const { writer: _writer, ...marker } = stored;
+  return marker;
 }
 
 /** Everything but the commit goes without waiting: the server keeps the order and checks at the commit that none is missing. */
@@ -66,7 +68,7 @@ async function send(link: Link, attempt: string, batch: Parameters<Log["writeBat
     const hdrs = toHeaders({ ...headers, "Nats-Batch-Id": id, "Nats-Batch-Sequence": String(i + 1) });
     link.nc.publish(subject, data, { headers: hdrs });
   });
-  const body: MarkerBody = { sequence: marker.sequence, index: marker.index, writer: link.writer };
+  const body: MarkerBody = { ...marker, writer: link.writer };
   const commit = toHeaders({
     "Nats-Batch-Id": id,
     "Nats-Batch-Sequence": String(messages.length + 1),
@@ -83,7 +85,8 @@ async function readBody(link: Link, stream: string, task: string): Promise<(Mark
 }
 
 function sameMarker(stored: MarkerBody, marker: Marker, writer: string): boolean {
-  return stored.sequence === marker.sequence && stored.index === marker.index && stored.writer === writer;
+  const { sequence, index, epoch } = marker;
+  return stored.sequence === sequence && stored.index === index && stored.epoch === epoch && stored.writer === writer;
 }
 
 function markerSubject(stream: string, task: string): string {

@@ -1,5 +1,5 @@
 import type { NatsConnection } from "nats";
-import type { Leases, Log, Objects, Registers } from "../core/index.js";
+import { type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
 import { readMarker, writeBatch } from "./batch.js";
 import { type LogOptions, openLink } from "./connection.js";
 import { openLeases } from "./leases.js";
@@ -55,7 +55,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     log,
     registers,
     objects: openObjects(link),
-    leases: openLeases(link, registers),
+    leases: openLeases(registers, systemClock),
     serverVersion: nc.info?.version ?? "unknown",
     maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
     connected: link.connected,

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import { encodeToken, MillraceError, type Objects } from "../core/index.js";
+import { decodeToken, encodeToken, MillraceError, type Objects } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { existsDifferently, logError } from "./failures.js";
-import { last, publish } from "./publish.js";
+import { countSubjects, last, publish } from "./publish.js";
 
 const STREAM = "snapshots";
-/** All objects together; the oldest go first. */
-const MAX_BYTES = 1024 ** 3;
+/** All objects together. */
+const MAX_BYTES = 2 * 1024 ** 3;
 /** Below the smallest `max_payload` in use (1 MB), headers included. */
 const CHUNK_BYTES = 900_000;
 const CHUNKS = "Millrace-Chunks";
@@ -17,10 +18,10 @@ const SHA256 = "Millrace-Sha256";
  * Immutable objects as messages of a stream of their own, chunks first, the head with count and digest last: an object is there
  * when its head is.
  *
- * Nothing is ever deleted; the stream drops its oldest messages at 1 GiB, so an object lives as long as less than that is written
- * after it. Cheaper than JetStream's object store where objects are small and many: one message instead of three, no purge.
+ * The stream refuses when it is full; removing an object purges its messages. Cheaper than JetStream's object store where objects
+ * are small and many: one message instead of three.
  *
- * Errors: MR_LOG_UNAVAILABLE, MR_LOG_LOST_DATA when bytes and digest differ.
+ * Errors: MR_LOG_FULL, MR_LOG_UNAVAILABLE, MR_LOG_LOST_DATA when bytes and digest differ.
  */
 export function openObjects(link: Link): Objects {
   let opening: Promise<void> | undefined;
@@ -36,10 +37,15 @@ export function openObjects(link: Link): Objects {
   return {
     async put(name, bytes) {
       await opened();
-      const count = Math.max(1, Math.ceil(bytes.length / CHUNK_BYTES));
-      const head = { [CHUNKS]: String(count), [SHA256]: digest(bytes) };
-      for (let i = count - 1; i >= 0; i--) {
-        const data = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+      const chunks = chunksOf(bytes instanceof Uint8Array ? [bytes] : bytes);
+      const hash = createHash("sha256");
+      for (const chunk of chunks) {
+        hash.update(chunk);
+        if (chunks.length > 1) await turn(); // a large object must not hold up who shares the thread
+      }
+      const head = { [CHUNKS]: String(chunks.length), [SHA256]: hash.digest("base64url") };
+      for (let i = chunks.length - 1; i >= 0; i--) {
+        const data = chunks[i] as Uint8Array;
         await publish(link, { subject: subjectOf(name, i), data, ...(i === 0 ? { headers: head } : {}) });
       }
     },
@@ -51,22 +57,58 @@ export function openObjects(link: Link): Objects {
       const chunks = [head.data];
       for (let i = 1; i < Number(head.header(CHUNKS)); i++) {
         const chunk = await last(link, STREAM, subjectOf(name, i));
-        if (chunk === undefined) return undefined; // being dropped: it was the oldest
+        if (chunk === undefined) return undefined; // being removed
         chunks.push(chunk.data);
       }
       const bytes = chunks.length === 1 ? head.data : Buffer.concat(chunks);
-      if (digest(bytes) === head.header(SHA256)) return bytes;
+      if (createHash("sha256").update(bytes).digest("base64url") === head.header(SHA256)) return bytes;
       throw new MillraceError("MR_LOG_LOST_DATA", `reading object ${name}: its bytes do not match its digest`);
+    },
+
+    async remove(name) {
+      await opened();
+      try {
+        await link.jsm.streams.purge(STREAM, { filter: subjectOf(name, 0) }); // first the head: without it there is no object
+        await link.jsm.streams.purge(STREAM, { filter: `${STREAM}.${encodeToken(name)}.*` });
+      } catch (cause) {
+        throw logError(`removing object ${name}`, cause);
+      }
+    },
+
+    async list(prefix) {
+      await opened();
+      const subjects = [...(await countSubjects(link, STREAM, `${STREAM}.*.0`)).keys()];
+      const names = subjects.map((subject) => decodeToken(subject.split(".")[1] ?? ""));
+      return names.filter((name) => name.startsWith(prefix)).sort();
     },
   };
 }
 
-function subjectOf(name: string, chunk: number): string {
-  return `${STREAM}.${encodeToken(name)}.${chunk}`;
+/** The parts' bytes in pieces of at most CHUNK_BYTES, one at least. */
+function chunksOf(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  const cut = () => {
+    chunks.push(waiting.length === 1 ? (waiting[0] as Uint8Array) : Buffer.concat(waiting, bytes));
+    waiting = [];
+    bytes = 0;
+  };
+  for (const part of parts) {
+    for (let from = 0; from < part.length; ) {
+      const piece = part.subarray(from, from + CHUNK_BYTES - bytes);
+      waiting.push(piece);
+      bytes += piece.length;
+      from += piece.length;
+      if (bytes === CHUNK_BYTES) cut();
+    }
+  }
+  if (bytes > 0 || chunks.length === 0) cut();
+  return chunks;
 }
 
-function digest(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("base64url");
+function subjectOf(name: string, chunk: number): string {
+  return `${STREAM}.${encodeToken(name)}.${chunk}`;
 }
 
 async function create({ jsm }: Link): Promise<void> {
@@ -75,12 +117,16 @@ async function create({ jsm }: Link): Promise<void> {
     subjects: [`${STREAM}.*.*`],
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.Old,
+    discard: DiscardPolicy.New,
     max_bytes: MAX_BYTES,
   };
   try {
     await jsm.streams.add(config);
   } catch (cause) {
     if (!existsDifferently(cause)) throw logError(`creating stream ${STREAM}`, cause);
+    const { discard, max_bytes } = config;
+    await jsm.streams.update(STREAM, { discard, max_bytes }).catch((cause: unknown) => {
+      throw logError(`changing stream ${STREAM} to discard: ${discard}`, cause);
+    });
   }
 }

@@ -5,13 +5,8 @@ import { isWrongLastSequence, logError } from "./failures.js";
 
 const BUCKET = "millrace";
 
-export interface WatchableRegisters extends Registers {
-  /** Calls `changed` with each new value of the key until the returned function is called. */
-  watch(key: string, changed: (value: Uint8Array, revision: number) => void): Promise<() => void>;
-}
-
 /** Registers in a JetStream key-value bucket, created at first use. Errors of all calls: MR_LOG_UNAVAILABLE. */
-export function openRegisters({ js }: Link): WatchableRegisters {
+export function openRegisters({ js }: Link): Registers {
   let opening: Promise<KV> | undefined;
   const bucket = async () => {
     opening ??= new Kvm(js).create(BUCKET, { history: 1, storage: "file" } as Parameters<Kvm["create"]>[1]);
@@ -42,16 +37,26 @@ export function openRegisters({ js }: Link): WatchableRegisters {
         throw logError(`writing register ${key} over revision ${expectedRevision}`, cause);
       }
     },
-    async watch(key, changed) {
+    async remove(key, expectedRevision) {
       const kv = await bucket();
       try {
-        const entries = await kv.watch({ key: toKey(key) });
-        void (async () => {
-          for await (const entry of entries) changed(entry.value, entry.revision);
-        })();
-        return () => entries.stop();
+        await kv.delete(toKey(key), { previousSeq: expectedRevision });
+        return true;
       } catch (cause) {
-        throw logError(`watching register ${key}`, cause);
+        if (isWrongLastSequence(cause)) return false;
+        throw logError(`removing register ${key} at revision ${expectedRevision}`, cause);
+      }
+    },
+    async list(prefix) {
+      const kv = await bucket();
+      try {
+        const names: string[] = [];
+        for await (const name of await kv.keys()) names.push(name);
+        const wanted = names.map(fromKey).filter((key) => key.startsWith(prefix));
+        const found = await Promise.all(wanted.sort().map(async (key) => ({ key, entry: await this.get(key) })));
+        return found.flatMap(({ key, entry }) => (entry === undefined ? [] : [{ key, ...entry }]));
+      } catch (cause) {
+        throw logError(`listing registers ${prefix}`, cause);
       }
     },
   };
@@ -60,4 +65,8 @@ export function openRegisters({ js }: Link): WatchableRegisters {
 /** NATS keys hold `[-/=.A-Za-z0-9_]`; every other character becomes `=` and its UTF-16 code in hex, as does `=` itself. */
 function toKey(key: string): string {
   return key.replace(/[^-/\w]/g, (char) => `=${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function fromKey(name: string): string {
+  return name.replace(/=([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }

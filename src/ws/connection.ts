@@ -54,6 +54,10 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
     return this.#client.identity;
   }
 
+  clientLeft(): void {
+    this.#client.left();
+  }
+
   /** True for clients that named the protocol: they are greeted and kept informed. */
   get isGreeted(): boolean {
     return this.socket.protocol?.startsWith("millrace.v1") ?? false;

@@ -1,30 +1,24 @@
 import { Registry } from "prom-client";
-import { type ChannelDeclaration, type HttpRoute, type Log, type Logger, MillraceError } from "../core/index.js";
-import { type Access, type AuditTrail, createAccess } from "./access/access.js";
+import type { ChannelDeclaration, HttpRoute, Log, Logger, Registers } from "../core/index.js";
+import type { AuditTrail } from "./access/access.js";
+import { admission } from "./access/admission.js";
 import type { ChannelRule } from "./access/channels.js";
-import { refused, type Verdict } from "./access/identity.js";
+import type { JwtOptions } from "./access/jwt.js";
+import type { AccessLimits } from "./access/limits.js";
+import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
-import { isLoopback, isOriginAllowed } from "./auth.js";
+import { isLoopback } from "./auth.js";
 import type { Encoding } from "./channels/encoding.js";
 import { channelShape } from "./channels/names.js";
 import type { Feed } from "./feed.js";
 import { createHttpApp } from "./http-app.js";
-import { createHub, HUB_LIMITS, type Hub, type HubLimits } from "./hub.js";
+import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
 import { type LogFeedOptions, logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric } from "./metrics.js";
-import { refusalReply } from "./problem.js";
 import { SUBPROTOCOLS } from "./protocol.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
-import {
-  createServer,
-  loopTopic,
-  type RequestHead,
-  type Server,
-  type TransportLimits,
-  type WsAdmission,
-  type WsEndpoint,
-} from "./transport.js";
+import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
 
 export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly log: Log;
@@ -47,7 +41,13 @@ export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly allowedOrigins?: readonly string[];
   /** Who may read which channel; one no rule names is for viewers. */
   readonly channelRules?: readonly ChannelRule[];
-  readonly limits?: Partial<HubLimits & TransportLimits>;
+  /** Tokens that count beside the local key. @default none */
+  readonly tokens?: JwtOptions;
+  /** Where display tokens and API keys are kept; without it there are none. */
+  readonly registers?: Registers;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<HubLimits & TransportLimits & AccessLimits>;
 }
 
 export interface Gateway {
@@ -71,18 +71,26 @@ const CLOSE_REQUESTS_MS = 800;
  * with `unavailable`. Errors: MR_PORT_IN_USE, MR_OPTION_INVALID (the page, the key, or two routes on one path).
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { localKey, host, logger } = options;
-  if (localKey.length < 16)
-    throw new MillraceError("MR_OPTION_INVALID", "the local key must have at least 16 characters");
+  const { host, logger } = options;
   const limits = { ...HUB_LIMITS, ...options.limits };
-  const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
   const audit: AuditTrail = { record() {} };
-  const access = createAccess({
-    localKey,
+  const access = await openAccess({
+    host,
+    localKey: options.localKey,
+    tokens: options.tokens ?? {},
+    registers: options.registers,
     channelRules: [...(options.channelRules ?? []), ...declaredRules(options.channels)],
+    limits: options.limits ?? {},
+    trustedProxies: options.trustedProxies ?? [],
     audit,
+    logger,
   });
-  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir);
+  const giveUp = (error: unknown): never => {
+    access.close();
+    throw error;
+  };
+  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
+  const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
   let server: Server | undefined;
   const topics = (encoding: Encoding) =>
     server && encoding.name !== "sse" ? server.topic(encoding.binary) : loopTopic();
@@ -117,7 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   }).catch(async (error: unknown) => {
     metrics.close();
     await closeFeeds();
-    throw error;
+    return giveUp(error);
   });
   server = listening;
   logger.info({ host, port: listening.port, transport: listening.transport }, "gateway listening");
@@ -132,6 +140,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       closing ??= (async () => {
         await hub.close(CLOSE_FRAMES_MS);
         await Promise.all([listening.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        access.close();
         metrics.close();
       })();
       return closing;
@@ -155,24 +164,4 @@ function declaredRules(channels: readonly ChannelDeclaration[]): readonly Channe
   return channels.flatMap((declaration) =>
     channelShape(declaration).patterns.map((channel) => ({ channel, role: declaration.role })),
   );
-}
-
-/** Lets a WebSocket in: the page it comes from, then whose it is. */
-function admission(access: Access, hub: Hub, allowedOrigins: readonly string[]): WsEndpoint["admit"] {
-  return (head: RequestHead) => {
-    const { remoteAddress: address } = head;
-    const decide = (verdict: Verdict): WsAdmission => {
-      if (verdict.kind === "refused") {
-        access.audit.record({ subject: "unknown", address }, "connect", verdict.why);
-        return { kind: "refuse", reply: refusalReply(verdict) };
-      }
-      const { identity } = verdict;
-      access.audit.record({ subject: identity.subject, address }, "connect", "ok");
-      return { kind: "accept", open: (socket) => hub.open(socket, { identity, address }) };
-    };
-    if (!isOriginAllowed(head, allowedOrigins))
-      return decide(refused(403, "origin", "pages of this origin may not connect"));
-    const verdict = access.identify(head);
-    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
-  };
 }

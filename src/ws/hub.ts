@@ -40,6 +40,8 @@ export const HUB_LIMITS: HubLimits = {
 export interface Client {
   readonly identity: Identity;
   readonly address: string;
+  /** Called once, when the connection has ended. */
+  left(): void;
 }
 
 export interface Hub {
@@ -86,9 +88,15 @@ export function createHub(options: HubOptions): Hub {
     nowMs: () => performance.now(),
     gone(connection) {
       connections.delete(connection);
+      connection.clientLeft();
       if (connections.size === 0) emptied?.();
     },
   };
+  options.access.onRevoked((subject) => {
+    for (const connection of connections)
+      if (connection.identity.subject === subject)
+        connection.end(3500, "protocol", "the token was revoked; get another one first");
+  });
   const ticking = setInterval(
     () => {
       const nowMs = parts.nowMs();

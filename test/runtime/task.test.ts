@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import t, { type Test } from "tap";
-import type { Clock, Inference, Pipeline } from "../../src/core/index.js";
+import type { Clock, Inference, Lease, Pipeline } from "../../src/core/index.js";
 import { Task, verifyTask } from "../../src/runtime/index.js";
 import { type Connection, connectLog, streamSpecs } from "../../src/streams/index.js";
 import { startNats, type TestServer } from "../support/nats.js";
@@ -17,7 +17,7 @@ function testClock(hurried: boolean): Clock {
     if (hurried) skippedMs += 61_000;
     return Date.now() + skippedMs;
   };
-  return { nowMs, sleep: (ms) => delay(Math.min(ms, 20)) };
+  return { nowMs, monotonicMs: nowMs, sleep: (ms) => delay(Math.min(ms, 20)) };
 }
 
 async function world(t: Test): Promise<{ server: TestServer; connection: Connection }> {
@@ -31,6 +31,12 @@ async function world(t: Test): Promise<{ server: TestServer; connection: Connect
   return { server, connection };
 }
 
+/** A lease as the tests hand it out: each later one has a larger epoch. */
+function leaseOf(epoch = ++epochs, lost = new AbortController().signal): Lease {
+  return { name: "test", holder: "test", epoch, lost, release: async () => undefined };
+}
+let epochs = 0;
+
 function toyTask(connection: Connection, pipeline: Pipeline, hurried = false): Task {
   const logger = pino({ level: "silent" });
   return new Task({
@@ -38,7 +44,6 @@ function toyTask(connection: Connection, pipeline: Pipeline, hurried = false): T
     pipeline,
     partition: 0,
     partitions: 1,
-    holder: "test",
     inference,
     clock: testClock(hurried),
     logger,
@@ -87,7 +92,7 @@ t.test("restarts at random moments lose nothing and repeat nothing", async (t) =
   for (let round = 0; round < 8; round++) {
     const stop = new AbortController();
     const task = toyTask(connection, pipeline, round % 2 === 0);
-    const run = task.run(stop.signal);
+    const run = task.run(leaseOf(), stop.signal);
     await publish(connection, sent, sent + 40);
     sent += 40;
     if (round % 3 === 0) await reached(task, sent);
@@ -96,7 +101,7 @@ t.test("restarts at random moments lose nothing and repeat nothing", async (t) =
   }
   const stop = new AbortController();
   const task = toyTask(connection, pipeline);
-  const run = task.run(stop.signal);
+  const run = task.run(leaseOf(), stop.signal);
   await reached(task, sent);
   for (const stream of ["features", "accepted"]) {
     const counts = [...(await stored(connection, stream)).values()].map((line) => JSON.parse(line).eventId as string);
@@ -121,7 +126,7 @@ t.test("a program that throws is started again from its snapshot, and nothing is
   const { connection } = await world(t);
   const task = toyTask(connection, toyPipeline({ failOnceAt: 25 }), true);
   const stop = new AbortController();
-  const run = task.run(stop.signal);
+  const run = task.run(leaseOf(), stop.signal);
   await publish(connection, 0, 60);
   await reached(task, 60);
   t.equal((await stored(connection, "features")).size, 60);
@@ -134,15 +139,17 @@ t.test("the newest owner wins: the former one is fenced and writes no more", asy
   const { connection } = await world(t);
   const first = toyTask(connection, toyPipeline());
   const stop = new AbortController();
-  const firstRun = first.run(stop.signal);
+  const lost = new AbortController();
+  const firstRun = first.run(leaseOf(++epochs, lost.signal), stop.signal);
   await publish(connection, 0, 10);
   await reached(first, 10);
+  lost.abort();
   const second = toyTask(connection, toyPipeline());
-  const secondRun = second.run(stop.signal);
-  await firstRun;
-  t.equal(first.status().state, "fenced");
+  const secondRun = second.run(leaseOf(), stop.signal);
   await publish(connection, 10, 30);
   await reached(second, 30);
+  await firstRun;
+  t.equal(first.status().state, "fenced");
   t.equal((await stored(connection, "features")).size, 30);
   stop.abort();
   await secondRun;
@@ -153,7 +160,7 @@ t.test("a task refuses a log or a state that is not its own", async (t) => {
   const started = async (pipeline: Pipeline): Promise<Task> => {
     const task = toyTask(connection, pipeline);
     const stop = new AbortController();
-    const run = task.run(stop.signal);
+    const run = task.run(leaseOf(), stop.signal);
     for (let i = 0; i < 300 && (task.status().state === "starting" || task.status().counters.received < 5); i++) {
       if (task.status().state === "failed") break;
       await delay(10);

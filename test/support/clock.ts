@@ -3,6 +3,7 @@ import type { Clock } from "../../src/core/index.js";
 /** Wall time, as the runtime's own clock keeps it. */
 export const wallClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       const end = () => {
@@ -23,6 +24,7 @@ export function jumpingClock(startMs: number): Clock & { readonly sleptMs: reado
   return {
     sleptMs,
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
     async sleep(ms) {
       nowMs += ms;
       sleptMs.push(ms);

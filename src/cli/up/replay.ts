@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type Config, formatTime, type Logger, packageRoot, type ReplayStats } from "../../core/index.js";
-import { systemClock, type TaskStatus } from "../../runtime/index.js";
+import { type Config, formatTime, type Logger, packageRoot, type ReplayStats, systemClock } from "../../core/index.js";
+import type { TaskStatus } from "../../runtime/index.js";
 import { type Connection, createReplay, type Replay } from "../../streams/index.js";
 import type { LogServer } from "./log-server.js";
 

@@ -1,7 +1,14 @@
 import { join } from "node:path";
-import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
+import {
+  type Config,
+  createLogger,
+  type Logger,
+  packageRoot,
+  type ReplayStats,
+  type Stats,
+  systemClock,
+} from "../../core/index.js";
 import { CHANNELS } from "../../pipelines/index.js";
-import { systemClock } from "../../runtime/index.js";
 import {
   type Connection,
   connectLog,
@@ -13,6 +20,7 @@ import {
 } from "../../streams/index.js";
 import { runClock } from "../../workers/clock/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { accessOptions } from "./access.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
@@ -171,7 +179,7 @@ async function openGateway(parts: {
 }): Promise<Gateway> {
   const { context, connection, key, webhookSecret, stats, sinks, tasks, mqtt } = parts;
   const { host, port, transport } = context.config;
-  const { log } = connection;
+  const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
   process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= "16384";
   return createGateway({
@@ -181,6 +189,8 @@ async function openGateway(parts: {
     transport,
     localKey: key,
     channels: CHANNELS,
+    registers,
+    ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),
     staticDir: join(packageRoot(), "build/wall"),
     routes: [

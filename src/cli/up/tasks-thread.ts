@@ -1,9 +1,9 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import { workerData } from "node:worker_threads";
-import { createLogger } from "../../core/index.js";
+import { createLogger, type Lease, systemClock } from "../../core/index.js";
 import { models, pipelines } from "../../pipelines/index.js";
-import { systemClock, Task, type TaskStatus } from "../../runtime/index.js";
+import { Task, type TaskStatus, whileHeld } from "../../runtime/index.js";
 import { connectLog, type LogOptions } from "../../streams/index.js";
 import { createInference } from "../../workers/inference/index.js";
 import { createSolver, createSolverWorker, type SolverCounters } from "../../workers/solver/index.js";
@@ -32,7 +32,8 @@ await serveThread<TasksThreadStatus>(async () => {
     logger: logger.child({ component: "workers.solver" }),
     solver,
   });
-  const shared = { ...connection, inference, partitions, clock: systemClock, holder: `${hostname()}/${process.pid}` };
+  const shared = { ...connection, inference, partitions, clock: systemClock };
+  const holder = `${hostname()}/${process.pid}`;
   const tasks = pipelines.flatMap((pipeline) =>
     Array.from({ length: partitions }, (_, partition) => {
       return new Task({ ...shared, pipeline, partition, logger: logger.child({ component: "runtime.task" }) });
@@ -40,7 +41,17 @@ await serveThread<TasksThreadStatus>(async () => {
   );
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal); // every task listens
-  const runs = [...tasks.map((task) => task.run(stopping.signal)), solverWorker.run(stopping.signal)];
+  const { leases } = connection;
+  const owned = Array.from({ length: partitions }, (_, partition) => {
+    const ours = tasks.filter((task) => task.status().partition === partition);
+    const work = async (lease: Lease, signal: AbortSignal): Promise<void> => {
+      setMaxListeners(0, signal);
+      await Promise.all(ours.map((task) => task.run(lease, signal)));
+    };
+    const name = `partition/${partition}`;
+    return whileHeld({ leases, clock: systemClock, name, holder, signal: stopping.signal, work });
+  });
+  const runs = [...owned, solverWorker.run(stopping.signal)];
   return {
     status: () => ({
       tasks: tasks.map((task) => task.status()),

@@ -21,7 +21,7 @@ export type { JoinWindow, WindowJoinOptions } from "./joins/window-join.js";
 export type { Embedded } from "./keyed/embed.js";
 export type { PatternOptions } from "./keyed/pattern.js";
 export type { ProcessAt, ProcessFunction } from "./keyed/process.js";
-export type { ScoreModel } from "./keyed/score.js";
+export type { ScoreModel, ScoreOptions } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";
 export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.js";
 export type { Tick, TimeOptions } from "./time/marks.js";
@@ -34,6 +34,7 @@ export {
   jsonFields,
   jsonLines,
   jsonSource,
+  type Malformed,
   type Source,
   type SourceOptions,
   source,

@@ -1,4 +1,12 @@
-import { type Clock, isMillraceError, type Log, type Logger, type LogReader, MillraceError } from "../../core/index.js";
+import {
+  type Clock,
+  isMillraceError,
+  type Log,
+  type Logger,
+  type LogReader,
+  MillraceError,
+  systemClock,
+} from "../../core/index.js";
 import { createLane, type Lane } from "./lane.js";
 import { rowsOf } from "./rows.js";
 import type { TableSink } from "./sink.js";
@@ -78,21 +86,6 @@ const READ_MESSAGES = { least: 4, most: 1_000 };
 const LONGEST_WAIT_MS = 60_000;
 /** What is left of a stop's five seconds once readers and database have theirs. */
 const LAST_WRITE_MS = 1_500;
-
-const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener("abort", done, { once: true });
-    }),
-};
 
 type Arrival =
   | { readonly kind: "messages"; readonly messages: Awaited<ReturnType<LogReader["next"]>> }

@@ -383,6 +383,7 @@ t.test("the log: outages are waited out, gaps are named", async (t) => {
 /** Fifty times as fast: pauses between attempts are not what is tested. */
 const hurried: Clock = {
   nowMs: () => Date.now() * 50,
+  monotonicMs: () => performance.now() * 50,
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

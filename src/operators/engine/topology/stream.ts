@@ -7,8 +7,9 @@ import { type Embedded, EmbeddedStep } from "../keyed/embed.js";
 import { dedupeInto, Latest } from "../keyed/latest.js";
 import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
 import { Process, type ProcessFunction } from "../keyed/process.js";
-import { type ScoreModel, ScoreStep } from "../keyed/score.js";
+import { type ScoreOptions, ScoreStep } from "../keyed/score.js";
 import type { Key } from "../state/keys.js";
+import { InOrder } from "../time/in-order.js";
 import { describeWindow, makeWindow } from "../windows/make.js";
 import { type PerKeyOptions, perKeyWindows } from "../windows/per-key.js";
 import type { WindowSpec } from "../windows/specs.js";
@@ -132,6 +133,25 @@ export class Stream<V> implements Joint {
     return new Stream(this.topology, node);
   }
 
+  /**
+   * Holds values until the watermark has passed them, then hands them on in event time; of one time by `order`, which must follow from
+   * the value's content. What comes behind the watermark goes to the late stream.
+   */
+  inOrder(name: string, options: { readonly order: (value: V) => string }): Stream<V> {
+    const node: Node = extend(this, {
+      name,
+      kind: "operator",
+      detail: "event-time order",
+      stateful: true,
+      make: (runtime, next) => {
+        const operator = new InOrder<V>(node.id, name, runtime, options.order, next);
+        runtime.operators.push(operator);
+        return [operator.push];
+      },
+    });
+    return new Stream(this.topology, node);
+  }
+
   /** An operator written by hand, with state of its own; see `Embedded`. `create` is called once per program. */
   embed<O>(name: string, create: () => Embedded<V, O>): Stream<O> {
     const node: Node = extend(this, {
@@ -202,7 +222,8 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   process<S, O>(name: string, definition: ProcessFunction<K, V, S, O>): KeyedStream<K, O> {
-    return this.#stateful(name, "process function", unboundedState(name, definition.ttlMs), (id, runtime, next) => {
+    const warnings = definition.maxKeys === undefined ? unboundedState(name, definition.ttlMs) : [];
+    return this.#stateful(name, "process function", warnings, (id, runtime, next) => {
       const operator = new Process<K, V, S, O>(id, name, runtime, definition, next);
       return { operator, pushes: [operator.push] };
     });
@@ -278,14 +299,7 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
-  score<S, W>(
-    name: string,
-    options: {
-      readonly model: () => ScoreModel<V, S>;
-      readonly per?: "key" | "all";
-      readonly combine: (value: V, score: S | undefined) => W;
-    },
-  ): KeyedStream<K, W> {
+  score<S, W>(name: string, options: ScoreOptions<V, S, W>): KeyedStream<K, W> {
     const make = (id: number, runtime: Runtime, next: Push<never>) => {
       const operator = new ScoreStep<V, S, W>(id, name, runtime, options, next);
       return { operator, pushes: [operator.push] };
