@@ -225,6 +225,10 @@ export function distinctExact<V>(field: string | ((value: V) => Key | null | und
       const key = of(value);
       if (key !== null && key !== undefined) tally.change(key, 1, undo);
     },
+    retract: (tally, value, _timeMs, undo) => {
+      const key = of(value);
+      if (key !== null && key !== undefined) tally.change(key, -1, undo);
+    },
     merge: (tally, from) => {
       for (const [key, count] of from.counts) tally.change(key, count, undefined);
     },

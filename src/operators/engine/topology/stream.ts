@@ -1,3 +1,4 @@
+import { type ChangelogOptions, overChangelog } from "../aggregates/changelog.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
@@ -361,9 +362,14 @@ export class Windowed<K extends Key, V> {
     this.#spec = spec;
   }
 
-  aggregate<A extends Aggregates<V>>(aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+  /** With `changelog` the stream holds rows and their retractions: what is taken back is taken out of the window again. */
+  aggregate<A extends Aggregates<V>>(
+    all: A,
+    changelog?: ChangelogOptions<V>,
+  ): KeyedStream<K, WindowRow<K, Results<A>>> {
     const name = this.#name;
     const spec = this.#spec;
+    const aggregates = changelog === undefined ? all : overChangelog<V, A>(name, all, changelog);
     planAggregates(aggregates); // complains now rather than at the start of a task
     const detail = `${describeWindow(spec)}: ${Object.entries(aggregates)
       .map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`))
