@@ -4,8 +4,10 @@ import { isMillraceError } from "../core/index.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
+import { keyCommand } from "./key.js";
 import { replayCommand } from "./replay.js";
 import { sqlCommand } from "./sql.js";
+import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
 
@@ -33,6 +35,8 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     deadCommand(),
+    tokenCommand(),
+    keyCommand(),
     doctorCommand(),
   ]) {
     program.addCommand(throwing(command));
