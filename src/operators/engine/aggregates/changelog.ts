@@ -15,7 +15,11 @@ let serial = 0;
  *
  * Errors: MR_OPTION_INVALID for an aggregate that cannot take a value away exactly (sums of floats, extremes, sketches of samples).
  */
-export function overChangelog<V, A extends Aggregates<V>>(step: string, aggregates: A, options: ChangelogOptions<V>): A {
+export function overChangelog<V, A extends Aggregates<V>>(
+  step: string,
+  aggregates: A,
+  options: ChangelogOptions<V>,
+): A {
   const { retracts } = options;
   const run = ++serial; // parts are shared by id, and a part that takes back is not the part that does not
   const entries = Object.entries(aggregates).map(([name, aggregate]) => {

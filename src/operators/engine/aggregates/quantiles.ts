@@ -44,14 +44,14 @@ class Bins {
     writer.uint(used.length);
     for (const i of used) {
       writer.uint(this.first + i + CENTRE);
-      writer.uint(this.counts[i] as number);
+      writer.int(this.counts[i] as number);
     }
   }
 
   load(reader: ByteReader): void {
     for (let left = reader.uint(); left > 0; left--) {
       const bin = reader.uint() - CENTRE;
-      this.change(bin, reader.uint());
+      this.change(bin, reader.int());
     }
   }
 }
@@ -135,15 +135,15 @@ export class QuantileSketch implements Undoable {
   }
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#zeros);
-    writer.uint(this.count);
+    writer.int(this.#zeros);
+    writer.int(this.count);
     this.#above.save(writer);
     this.#below.save(writer);
   }
 
   load(reader: ByteReader): void {
-    this.#zeros = reader.uint();
-    this.count = reader.uint();
+    this.#zeros = reader.int();
+    this.count = reader.int();
     this.#above.load(reader);
     this.#below.load(reader);
   }

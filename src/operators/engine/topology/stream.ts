@@ -8,6 +8,7 @@ import { type Embedded, EmbeddedStep } from "../keyed/embed.js";
 import { dedupeInto, Latest } from "../keyed/latest.js";
 import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
 import { Process, type ProcessFunction } from "../keyed/process.js";
+import { type Dialogue, type Done, dialogue, type RequestOptions } from "../keyed/request.js";
 import { type ScoreOptions, ScoreStep } from "../keyed/score.js";
 import type { Key } from "../state/keys.js";
 import { InOrder } from "../time/in-order.js";
@@ -297,6 +298,32 @@ export class KeyedStream<K extends Key, V> implements Joint {
   /** A then B within a time; or the absence of B. See `PatternOptions`. */
   pattern<O>(name: string, options: PatternOptions<V, O>): KeyedStream<K, O> {
     return this.process(name, patternFunction<K, V, O>(options));
+  }
+
+  /**
+   * Asks something outside and waits for the answer: what must wait goes through the log. See `RequestOptions`.
+   *
+   * Out:   under the value's own key, at the watermark of the answer; or at the value's time + timeoutMs when none came.
+   * State: the values that wait. Cuts, replays and restarts ask nothing twice: the question is an output like any other.
+   */
+  request<A, O>(name: string, options: RequestOptions<V, A, O>): KeyedStream<K, O> {
+    const { topology } = this;
+    const asked = this.map((value, at): Dialogue<K, V, A> => ({ id: options.id(value), of: { key: at.key, value } }));
+    const answers = topology.control(options.answers.kind, (body): Dialogue<K, V, A> => options.answers.read(body));
+    const said = asked
+      .values()
+      .union(answers)
+      .keyBy(({ id }) => id, { local: true })
+      .process(name, dialogue<K, V, A, O>(options));
+    said
+      .values()
+      .flatMap<V>(({ ask }, emit) => ask !== undefined && emit(ask.value))
+      .to(options.ask);
+    return said
+      .values()
+      .flatMap<Done<K, O>>(({ done }, emit) => done !== undefined && emit(done))
+      .keyBy(({ key }) => key, { local: true })
+      .map(({ result }) => result);
   }
 
   /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
