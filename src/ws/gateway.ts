@@ -1,12 +1,12 @@
 import { Registry } from "prom-client";
 import type { ChannelDeclaration, HttpRoute, Log, Logger, Registers } from "../core/index.js";
-import type { AuditTrail } from "./access/access.js";
 import { admission } from "./access/admission.js";
 import type { ChannelRule } from "./access/channels.js";
 import type { JwtOptions } from "./access/jwt.js";
 import type { AccessLimits } from "./access/limits.js";
 import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
+import { createAuditTrail } from "./audit.js";
 import { isLoopback } from "./auth.js";
 import type { Encoding } from "./channels/encoding.js";
 import { channelShape } from "./channels/names.js";
@@ -73,7 +73,8 @@ const CLOSE_REQUESTS_MS = 800;
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { host, logger } = options;
   const limits = { ...HUB_LIMITS, ...options.limits };
-  const audit: AuditTrail = { record() {} };
+  const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
+  const audit = createAuditTrail({ log: options.log, logger, metrics });
   const access = await openAccess({
     host,
     localKey: options.localKey,
@@ -84,13 +85,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     trustedProxies: options.trustedProxies ?? [],
     audit,
     logger,
+  }).catch((error: unknown) => {
+    metrics.close();
+    throw error;
   });
   const giveUp = (error: unknown): never => {
     access.close();
+    metrics.close();
     throw error;
   };
   const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
-  const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
   let server: Server | undefined;
   const topics = (encoding: Encoding) =>
     server && encoding.name !== "sse" ? server.topic(encoding.binary) : loopTopic();
@@ -123,7 +127,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {
-    metrics.close();
     await closeFeeds();
     return giveUp(error);
   });
@@ -141,6 +144,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         await hub.close(CLOSE_FRAMES_MS);
         await Promise.all([listening.close(CLOSE_REQUESTS_MS), closeFeeds()]);
         access.close();
+        await audit.close();
         metrics.close();
       })();
       return closing;
