@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { auditCommand } from "./audit.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     deadCommand(),
+    auditCommand(),
     tokenCommand(),
     keyCommand(),
     doctorCommand(),

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
+import { CHANNELS } from "../../pipelines/index.js";
 import {
   type Connection,
   connectLog,
@@ -161,6 +162,7 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    channels: CHANNELS,
     registers,
     ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),
