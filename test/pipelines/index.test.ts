@@ -2,14 +2,18 @@ import t from "tap";
 import { pipelines } from "../../src/pipelines/index.js";
 import { zeroInference } from "../support/program-runner.js";
 
-t.test("the table: names are one of a kind, steps write only where the pipeline says", async (t) => {
+t.test("the table: names are one of a kind, stateful steps of a pipeline too", async (t) => {
   const names = pipelines.map(({ name }) => name);
   t.same(names, ["parallel-org.activity", "mine.telemetry", "mine.site"]);
-  for (const { name, source, writes, steps } of pipelines) {
-    t.same([...new Set(steps.flatMap(({ to = [] }) => to))].sort(), [...writes].sort(), `${name} says where it writes`);
-    t.equal(steps[0]?.kind, "source");
-    t.match(steps[0]?.detail, source);
-    t.equal(new Set(steps.map((step) => step.name)).size, steps.length);
+  for (const { name, source, writes, steps, nodes } of pipelines) {
+    const written = new Set(steps.flatMap(({ to = [] }) => to));
+    t.ok(
+      [...written].every((stream) => writes.includes(stream)),
+      `${name} says where it writes`,
+    );
+    t.match(steps[0], { kind: "source", name: `from ${source}` });
+    const stateful = nodes.filter((node) => node.stateful).map((node) => node.name);
+    t.equal(new Set(stateful).size, stateful.length);
   }
 });
 

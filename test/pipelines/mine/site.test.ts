@@ -66,7 +66,7 @@ t.test("nothing happens before every producer's mark has passed it", async (t) =
   ]);
   await runner.send(cycle("t1", 3));
   t.match(runner.records("late"), [{ kind: "late", pipeline: "mine.site", key: "m/t1", lateByMs: 3 * MINUTE_MS }]);
-  t.match(runner.program.counters(), { received: 7, accepted: 6, late: 1 });
+  t.match(runner.program.counters(), { received: 7, accepted: 7, late: 1 });
 });
 
 t.test("it reads what the telemetry tasks say and nothing else, its own writing included", async (t) => {
