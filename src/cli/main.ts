@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { auditCommand } from "./audit.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
+import { keyCommand } from "./key.js";
 import { replayCommand } from "./replay.js";
 import { sqlCommand } from "./sql.js";
+import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
 
@@ -33,6 +36,9 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     deadCommand(),
+    auditCommand(),
+    tokenCommand(),
+    keyCommand(),
     doctorCommand(),
   ]) {
     program.addCommand(throwing(command));

@@ -18,6 +18,8 @@ export interface StreamSpec {
   readonly subjects: readonly string[];
   readonly transform?: { readonly src: string; readonly dest: string };
   readonly maxBytes: number;
+  /** A full stream forgets its oldest messages instead of refusing new ones. For records nobody has to have read. */
+  readonly dropsOldest?: true;
 }
 
 export interface StreamInfo {

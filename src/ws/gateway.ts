@@ -1,25 +1,21 @@
 import { Registry } from "prom-client";
-import { type HttpRoute, type Log, type Logger, MillraceError } from "../core/index.js";
-import { type Access, type AuditTrail, createAccess } from "./access/access.js";
+import type { HttpRoute, Log, Logger, Registers } from "../core/index.js";
+import { admission } from "./access/admission.js";
 import type { ChannelRule } from "./access/channels.js";
-import { refused, type Verdict } from "./access/identity.js";
+import type { JwtOptions } from "./access/jwt.js";
+import type { AccessLimits } from "./access/limits.js";
+import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
-import { isLoopback, isOriginAllowed } from "./auth.js";
+import { createAuditTrail } from "./audit.js";
+import { isLoopback } from "./auth.js";
 import type { Feed } from "./feed.js";
 import { createHttpApp } from "./http-app.js";
-import { createHub, HUB_LIMITS, type Hub, type HubLimits } from "./hub.js";
+import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
 import { logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric, type GatewayMetrics } from "./metrics.js";
-import { refusalReply } from "./problem.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
-import {
-  createServer,
-  type RequestHead,
-  type TransportLimits,
-  type WsAdmission,
-  type WsEndpoint,
-} from "./transport.js";
+import { createServer, type TransportLimits, type WsEndpoint } from "./transport.js";
 
 /** A channel as data: records of a stream, or (without `stream`) the whole state each second. */
 export type ChannelSpec =
@@ -53,7 +49,13 @@ export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly allowedOrigins?: readonly string[];
   /** Who may read which channel; one no rule names is for viewers. */
   readonly channelRules?: readonly ChannelRule[];
-  readonly limits?: Partial<HubLimits & TransportLimits>;
+  /** Tokens that count beside the local key. @default none */
+  readonly tokens?: JwtOptions;
+  /** Where display tokens and API keys are kept; without it there are none. */
+  readonly registers?: Registers;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<HubLimits & TransportLimits & AccessLimits>;
 }
 
 export interface Gateway {
@@ -79,14 +81,30 @@ const CLOSE_REQUESTS_MS = 800;
  * with `unavailable`. Errors: MR_PORT_IN_USE, MR_OPTION_INVALID (the page, the key, or two routes on one path).
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { localKey, host, logger } = options;
-  if (localKey.length < 16)
-    throw new MillraceError("MR_OPTION_INVALID", "the local key must have at least 16 characters");
+  const { host, logger } = options;
   const limits = { ...HUB_LIMITS, ...options.limits };
   const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
-  const audit: AuditTrail = { record() {} };
-  const access = createAccess({ localKey, channelRules: options.channelRules ?? [], audit });
-  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir);
+  const audit = createAuditTrail({ log: options.log, logger, metrics });
+  const access = await openAccess({
+    host,
+    localKey: options.localKey,
+    tokens: options.tokens ?? {},
+    registers: options.registers,
+    channelRules: options.channelRules ?? [],
+    limits: options.limits ?? {},
+    trustedProxies: options.trustedProxies ?? [],
+    audit,
+    logger,
+  }).catch((error: unknown) => {
+    metrics.close();
+    throw error;
+  });
+  const giveUp = (error: unknown): never => {
+    access.close();
+    metrics.close();
+    throw error;
+  };
+  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
   const feeds = createFeeds(options, metrics);
   const hub = createHub({ feeds, limits, metrics, logger, access });
   const endpoint: WsEndpoint = {
@@ -115,9 +133,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {
-    metrics.close();
     await closeFeeds();
-    throw error;
+    return giveUp(error);
   });
   logger.info({ host, port: server.port, transport: server.transport }, "gateway listening");
 
@@ -131,6 +148,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       closing ??= (async () => {
         await hub.close(CLOSE_FRAMES_MS);
         await Promise.all([server.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        access.close();
+        await audit.close();
         metrics.close();
       })();
       return closing;
@@ -146,24 +165,4 @@ function createFeeds(options: GatewayOptions, metrics: GatewayMetrics): Readonly
     return logFeed({ ...channel, log, metrics, logger });
   });
   return new Map(feeds.map((feed) => [feed.name, feed]));
-}
-
-/** Lets a WebSocket in: the page it comes from, then whose it is. */
-function admission(access: Access, hub: Hub, allowedOrigins: readonly string[]): WsEndpoint["admit"] {
-  return (head: RequestHead) => {
-    const { remoteAddress: address } = head;
-    const decide = (verdict: Verdict): WsAdmission => {
-      if (verdict.kind === "refused") {
-        access.audit.record({ subject: "unknown", address }, "connect", verdict.why);
-        return { kind: "refuse", reply: refusalReply(verdict) };
-      }
-      const { identity } = verdict;
-      access.audit.record({ subject: identity.subject, address }, "connect", "ok");
-      return { kind: "accept", open: (socket) => hub.open(socket, { identity, address }) };
-    };
-    if (!isOriginAllowed(head, allowedOrigins))
-      return decide(refused(403, "origin", "pages of this origin may not connect"));
-    const verdict = access.identify(head);
-    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
-  };
 }

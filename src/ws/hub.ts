@@ -30,6 +30,8 @@ export const HUB_LIMITS: HubLimits = {
 export interface Client {
   readonly identity: Identity;
   readonly address: string;
+  /** Called once, when the connection has ended. */
+  left(): void;
 }
 
 export interface Hub {
@@ -48,11 +50,17 @@ export function createHub(options: {
 }): Hub {
   const connections = new Set<Connection>();
   let emptied: (() => void) | undefined;
+  options.access.onRevoked((subject) => {
+    for (const connection of connections)
+      if (connection.subject === subject)
+        connection.end(3500, "protocol", "the token was revoked; get another one first");
+  });
   return {
     open(socket, client) {
       options.metrics.opened();
       const connection = new Connection(socket, client, options, () => {
         connections.delete(connection);
+        client.left();
         if (connections.size === 0) emptied?.();
       });
       connections.add(connection);
@@ -93,6 +101,10 @@ class Connection implements WsListener {
     this.#shared = shared;
     this.#gone = gone;
     this.#rate = rateLimit(shared.limits);
+  }
+
+  get subject(): string {
+    return this.#client.identity.subject;
   }
 
   message(text: string): void {

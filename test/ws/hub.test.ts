@@ -80,7 +80,7 @@ function fakeClient(hub: ReturnType<typeof createHub>): FakeClient {
     },
     terminate: () => client.listener.close(1006),
   };
-  client.listener = hub.open(socket, { identity: ANONYMOUS, address: "127.0.0.1" });
+  client.listener = hub.open(socket, { identity: ANONYMOUS, address: "127.0.0.1", left() {} });
   return client;
 }
 

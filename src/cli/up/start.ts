@@ -19,6 +19,7 @@ import {
 } from "../../streams/index.js";
 import { runClock } from "../../workers/clock/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { accessOptions } from "./access.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
@@ -177,7 +178,7 @@ async function openGateway(parts: {
 }): Promise<Gateway> {
   const { context, connection, key, webhookSecret, stats, sinks, tasks, mqtt } = parts;
   const { host, port, transport } = context.config;
-  const { log } = connection;
+  const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
   process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= "16384";
   return createGateway({
@@ -186,6 +187,8 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    registers,
+    ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),
     staticDir: join(packageRoot(), "build/wall"),
     routes: [

@@ -1,5 +1,6 @@
-import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { type ByteReader, ByteWriter } from "../state/bytes.js";
+import { type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
@@ -23,6 +24,7 @@ export interface ScoreOptions<V, S, W> {
 }
 
 interface Entry<V, S> {
+  readonly key: Key;
   readonly model: ScoreModel<V, S>;
   /** Of the latest event. */
   timeMs: number;
@@ -39,7 +41,11 @@ export class ScoreStep<V, S, W> implements Operator {
   readonly name: string;
   readonly #create: () => ScoreModel<V, S>;
   readonly #maxKeys: number;
-  readonly #models = new Map<Key, Entry<V, S>>();
+  readonly #table = new KeyTable();
+  /** By slot; undefined where the slot is free. */
+  readonly #entries: (Entry<V, S> | undefined)[] = [];
+  /** While a save is under way: models as they were, as saved. */
+  #cut: SlotCut<Uint8Array | undefined> | undefined;
   readonly push: Push<V>;
 
   constructor(id: number, name: string, runtime: Runtime, options: ScoreOptions<V, S, W>, next: Push<never>) {
@@ -53,26 +59,34 @@ export class ScoreStep<V, S, W> implements Operator {
       runtime.step = id;
       const key = perKey ? runtime.now.key : "";
       const { timeMs } = runtime.now;
-      const score = (this.#models.get(key)?.model ?? fresh).scoreOne(value);
+      const slot = this.#table.find(key);
+      const score = (slot < 0 ? fresh : (this.#entries[slot] as Entry<V, S>).model).scoreOne(value);
       runtime.undo.afterwards(() => this.#learn(key, timeMs, value));
       (next as Push<W>)(options.combine(value, score));
     };
   }
 
   #learn(key: Key, timeMs: number, value: V): void {
-    let entry = this.#models.get(key);
-    if (entry === undefined) {
-      if (this.#models.size >= this.#maxKeys) this.#models.delete(this.#longestUnused());
-      entry = { model: this.#create(), timeMs };
-      this.#models.set(key, entry);
-    } else if (timeMs > entry.timeMs) {
-      entry.timeMs = timeMs;
+    let slot = this.#table.find(key);
+    if (slot < 0) {
+      if (this.#table.size >= this.#maxKeys) this.#forgetOne();
+      slot = this.#table.slotOf(key);
+      this.#cut?.preserve(slot, true);
+      this.#entries[slot] = { key, model: this.#create(), timeMs };
+    } else {
+      this.#cut?.preserve(slot, false);
     }
+    const entry = this.#entries[slot] as Entry<V, S>;
+    if (timeMs > entry.timeMs) entry.timeMs = timeMs;
     entry.model.learnOne(value);
   }
 
-  #longestUnused(): Key {
-    return longestUnused([...this.#models].map(([key, { timeMs }]) => [key, timeMs] as const)) as Key;
+  #forgetOne(): void {
+    const entries = this.#entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry.timeMs] as const]));
+    const slot = this.#table.find(longestUnused(entries) as Key);
+    this.#cut?.preserve(slot, false);
+    this.#table.remove(slot);
+    this.#entries[slot] = undefined;
   }
 
   nextMs(): number {
@@ -82,25 +96,48 @@ export class ScoreStep<V, S, W> implements Operator {
   advance(): void {}
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#models.size);
-    for (const [key, { model, timeMs }] of [...this.#models].sort(([a], [b]) => compareKeys(a, b))) {
-      writeKey(writer, key);
-      writer.f64(timeMs);
-      writeValue(writer, model.save());
+    writer.uint(this.#table.size);
+    for (const slot of this.#table.sortedSlots()) {
+      writeKey(writer, this.#table.keys[slot] as Key);
+      this.#write(writer, slot);
     }
   }
 
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#table, (slot, keep) => {
+      if (!keep) return undefined;
+      const kept = new ByteWriter(1_024);
+      this.#write(kept, slot);
+      return kept.finish();
+    });
+    yield;
+    yield* this.#cut.steps(writer, (kept, slot) => {
+      if (kept === undefined) this.#write(writer, slot);
+      else writer.raw(kept);
+    });
+    this.#cut = undefined;
+  }
+
+  #write(writer: ByteWriter, slot: number): void {
+    const { timeMs, model } = this.#entries[slot] as Entry<V, S>;
+    writer.f64(timeMs);
+    writer.selfContained = true; // a save in steps writes a model apart before it learns
+    writeValue(writer, model.save());
+    writer.selfContained = false;
+  }
+
   load(reader: ByteReader): void {
-    this.#models.clear();
+    this.#table.clear();
+    this.#entries.length = 0;
     for (let left = reader.uint(); left > 0; left--) {
       const key = readKey(reader);
-      const entry = { timeMs: reader.f64(), model: this.#create() };
+      const entry = { key, timeMs: reader.f64(), model: this.#create() };
       entry.model.load(readValue(reader));
-      this.#models.set(key, entry);
+      this.#entries[this.#table.slotOf(key)] = entry;
     }
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#models.size, bytes: 0 };
+    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes };
   }
 }

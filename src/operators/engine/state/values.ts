@@ -70,7 +70,7 @@ function writeObject(writer: ByteWriter, value: object | null): void {
       throw new MillraceError("MR_OPTION_INVALID", `saving state: a ${value.constructor.name} is not plain data`);
     }
     writer.u8(RECORD);
-    for (const key of writer.shape(Object.keys(value))) writeValue(writer, (value as Record<string, unknown>)[key]);
+    for (const key of writer.shape(value)) writeValue(writer, (value as Record<string, unknown>)[key]);
   }
 }
 

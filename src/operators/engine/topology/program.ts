@@ -21,6 +21,8 @@ import type { Malformed, Source } from "./source.js";
 const MAGIC = 0x4d5253; // "MRS"
 /** Raised when the container changes. */
 const FORMAT = 1;
+/** Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. */
+const PIECE_BYTES = 0x10_0000;
 const UNDERSCORE = 95;
 const NOTHING_KNOWN: Malformed = {};
 
@@ -337,9 +339,9 @@ export class EngineProgram<V> implements Program {
   save(): Uint8Array {
     const parts = [this.#saveHead()];
     for (const operator of this.#byName()) {
-      const writer = new ByteWriter(16 * 1024);
+      const writer = new ByteWriter(16 * 1024, PIECE_BYTES);
       operator.save(writer);
-      parts.push(...framed(operator.name, writer.finish()));
+      parts.push(...framed(operator.name, writer));
     }
     return Buffer.concat(parts);
   }
@@ -347,7 +349,7 @@ export class EngineProgram<V> implements Program {
   beginSave(): StepwiseSave {
     const head = this.#saveHead();
     const jobs = this.#byName().map((operator) => {
-      const writer = new ByteWriter(Math.max(16 * 1024, Math.ceil(operator.metrics().bytes * 1.2)));
+      const writer = new ByteWriter(16 * 1024, PIECE_BYTES);
       const steps = operator.saveInSteps?.(writer);
       if (steps === undefined) operator.save(writer);
       else steps.next();
@@ -361,7 +363,7 @@ export class EngineProgram<V> implements Program {
         if (job === undefined) return true;
         if (job.steps !== undefined && job.steps.next().done !== true) return false;
         if (++at < jobs.length) return false;
-        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer.finish()))];
+        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer))];
         return true;
       },
     };
@@ -439,11 +441,11 @@ function headerSource(message: LogMessage): string {
 }
 
 /** An operator's part of the state: its name, then its bytes with their length. */
-function framed(name: string, bytes: Uint8Array): Uint8Array[] {
+function framed(name: string, part: ByteWriter): Uint8Array[] {
   const writer = new ByteWriter(64);
   writer.text(name);
-  writer.uint(bytes.length);
-  return [writer.finish(), bytes];
+  writer.uint(part.length);
+  return [writer.finish(), ...part.finishPieces()];
 }
 
 /** `_tick`, `_mark` or `_ctl` of `<stream>.<p>._…`; undefined for data. */
