@@ -18,10 +18,11 @@ t.test("the table: names are one of a kind, stateful steps of a pipeline too", a
 });
 
 t.test("a program saves and loads its fresh state, and refuses another's", async (t) => {
-  for (const { name, create } of pipelines) {
+  for (const pipeline of pipelines) {
+    const { name } = pipeline;
     const context = { task: `${name}/0`, partition: 0, partitions: 4, inference: zeroInference };
-    const saved = create(context).save();
-    const program = create(context);
+    const saved = pipeline.create(context).save();
+    const program = pipeline.create(context);
     program.load(saved);
     t.same(program.save(), saved, name);
     t.equal(program.watermarkMs(), undefined);

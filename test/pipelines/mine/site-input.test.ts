@@ -97,7 +97,11 @@ t.test("the source takes what was read ahead, and reads by itself where nothing 
   const [ahead] = await readAhead([one], summing());
   const found = (input: SiteInput | undefined): SiteRecord[] => {
     const records: SiteRecord[] = [];
-    siteSource.decode(one, { event: (record) => records.push(record), malformed: (reason) => void t.fail(reason) }, input);
+    siteSource.decode(
+      one,
+      { event: (record) => records.push(record), malformed: (reason) => void t.fail(reason) },
+      input,
+    );
     return records;
   };
   t.same(found(ahead), ahead);

@@ -75,10 +75,11 @@ t.test("it reads what the telemetry tasks say and nothing else, its own writing 
     { subject: "features.0.parallel-org%2Eactivity.o", data: '{"kind":"feature","feature":"github.day"}' },
     { subject: "features.0.mine%2Esite.m", data: '{"kind":"feature","feature":"mine.cycle"}' },
     { subject: "features.0._ctl.x", data: "{}" },
-    { subject: "features.0._mark.x", data: "broken" },
+    { subject: "features.0._mark.x", data: '{"task":"mine.telemetry/0","watermarkMs":"5"}' },
     mark(1, "mine.other/0"),
   );
   t.same(runner.outputs, []);
+  t.equal(runner.program.watermarkMs(), undefined);
   t.equal(runner.program.counters().received, 0);
 });
 
