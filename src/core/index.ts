@@ -1,4 +1,5 @@
 export { canonicalJson } from "./canonical.js";
+export type * from "./channels.js";
 export { systemClock } from "./clock.js";
 export { COMMANDS, type CommandName, type OperatorCommand } from "./commands.js";
 export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";

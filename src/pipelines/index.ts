@@ -1,3 +1,4 @@
+export { CHANNELS } from "./channels.js";
 export { models } from "./models.js";
 
 import type { Topology } from "../operators/index.js";

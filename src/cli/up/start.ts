@@ -8,6 +8,7 @@ import {
   type Stats,
   systemClock,
 } from "../../core/index.js";
+import { CHANNELS } from "../../pipelines/index.js";
 import {
   type Connection,
   connectLog,
@@ -187,6 +188,7 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    channels: CHANNELS,
     registers,
     ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),

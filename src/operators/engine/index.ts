@@ -1,5 +1,6 @@
 export type { Aggregate, NumberOf } from "./aggregates/aggregate.js";
 export { count, histogram, max, mean, min, stddev, sum, sumIntegers, variance } from "./aggregates/basic.js";
+export type { ChangelogOptions } from "./aggregates/changelog.js";
 export {
   argmax,
   argmin,
@@ -21,6 +22,7 @@ export type { JoinWindow, WindowJoinOptions } from "./joins/window-join.js";
 export type { Embedded } from "./keyed/embed.js";
 export type { PatternOptions } from "./keyed/pattern.js";
 export type { ProcessAt, ProcessFunction } from "./keyed/process.js";
+export type { RequestOptions } from "./keyed/request.js";
 export type { ScoreModel, ScoreOptions } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";
 export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.js";

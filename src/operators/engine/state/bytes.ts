@@ -55,6 +55,11 @@ export class ByteWriter {
     this.#bytes[this.#at++] = rest;
   }
 
+  /** A safe integer of either sign, from -2^52 to 2^52. */
+  int(value: number): void {
+    this.uint(value < 0 ? -2 * value - 1 : 2 * value);
+  }
+
   f64(value: number): void {
     this.#reserve(8);
     this.#view.setFloat64(this.#at, value, true);
@@ -229,6 +234,11 @@ export class ByteReader {
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
+  }
+
+  int(): number {
+    const value = this.uint();
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
 
   f64(): number {
