@@ -1,6 +1,6 @@
 import t from "tap";
 import { type Alert, type Anomaly, HOUR_MS, MINUTE_MS } from "../../../src/core/index.js";
-import { severityOfReading, titleOf } from "../../../src/pipelines/mine/auto-branch.js";
+import { severityOfReading, titleOf } from "../../../src/pipelines/mine/readings.js";
 import { telemetry } from "../../../src/pipelines/mine/telemetry.js";
 import { runProgram, type TestMessage, tick } from "../../support/program-runner.js";
 
