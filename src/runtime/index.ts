@@ -1,3 +1,4 @@
 export { whileHeld } from "./ownership.js";
+export { type Border, type Pointer, readPointer, resetPointer, type Snapshot } from "./pointer.js";
 export { Task, type TaskOptions, type TaskStatus } from "./task.js";
 export { type Difference, verifyTask } from "./verify.js";
