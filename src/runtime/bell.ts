@@ -1,5 +1,8 @@
 import type { Clock } from "../core/index.js";
 
+/** A reason of its own: making the default one costs a stack trace each time. */
+const OVER = "over";
+
 /** A pause that can be cut short. Racing promises instead would pile up handlers on those that stay pending. */
 export class Bell {
   readonly #clock: Clock;
@@ -21,7 +24,7 @@ export class Bell {
       await new Promise<void>((resolve) => {
         const timer = new AbortController();
         this.#wake = () => {
-          timer.abort();
+          timer.abort(OVER);
           resolve();
         };
         if (ms < Number.POSITIVE_INFINITY) void this.#clock.sleep(ms, timer.signal).then(() => this.#wake?.());

@@ -19,6 +19,8 @@ export interface Snapshot {
 
 /** From here on the outputs are those of another program. */
 export interface Border {
+  /** Of the input stream that the places count in. */
+  readonly incarnation: string;
   readonly program: string;
   readonly version: number;
   /** The snapshot the program began with. */

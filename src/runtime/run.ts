@@ -10,7 +10,7 @@ import {
 } from "../core/index.js";
 import { Bell } from "./bell.js";
 import type { OutputWriter } from "./outputs.js";
-import { Saving } from "./saving.js";
+import { Saving, type SnapshotIntervals } from "./saving.js";
 import type { Snapshots } from "./snapshots.js";
 
 /** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
@@ -25,6 +25,8 @@ const LINGER_OUTPUTS = 900;
 export interface RunOptions {
   readonly task: string;
   readonly source: string;
+  /** Of the source. */
+  readonly incarnation: string;
   readonly subjects: readonly string[];
   readonly log: Log;
   readonly clock: Clock;
@@ -32,6 +34,7 @@ export interface RunOptions {
   readonly lease: Lease;
   readonly program: Program;
   readonly snapshots: Snapshots;
+  readonly intervals: SnapshotIntervals;
   /** Opens the writer; `onChange` is to be called as `OutputWriterOptions` says. */
   readonly openWriter: (onChange: () => void) => Promise<OutputWriter>;
   /** Position of the snapshot the program was loaded from. */
@@ -60,10 +63,11 @@ export class Run {
     this.#bell = bell;
     this.#writer = writer;
     this.#applied = options.sequence;
-    const { task, program, snapshots, clock, logger } = options;
+    const { task, program, snapshots, clock, logger, intervals, sequence } = options;
     const acknowledged = (sequence: number) => this.#acknowledged(sequence);
     const onChange = () => bell.ring();
-    this.#saving = new Saving({ task, program, snapshots, clock, logger, acknowledged, onChange }, options.sequence);
+    const parts = { task, program, snapshots, clock, logger, intervals, acknowledged, onChange };
+    this.#saving = new Saving(parts, sequence);
   }
 
   static async open(options: RunOptions): Promise<Run> {
@@ -92,8 +96,8 @@ export class Run {
 
   /** Resolves after a last snapshot when the signal aborts. Rejects with MR_FENCED when the lease is lost, or with what failed. */
   async run(): Promise<void> {
-    const { log, source, subjects, lease, signal, sequence, task } = this.#options;
-    const reader = await log.read({ stream: source, subjects, fromSequence: sequence + 1 });
+    const { log, source, incarnation, subjects, lease, signal, sequence, task } = this.#options;
+    const reader = await log.read({ stream: source, subjects, fromSequence: sequence + 1, incarnation });
     const ring = () => this.#bell.ring();
     signal.addEventListener("abort", ring, { once: true });
     lease.lost.addEventListener("abort", ring, { once: true });

@@ -8,9 +8,16 @@ import {
 } from "../core/index.js";
 import type { Snapshots } from "./snapshots.js";
 
-/** A restart reads again at most this many messages, or what came in the longer time. */
-const SNAPSHOT_MESSAGES = 5_000;
-const SNAPSHOT_EVERY_MS = { busy: 5_000, quiet: 60_000 } as const;
+/** How often a task's state is saved: a restart reads again at most so many messages, or what came in the longer time. */
+export interface SnapshotIntervals {
+  readonly messages: number;
+  /** When at least `messages` came since the last one. */
+  readonly busyMs: number;
+  /** When fewer came, but some. */
+  readonly quietMs: number;
+}
+
+export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 5_000, quietMs: 60_000 };
 /** Of a save in steps, done between two slices of messages. */
 const STEPS_MS = 3;
 
@@ -20,6 +27,7 @@ export interface SavingOptions {
   readonly snapshots: Snapshots;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly intervals: SnapshotIntervals;
   /** Resolves once every output up to this input message is in the log; rejects when it never will be. */
   readonly acknowledged: (sequence: number) => Promise<void>;
   /** Called when a step can be done, a commit has ended or has failed for good. */
@@ -59,8 +67,9 @@ export class Saving {
   dueMs(): number {
     if (this.#save !== undefined) return 0;
     if (this.#committing !== undefined || this.#unsaved === 0) return Number.POSITIVE_INFINITY;
-    const everyMs = this.#unsaved < SNAPSHOT_MESSAGES ? SNAPSHOT_EVERY_MS.quiet : SNAPSHOT_EVERY_MS.busy;
-    return Math.max(0, this.#savedMs + everyMs - this.#options.clock.monotonicMs());
+    const { intervals, clock } = this.#options;
+    const everyMs = this.#unsaved < intervals.messages ? intervals.quietMs : intervals.busyMs;
+    return Math.max(0, this.#savedMs + everyMs - clock.monotonicMs());
   }
 
   /** The last snapshot, of everything applied: for a stop. */

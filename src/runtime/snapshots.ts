@@ -91,8 +91,8 @@ export class Snapshots {
 
   /** Notes that from `at` on the outputs are ours. Call before the first of them. */
   async recordBorder(version: number, from: number, at: Readonly<Record<string, Marker>>): Promise<void> {
-    const { program } = this.#identity;
-    const border: Border = { program, version, from, at };
+    const { program, incarnation } = this.#identity;
+    const border: Border = { incarnation, program, version, from, at };
     await this.#point({ ...this.#pointer, program, borders: [...this.#pointer.borders, border].slice(-KEEP_BORDERS) });
   }
 

@@ -16,6 +16,7 @@ import {
 import { OutputWriter } from "./outputs.js";
 import { programHash, readPointer } from "./pointer.js";
 import { Run } from "./run.js";
+import { SNAPSHOT_INTERVALS, type SnapshotIntervals } from "./saving.js";
 import { type Restored, Snapshots } from "./snapshots.js";
 
 const RETRY_FIRST_MS = 250;
@@ -31,6 +32,8 @@ export interface TaskOptions {
   readonly inference: Inference;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** @default after 5 s with 5,000 messages, after 60 s with fewer */
+  readonly snapshotEvery?: SnapshotIntervals;
 }
 
 export interface TaskStatus {
@@ -150,6 +153,7 @@ export class Task {
     const run = await Run.open({
       task,
       source: pipeline.source,
+      incarnation,
       subjects: [`${pipeline.source}.${partition}.>`],
       log,
       clock,
@@ -157,6 +161,7 @@ export class Task {
       lease,
       program,
       snapshots,
+      intervals: this.#options.snapshotEvery ?? SNAPSHOT_INTERVALS,
       sequence: restored.sequence,
       signal,
       openWriter: (onChange) => {
