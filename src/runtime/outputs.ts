@@ -131,6 +131,13 @@ export class OutputWriter {
     this.#heldBytes += data.length;
   }
 
+  /** Takes back the outputs of the input message begun last. None of them may have been sent. */
+  dropLast(): void {
+    for (const { pending } of this.#lanes.values()) {
+      while (pending.at(-1)?.sequence === this.#sequence) this.#heldBytes -= pending.pop()?.data.length ?? 0;
+    }
+  }
+
   /** Outputs added and not yet acknowledged. */
   get held(): number {
     let count = 0;

@@ -182,7 +182,13 @@ export class Run {
     const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
     for (const [i, message] of messages.entries()) {
       writer.begin(message.sequence);
-      program.apply(message, ahead[i], emit);
+      try {
+        program.apply(message, ahead[i], emit);
+      } catch (error) {
+        writer.dropLast();
+        await this.#acknowledged(this.#applied).catch(() => undefined); // what came before is said all the same
+        throw error;
+      }
       this.#applied = message.sequence;
     }
   }

@@ -112,17 +112,21 @@ export class Snapshots {
     const kept = toKeep([...before, { ...snapshot, program: this.#identity.program }]);
     await this.#point({ ...this.#pointer, kept });
     const names = new Set(kept.map(({ object }) => object));
-    for (const { object } of before) if (!names.has(object)) await this.#stores.objects.remove(object);
+    await this.#remove(before.map(({ object }) => object).filter((object) => !names.has(object)));
   }
 
   /** Frees what former owners stored and did not commit. */
   async removeOrphans(): Promise<void> {
     const { objects } = this.#stores;
     const names = new Set(this.#pointer.kept.map(({ object }) => object));
-    for (const name of await objects.list(`${this.#identity.task}/`)) {
-      const epoch = Number(name.slice(name.lastIndexOf("-") + 1));
-      if (!names.has(name) && epoch < this.#pointer.epoch) await objects.remove(name);
-    }
+    const epochOf = (name: string) => Number(name.slice(name.lastIndexOf("-") + 1));
+    const stored = await unlessAway(objects.list(`${this.#identity.task}/`));
+    await this.#remove((stored ?? []).filter((name) => !names.has(name) && epochOf(name) < this.#pointer.epoch));
+  }
+
+  /** What is not removed now is an orphan for the next owner. */
+  async #remove(names: readonly string[]): Promise<void> {
+    for (const name of names) await unlessAway(this.#stores.objects.remove(name));
   }
 
   async #point(pointer: Pointer): Promise<void> {
@@ -154,6 +158,15 @@ export function toKeep(snapshots: readonly Snapshot[]): readonly Snapshot[] {
     days.add(day);
     return i >= snapshots.length - KEEP_NEWEST || (isFirstOfDay && newestMs - savedMs < KEEP_DAYS * DAY_MS);
   });
+}
+
+async function unlessAway<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isMillraceError(error) && error.disposition === "retry") return undefined;
+    throw error;
+  }
 }
 
 function fenced(task: string, why: string): MillraceError {

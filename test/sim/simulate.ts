@@ -213,7 +213,8 @@ class World {
       Array.from({ length: this.#plan.partitions }, (_, partition) => {
         const stored = this.#broker.getRegister(`snapshot/${name}/${partition}`);
         const pointer = stored && (JSON.parse(Buffer.from(stored.value).toString()) as Pointer);
-        return { source, sequence: pointer?.kept.at(-1)?.sequence ?? 0 };
+        const isOfThisLog = pointer?.incarnation === this.#broker.info(source).incarnation;
+        return { source, sequence: isOfThisLog ? (pointer.kept.at(-1)?.sequence ?? 0) : 0 };
       }),
     );
     for (const stream of ["input", "middle"]) {

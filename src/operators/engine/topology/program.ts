@@ -353,6 +353,9 @@ export class EngineProgram<V> implements Program {
     const refuse = (why: string): never => {
       throw new MillraceError("MR_STATE_INCOMPATIBLE", `loading state of ${name}: ${why}`);
     };
+    const refuseOperator = (operator: string, why: string): never => {
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `state of operator ${operator} incompatible: ${why} (${name})`);
+    };
     const reader = new ByteReader(state);
     if (reader.uint() !== MAGIC) refuse("it is not saved state");
     const format = reader.uint();
@@ -369,13 +372,17 @@ export class EngineProgram<V> implements Program {
     const byName = new Map(operators.map((operator) => [operator.name, operator]));
     for (let left = reader.uint(); left > 0; left--) {
       const operator = reader.text();
-      const target = byName.get(operator) ?? refuse(`it has an operator ${operator}, this topology has not`);
+      const target = byName.get(operator) ?? refuseOperator(operator, "this topology has none of that name");
       const part = new ByteReader(reader.bytes());
-      target.load(part);
-      if (part.left > 0) refuse(`${part.left} bytes too many in ${operator}`);
+      try {
+        target.load(part);
+      } catch (error) {
+        refuseOperator(operator, messageOf(error));
+      }
+      if (part.left > 0) refuseOperator(operator, `${part.left} bytes too many`);
       byName.delete(operator);
     }
-    if (byName.size > 0) refuse(`it has no operator ${[...byName.keys()].join(", ")}`);
+    for (const operator of byName.keys()) refuseOperator(operator, "the saved state has none of that name");
     if (reader.left > 0) refuse(`${reader.left} bytes too many`);
     this.#runtime.undo.begin();
   }
