@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MillraceError } from "./errors.js";
+import { ROLES } from "./roles.js";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
@@ -11,6 +12,28 @@ const url = (protocols: string): z.ZodType<string> =>
       `must be a URL beginning with ${protocols.replaceAll("|", ":// or ")}://`,
     );
 
+/** In the environment a list is written with commas. */
+const list = z.union([
+  z.array(z.string().min(1)),
+  z.string().transform((text) => text.split(",").map((entry) => entry.trim())),
+]);
+const rate = z.coerce.number().int().positive().max(1_000_000);
+const channelRule = z.strictObject({
+  channel: z.string().min(1),
+  role: z.enum(ROLES),
+  subjects: z.array(z.string().min(1)).optional(),
+});
+/** In the environment the rules are JSON. */
+const channelRules = z.preprocess((given, context) => {
+  if (typeof given !== "string") return given;
+  try {
+    return JSON.parse(given) as unknown;
+  } catch {
+    context.addIssue("must be JSON");
+    return z.NEVER;
+  }
+}, z.array(channelRule).max(1_000));
+
 /** Every option: the same names in flags (`--mqtt-port`), in the environment (see `env`) and in `millrace.yaml` (`mqttPort`). */
 export const configSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
@@ -21,11 +44,27 @@ export const configSchema = z.strictObject({
   replay: z.union([flag, z.string().min(1)]).default(true),
   rebase: z.enum(["now", "none"]).default("now"),
   partitions: z.coerce.number().int().min(1).max(64).default(4),
+  workers: z.coerce.number().int().min(1).max(64).default(1),
+  topologies: z.string().min(1).optional(),
   natsUrl: url("nats|tls").optional(),
   natsServerBin: z.string().min(1).optional(),
   clickhouseUrl: url("http|https").optional(),
   mqttUrl: url("mqtt|mqtts").optional(),
   githubWebhookSecret: z.string().min(8, "must have at least 8 characters").optional(),
+  jwtSecret: z.string().min(32, "must have at least 32 characters").optional(),
+  jwtPublicKey: z.string().min(1).optional(),
+  jwksUrl: url("http|https").optional(),
+  jwtIssuer: z.string().min(1).optional(),
+  jwtAudience: z.string().min(1).optional(),
+  jwtAlgorithms: list.optional(),
+  jwtRolesClaim: z.string().min(1).default("roles"),
+  channelRules: channelRules.default([]),
+  allowedOrigins: list.default([]),
+  trustedProxies: list.default([]),
+  requestsPerSecond: rate.default(100),
+  ingestPerSecond: rate.default(2_000),
+  connectionsPerIdentity: rate.default(200),
+  connectionsPerAddress: rate.default(1_000),
   transport: z.enum(["auto", "uws", "node"]).default("auto"),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("warn"),
 });
@@ -45,7 +84,7 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
   host: {
     env: "MILLRACE_HOST",
     flag: "address",
-    help: "address to listen on; beyond loopback every call but /healthz needs the key",
+    help: "address to listen on; beyond loopback every call but /healthz needs a token or key of docs/access.md",
   },
   port: { env: "MILLRACE_PORT", flag: "port", help: "HTTP and WebSocket port, 0 = any free" },
   mqttPort: { env: "MILLRACE_MQTT_PORT", flag: "port", help: "port of the embedded MQTT listener, 0 = any free" },
@@ -70,6 +109,16 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     flag: "n",
     help: "partitions of the input streams, fixed at the first start",
   },
+  workers: {
+    env: "MILLRACE_WORKERS",
+    flag: "n",
+    help: "threads that run tasks; every thread of every process takes its share",
+  },
+  topologies: {
+    env: "MILLRACE_TOPOLOGIES",
+    flag: "path",
+    help: "module that exports `pipelines` to run instead of the built-in applications",
+  },
   natsUrl: { env: "NATS_URL", flag: "url", help: "use this NATS server (>= 2.14) and start none" },
   natsServerBin: { env: "NATS_SERVER_BIN", flag: "path", help: "nats-server binary to start" },
   clickhouseUrl: { env: "CLICKHOUSE_URL", flag: "url", help: "use this ClickHouse server instead of the embedded one" },
@@ -78,6 +127,26 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     env: "GITHUB_WEBHOOK_SECRET",
     help: "secret of the GitHub webhook; generated into the data directory when unset",
   },
+  jwtSecret: { env: "MILLRACE_JWT_SECRET", help: "shared secret of tokens (HS256), at least 32 characters" },
+  jwtPublicKey: { env: "MILLRACE_JWT_PUBLIC_KEY", help: "file with the PEM public key of tokens" },
+  jwksUrl: { env: "MILLRACE_JWKS_URL", help: "where the issuer of tokens publishes its keys" },
+  jwtIssuer: { env: "MILLRACE_JWT_ISSUER", help: "issuer of tokens; alone, its OpenID configuration names the keys" },
+  jwtAudience: { env: "MILLRACE_JWT_AUDIENCE", help: "audience that tokens must name" },
+  jwtAlgorithms: { env: "MILLRACE_JWT_ALGORITHMS", help: "the only algorithms of tokens, when not what fits the key" },
+  jwtRolesClaim: { env: "MILLRACE_JWT_ROLES_CLAIM", help: "claim with the roles, such as realm_access.roles" },
+  channelRules: {
+    env: "MILLRACE_CHANNEL_RULES",
+    help: 'who may read which channel, as [{"channel": "plans.*", "role": "operator"}]',
+  },
+  allowedOrigins: { env: "MILLRACE_ALLOWED_ORIGINS", help: "origins whose pages may connect, beside our own" },
+  trustedProxies: { env: "MILLRACE_TRUSTED_PROXIES", help: "addresses and networks whose X-Forwarded-For is believed" },
+  requestsPerSecond: {
+    env: "MILLRACE_REQUESTS_PER_SECOND",
+    help: "requests an identity, or a nameless address, may make",
+  },
+  ingestPerSecond: { env: "MILLRACE_INGEST_PER_SECOND", help: "requests an API key may make" },
+  connectionsPerIdentity: { env: "MILLRACE_CONNECTIONS_PER_IDENTITY", help: "WebSocket connections of one identity" },
+  connectionsPerAddress: { env: "MILLRACE_CONNECTIONS_PER_ADDRESS", help: "WebSocket connections of one address" },
   transport: {
     env: "MILLRACE_TRANSPORT",
     flag: "auto|uws|node",
@@ -85,6 +154,9 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
   },
   logLevel: { env: "MILLRACE_LOG_LEVEL", flag: "level", help: "trace, debug, info, warn, error, fatal or silent" },
 };
+
+/** Options whose value no message repeats. */
+const SECRET: ReadonlySet<ConfigKey> = new Set(["githubWebhookSecret", "jwtSecret"]);
 
 /** The environment and `millrace.yaml` name options; where a value came from is part of every complaint about it. */
 export interface ConfigSource {
@@ -123,7 +195,7 @@ function complaint(
     return issue.keys.map((key) => `${from.get(key) ?? key}: there is no option ${key}; known are ${known}`);
   }
   const key = String(issue.path[0]) as ConfigKey;
-  const shown = key === "githubWebhookSecret" ? "(hidden)" : JSON.stringify(merged[key]);
+  const shown = SECRET.has(key) ? "(hidden)" : JSON.stringify(merged[key]);
   return [
     `${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`,
   ];

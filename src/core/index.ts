@@ -1,5 +1,7 @@
 export { canonicalJson } from "./canonical.js";
+export type * from "./channels.js";
 export { systemClock } from "./clock.js";
+export { COMMANDS, type CommandName, type OperatorCommand } from "./commands.js";
 export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";
 export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
@@ -13,6 +15,7 @@ export {
   json,
   num,
   optional,
+  type Slices,
   str,
   variantReader,
 } from "./json/fields.js";

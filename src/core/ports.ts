@@ -18,6 +18,8 @@ export interface StreamSpec {
   readonly subjects: readonly string[];
   readonly transform?: { readonly src: string; readonly dest: string };
   readonly maxBytes: number;
+  /** A full stream forgets its oldest messages instead of refusing new ones. For records nobody has to have read. */
+  readonly dropsOldest?: true;
 }
 
 export interface StreamInfo {
@@ -91,7 +93,7 @@ export interface Log {
     expectedAt: number;
   }): Promise<StoredMarker>;
   readMarker(stream: string, task: string): Promise<StoredMarker | undefined>;
-  /** The newest message on a subject. */
+  /** The newest message on a subject, or on any that fits a pattern. */
   last(stream: string, subject: string): Promise<LogMessage | undefined>;
   /** Messages per subject matching `filter`. */
   countSubjects(stream: string, filter: string): Promise<ReadonlyMap<string, number>>;

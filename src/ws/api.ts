@@ -34,6 +34,7 @@ const MAX_SQL_BYTES = 64 << 10;
 export function apiRoutes({ readiness, stats, query, metrics }: ApiOptions): readonly HttpRoute[] {
   return [
     get("/healthz", async () => jsonReply(200, { status: "alive" })),
+    get("/livez", async () => jsonReply(200, { status: "alive" })),
     get("/readyz", async () => {
       const reasons = await readiness();
       return jsonReply(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });

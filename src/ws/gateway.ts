@@ -1,41 +1,29 @@
 import { Registry } from "prom-client";
-import { type HttpRoute, type Log, type Logger, MillraceError } from "../core/index.js";
-import { type Access, type AuditTrail, createAccess } from "./access/access.js";
+import type { ChannelDeclaration, HttpRoute, Log, Logger, Registers } from "../core/index.js";
+import { admission } from "./access/admission.js";
 import type { ChannelRule } from "./access/channels.js";
-import { refused, type Verdict } from "./access/identity.js";
+import type { JwtOptions } from "./access/jwt.js";
+import type { AccessLimits } from "./access/limits.js";
+import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
-import { isLoopback, isOriginAllowed } from "./auth.js";
+import { createAuditTrail } from "./audit.js";
+import { isLoopback } from "./auth.js";
+import type { Encoding } from "./channels/encoding.js";
+import { channelShape } from "./channels/names.js";
 import type { Feed } from "./feed.js";
 import { createHttpApp } from "./http-app.js";
-import { createHub, HUB_LIMITS, type Hub, type HubLimits } from "./hub.js";
-import { logFeed } from "./log-feed.js";
-import { createMetrics, type ForeignMetric, type GatewayMetrics } from "./metrics.js";
-import { refusalReply } from "./problem.js";
+import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
+import { type LogFeedOptions, logFeed } from "./log-feed.js";
+import { createMetrics, type ForeignMetric } from "./metrics.js";
+import { SUBPROTOCOLS } from "./protocol.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
-import {
-  createServer,
-  type RequestHead,
-  type TransportLimits,
-  type WsAdmission,
-  type WsEndpoint,
-} from "./transport.js";
-
-/** A channel as data: records of a stream, or (without `stream`) the whole state each second. */
-export type ChannelSpec =
-  | { readonly name: string; readonly stream: string; readonly subjects: readonly string[]; readonly history: true }
-  | { readonly name: string; readonly history: false };
-
-/** The channels of this build. */
-export const CHANNELS: readonly ChannelSpec[] = [
-  { name: "alerts", stream: "alerts", subjects: ["alerts.*.*"], history: true },
-  { name: "plans", stream: "plans", subjects: ["plans.*.ready"], history: true },
-  { name: "stats", history: false },
-];
+import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
 
 export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly log: Log;
-  readonly channels?: readonly ChannelSpec[];
+  /** What clients can subscribe to. A polled channel is read by `stats`. */
+  readonly channels: readonly ChannelDeclaration[];
   /** Doors, mounted beside the gateway's own routes. */
   readonly routes: readonly HttpRoute[];
   /** The built page; without it `/` is 404. */
@@ -53,7 +41,13 @@ export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
   readonly allowedOrigins?: readonly string[];
   /** Who may read which channel; one no rule names is for viewers. */
   readonly channelRules?: readonly ChannelRule[];
-  readonly limits?: Partial<HubLimits & TransportLimits>;
+  /** Tokens that count beside the local key. @default none */
+  readonly tokens?: JwtOptions;
+  /** Where display tokens and API keys are kept; without it there are none. */
+  readonly registers?: Registers;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly limits?: Partial<HubLimits & TransportLimits & AccessLimits>;
 }
 
 export interface Gateway {
@@ -66,9 +60,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** A longer client message closes the connection with 1009. */
-const MAX_MESSAGE_BYTES = 64 << 10;
-const STATE_EVERY_MS = 1_000;
+const PROTOCOLS = SUBPROTOCOLS.map((name) => ({ name, binary: name.endsWith(".msgpack") }));
 /** Longer than the query limit, shorter than a client's patience. */
 const HANDLER_MS = 30_000;
 const CLOSE_FRAMES_MS = 800;
@@ -79,19 +71,39 @@ const CLOSE_REQUESTS_MS = 800;
  * with `unavailable`. Errors: MR_PORT_IN_USE, MR_OPTION_INVALID (the page, the key, or two routes on one path).
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { localKey, host, logger } = options;
-  if (localKey.length < 16)
-    throw new MillraceError("MR_OPTION_INVALID", "the local key must have at least 16 characters");
+  const { host, logger } = options;
   const limits = { ...HUB_LIMITS, ...options.limits };
   const metrics = createMetrics(options.registry ?? new Registry(), options.collect, logger);
-  const audit: AuditTrail = { record() {} };
-  const access = createAccess({ localKey, channelRules: options.channelRules ?? [], audit });
-  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir);
-  const feeds = createFeeds(options, metrics);
+  const audit = createAuditTrail({ log: options.log, logger, metrics });
+  const access = await openAccess({
+    host,
+    localKey: options.localKey,
+    tokens: options.tokens ?? {},
+    registers: options.registers,
+    channelRules: [...(options.channelRules ?? []), ...declaredRules(options.channels)],
+    limits: options.limits ?? {},
+    trustedProxies: options.trustedProxies ?? [],
+    audit,
+    logger,
+  }).catch((error: unknown) => {
+    metrics.close();
+    throw error;
+  });
+  const giveUp = (error: unknown): never => {
+    access.close();
+    metrics.close();
+    throw error;
+  };
+  const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
+  let server: Server | undefined;
+  const topics = (encoding: Encoding) =>
+    server && encoding.name !== "sse" ? server.topic(encoding.binary) : loopTopic();
+  const feeds = createFeeds(options, { metrics, topics, maxBufferedBytes: limits.maxBufferedBytes });
   const hub = createHub({ feeds, limits, metrics, logger, access });
   const endpoint: WsEndpoint = {
     path: "/ws",
-    maxMessageBytes: MAX_MESSAGE_BYTES,
+    protocols: PROTOCOLS,
+    maxMessageBytes: limits.maxMessageBytes,
     maxBufferedBytes: limits.maxBufferedBytes,
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
@@ -105,8 +117,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
     count: metrics.request,
   });
-  const closeFeeds = () => Promise.all([...feeds.values()].map((feed) => feed.close()));
-  const server = await createServer({
+  const closeFeeds = () => Promise.all(feeds.map((feed) => feed.close()));
+  const listening = await createServer({
     transport: options.transport ?? "auto",
     host,
     port: options.port,
@@ -115,22 +127,24 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {
-    metrics.close();
     await closeFeeds();
-    throw error;
+    return giveUp(error);
   });
-  logger.info({ host, port: server.port, transport: server.transport }, "gateway listening");
+  server = listening;
+  logger.info({ host, port: listening.port, transport: listening.transport }, "gateway listening");
 
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
-    port: server.port,
-    transport: server.transport,
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${listening.port}`,
+    port: listening.port,
+    transport: listening.transport,
     metrics: metrics.text,
     close() {
       closing ??= (async () => {
         await hub.close(CLOSE_FRAMES_MS);
-        await Promise.all([server.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        await Promise.all([listening.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        access.close();
+        await audit.close();
         metrics.close();
       })();
       return closing;
@@ -138,32 +152,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-function createFeeds(options: GatewayOptions, metrics: GatewayMetrics): ReadonlyMap<string, Feed> {
-  const { log, logger, stats } = options;
-  const feeds = (options.channels ?? CHANNELS).map((channel) => {
-    if (!channel.history)
-      return stateFeed({ name: channel.name, everyMs: STATE_EVERY_MS, read: stats, metrics, logger });
-    return logFeed({ ...channel, log, metrics, logger });
-  });
-  return new Map(feeds.map((feed) => [feed.name, feed]));
+function createFeeds(
+  { channels, log, logger, stats }: GatewayOptions,
+  shared: Pick<LogFeedOptions, "metrics" | "topics" | "maxBufferedBytes">,
+): readonly Feed[] {
+  return channels.map((declaration) =>
+    declaration.kind === "polled"
+      ? stateFeed({ ...shared, declaration, read: stats, logger })
+      : logFeed({ ...shared, declaration, log, logger }),
+  );
 }
 
-/** Lets a WebSocket in: the page it comes from, then whose it is. */
-function admission(access: Access, hub: Hub, allowedOrigins: readonly string[]): WsEndpoint["admit"] {
-  return (head: RequestHead) => {
-    const { remoteAddress: address } = head;
-    const decide = (verdict: Verdict): WsAdmission => {
-      if (verdict.kind === "refused") {
-        access.audit.record({ subject: "unknown", address }, "connect", verdict.why);
-        return { kind: "refuse", reply: refusalReply(verdict) };
-      }
-      const { identity } = verdict;
-      access.audit.record({ subject: identity.subject, address }, "connect", "ok");
-      return { kind: "accept", open: (socket) => hub.open(socket, { identity, address }) };
-    };
-    if (!isOriginAllowed(head, allowedOrigins))
-      return decide(refused(403, "origin", "pages of this origin may not connect"));
-    const verdict = access.identify(head);
-    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
-  };
+/** The role a channel is declared for; rules that were given come before it. */
+function declaredRules(channels: readonly ChannelDeclaration[]): readonly ChannelRule[] {
+  return channels.flatMap((declaration) =>
+    channelShape(declaration).patterns.map((channel) => ({ channel, role: declaration.role })),
+  );
 }

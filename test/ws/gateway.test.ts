@@ -4,10 +4,14 @@ import { join } from "node:path";
 import t from "tap";
 import { type HttpRoute, MillraceError, type Stats } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
+import { createCredential } from "../../src/ws/access/stored.js";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/ws/index.js";
 import { memoryLog } from "../support/memory-log.js";
+import { memoryRegisters } from "../support/memory-registers.js";
 import { startNats } from "../support/nats.js";
+import { SECRET, token } from "./access/keys.js";
 import { client, ready, TRANSPORTS } from "./support.js";
 
 const KEY = "0123456789abcdef0123456789abcdef";
@@ -37,6 +41,7 @@ type Scope = { teardown(work: () => unknown): void };
 
 async function start(t: Scope, extra: Extra = {}): Promise<Gateway> {
   const gateway = await createGateway({
+    channels: CHANNELS,
     log: memoryLog(),
     routes: [echo],
     host: "127.0.0.1",
@@ -171,25 +176,39 @@ for (const transport of TRANSPORTS) {
     await t.rejects(start(t, { transport, localKey: "short" }), { code: "MR_OPTION_INVALID" });
   });
 
-  t.test(
-    `${transport}: beyond loopback everything but /healthz, the page's files and doors takes the key`,
-    async (t) => {
-      const staticDir = await mkdtemp(join(tmpdir(), "millrace-page-"));
-      t.teardown(() => rm(staticDir, { recursive: true }));
-      await writeFile(join(staticDir, "index.html"), "page");
-      const gateway = await start(t, { transport, staticDir, host: "0.0.0.0" });
-      const outside = Object.values(networkInterfaces())
-        .flat()
-        .find((one) => one?.family === "IPv4" && !one.internal)?.address;
-      const base = `http://${outside ?? "127.0.0.1"}:${gateway.port}`;
-      for (const path of ["/readyz", "/metrics", "/api/v1/stats"]) {
-        t.equal((await fetch(base + path)).status, 401, path);
-        t.equal((await fetch(base + path, { headers: bearer })).status, 200, `${path} with the key`);
-      }
-      for (const path of ["/healthz", "/"]) t.equal((await fetch(base + path)).status, 200, path);
-      t.equal((await fetch(`${base}/hooks/github`, { method: "POST" })).status, 202, "a door checks by itself");
-    },
-  );
+  t.test(`${transport}: beyond loopback everything but health, the page's files and doors takes a token`, async (t) => {
+    const staticDir = await mkdtemp(join(tmpdir(), "millrace-page-"));
+    t.teardown(() => rm(staticDir, { recursive: true }));
+    await writeFile(join(staticDir, "index.html"), "page");
+    const beyond = { transport, staticDir, host: "0.0.0.0" };
+    await t.rejects(start(t, beyond), {
+      code: "MR_OPTION_INVALID",
+      message: /0\.0\.0\.0.*MILLRACE_JWT_SECRET.*key create/,
+    });
+    const gateway = await start(t, { ...beyond, tokens: { secret: SECRET } });
+    const outside = Object.values(networkInterfaces())
+      .flat()
+      .find((one) => one?.family === "IPv4" && !one.internal)?.address;
+    const local = `http://127.0.0.1:${gateway.port}`;
+    const base = outside === undefined ? local : `http://${outside}:${gateway.port}`;
+    const viewer = { authorization: `Bearer ${await token(new TextEncoder().encode(SECRET))}` };
+    for (const path of ["/readyz", "/metrics", "/api/v1/stats"]) {
+      t.equal((await fetch(base + path)).status, 401, path);
+      t.equal((await fetch(base + path, { headers: viewer })).status, 200, `${path} with a token`);
+      t.equal(
+        (await fetch(local + path, { headers: bearer })).status,
+        200,
+        `${path} with the local key, on this machine`,
+      );
+      if (outside) t.equal((await fetch(base + path, { headers: bearer })).status, 401, `${path}: not from elsewhere`);
+    }
+    for (const path of ["/healthz", "/livez", "/"]) t.equal((await fetch(base + path)).status, 200, path);
+    t.equal((await fetch(`${base}/hooks/github`, { method: "POST" })).status, 202, "a door checks by itself");
+
+    const registers = memoryRegisters();
+    await createCredential(registers, { kind: "display", name: "w", expiresAtMs: null, channels: null }, Date.now());
+    await t.resolves(start(t, { ...beyond, registers }), "a display token is something beside the local key");
+  });
 
   t.test(`${transport}: on a real log`, async (t) => {
     const nats = await startNats();

@@ -58,12 +58,21 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   "isolationForest 100 x 256, 8-D": { make: () => over8(ad.isolationForest({ features: 8 })) },
   "mahalanobis 8-D": { make: () => over8(ad.mahalanobis({ features: 8 })) },
   "pcaMonitor 8-D": { make: () => over8(ad.pcaMonitor({ features: 8 })) },
+  "knnDistance 256, 5th, 8-D": { make: () => over8(ad.knnDistance({ features: 8 })) },
+  "rsHash 100, 8-D": { make: () => over8(ad.rsHash({ features: 8 })) },
+  "loda 100 x 10, 8-D": { make: () => over8(ad.loda({ features: 8 })) },
+  "xStream 50 x 15, 8-D": { make: () => over8(ad.xStream({ features: 8 })) },
+  "robustZ 500": { make: () => over1(ad.robustZ()) },
+  ewma: { make: () => over1(ad.ewma()) },
+  "seasonalProfile 288 x 7": { make: () => over1(ad.seasonalProfile({ period: 288 })) },
   spot: { make: () => over1(ad.spot()) },
   adwin: { make: () => drift(ad.adwin()), bar: 2_000_000 },
   kswin: { make: () => drift(ad.kswin({ alpha: 1e-6 })) },
   pageHinkley: { make: () => drift(ad.pageHinkley()) },
   hddmW: { make: () => drift(ad.hddmW()) },
   klDrift: { make: () => drift(ad.klDrift()) },
+  psiDrift: { make: () => drift(ad.psiDrift({ alpha: 1e-9 })) },
+  wassersteinDrift: { make: () => drift(ad.wassersteinDrift({ alpha: 1e-3 })) },
 };
 
 const results = Object.entries(ENTRIES)

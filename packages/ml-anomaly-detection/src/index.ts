@@ -18,7 +18,10 @@ export { type DdmOptions, ddm, type EddmOptions, type ErrorDriftDetector, eddm }
 export { type HddmOptions, type HddmWOptions, hddmA, hddmW } from "./drift/hoeffding.js";
 export { type KlDriftOptions, klDrift } from "./drift/kl.js";
 export { type KswinOptions, kswin } from "./drift/kswin.js";
+export { type MultivariateDrift, type MultivariateDriftOptions, multivariateDrift } from "./drift/multivariate.js";
 export { type PageHinkleyOptions, pageHinkley } from "./drift/page-hinkley.js";
+export { type PsiDriftOptions, psiDrift, stabilityIndex } from "./drift/psi.js";
+export { type WassersteinDriftOptions, wassersteinDistance, wassersteinDrift } from "./drift/wasserstein.js";
 export { type LofBatch, type LofNovelty, type LofOptions, lofBatch, lofNovelty } from "./lof/batch.js";
 export type { Metric } from "./lof/metric.js";
 export { type SlidingLofOptions, slidingLof } from "./lof/sliding.js";
@@ -27,6 +30,10 @@ export { type EventScores, eventScores, type PointScores, pointScores, rocAuc } 
 export { type VusOptions, vusPr } from "./metrics/vus.js";
 export { type MahalanobisOptions, mahalanobis } from "./multivariate/mahalanobis.js";
 export { type PcaOptions, pcaMonitor } from "./multivariate/pca.js";
+export { type KnnDistanceOptions, knnDistance } from "./neighbours/knn-distance.js";
+export { type LodaOptions, loda } from "./projections/loda.js";
+export { type RsHashOptions, rsHash } from "./projections/rs-hash.js";
+export { type XStreamOptions, xStream } from "./projections/x-stream.js";
 export { type HalfSpaceTreesOptions, halfSpaceTrees } from "./trees/half-space.js";
 export {
   averagePathLength,
@@ -37,3 +44,6 @@ export {
   type SlidingIsolationForestOptions,
 } from "./trees/isolation.js";
 export { type RandomCutForest, type RandomCutForestOptions, randomCutForest } from "./trees/random-cut.js";
+export { type EwmaOptions, ewma } from "./univariate/ewma.js";
+export { type RobustZOptions, robustZ } from "./univariate/robust-z.js";
+export { type SeasonalProfileOptions, seasonalProfile } from "./univariate/seasonal-profile.js";

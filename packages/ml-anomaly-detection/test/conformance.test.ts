@@ -98,8 +98,9 @@ for (const subject of SUBJECTS) {
       for (const { name, made } of subjects) {
         const { scoring } = made;
         if (scoring === undefined) return t.pass("drift detectors watch one number");
-        for (const row of stream(subject, name, 400)) {
+        for (const [i, row] of stream(subject, name, 400).entries()) {
           made.step(row);
+          if (i % 11 !== 0) continue;
           const before = made.save();
           const shares = scoring.explain(row);
           const sum = shares.reduce((a, b) => a + b, 0);
@@ -117,12 +118,8 @@ for (const subject of SUBJECTS) {
       if (scoring === undefined) return t.pass("drift detectors flag nothing");
       const everything = calibrated(scoring, { boundary: { threshold: -1e300 }, learnFlagged: false });
       let frozen: Uint8Array | undefined;
-      for (const row of stream(subject, "noise")) {
-        const score = everything.process(row);
-        if (frozen !== undefined && !equal(scoring.save(), frozen)) t.fail("a flagged row changed the model");
-        if (score !== undefined) frozen = scoring.save();
-      }
-      return t.ok(frozen !== undefined, "it scored");
+      for (const row of stream(subject, "noise")) if (everything.process(row) !== undefined) frozen ??= scoring.save();
+      return t.ok(frozen !== undefined && equal(scoring.save(), frozen), "as when it first flagged a row");
     });
 
     t.test("warm-up is undefined, then scores; memory stays bounded", async (t) => {

@@ -7,20 +7,30 @@ import {
   type Detector,
   ddm,
   eddm,
+  ewma,
   halfSpaceTrees,
   hddmA,
   hddmW,
   type Input,
   isolationForest,
   klDrift,
+  knnDistance,
   kswin,
+  loda,
   mahalanobis,
+  multivariateDrift,
   pageHinkley,
   pcaMonitor,
+  psiDrift,
   randomCutForest,
+  robustZ,
+  rsHash,
   type Stateful,
+  seasonalProfile,
   slidingLof,
   spot,
+  wassersteinDrift,
+  xStream,
 } from "../src/index.js";
 
 /** One detector under test: how to make it and how one value goes in. */
@@ -69,14 +79,30 @@ function scoring(
 }
 
 function drift(name: string, make: () => Stateful & { update(x: number): boolean }): Subject {
+  return driftOfRows(name, 1, () => {
+    const detector = make();
+    return Object.assign(Object.create(detector), {
+      update: (row: ArrayLike<number>) => detector.update(row[0] as number),
+      save: () => detector.save(),
+      load: (bytes: Uint8Array) => detector.load(bytes),
+      memoryBytes: () => detector.memoryBytes(),
+    });
+  });
+}
+
+function driftOfRows(
+  name: string,
+  dimensions: number,
+  make: () => Stateful & { update(x: ArrayLike<number>): boolean },
+): Subject {
   return {
     name,
-    dimensions: 1,
+    dimensions,
     warmUp: 0,
     make() {
       const detector = make();
       return Object.assign(Object.create(detector), {
-        step: (row: ArrayLike<number>) => detector.update(row[0] as number),
+        step: (row: ArrayLike<number>) => detector.update(row),
         save: () => detector.save(),
         load: (bytes: Uint8Array) => detector.load(bytes),
         memoryBytes: () => detector.memoryBytes(),
@@ -147,6 +173,25 @@ export const SUBJECTS: readonly Subject[] = [
   scoring("randomCutForest, imputing", 2, 32, [0, 64], () =>
     randomCutForest({ features: 2, window: 64, trees: 5, warmUp: 32, missing: "forest" }),
   ),
+  scoring("knnDistance 1-D", 1, 6, [0, 1e120], () => knnDistance({ window: 40 })),
+  scoring("knnDistance 3-D", 3, 10, [0, 1e120], () =>
+    knnDistance({ features: 3, window: 60, neighbours: 3, metric: "chebyshev", warmUp: 10 }),
+  ),
+  scoring("robustZ", 1, 30, [0, 1e120], () => robustZ({ window: 101 })),
+  scoring("robustZ 3-D", 3, 10, [0, 1e120], () => robustZ({ features: 3, window: 50, warmUp: 10, resolution: 0.01 })),
+  scoring("ewma", 1, 30, [0, 1e120], () => ewma()),
+  scoring("ewma 3-D", 3, 10, [0, 1e120], () => ewma({ features: 3, span: 20, warmUp: 10 })),
+  scoring("seasonalProfile", 1, 60, [0, 1e120], () => seasonalProfile({ period: 12, depth: 4, window: 50 })),
+  scoring("loda 1-D", 1, 50, [-1000, 1000], () => loda({ projections: 10, warmUp: 50 })),
+  scoring("loda 5-D", 5, 100, [-1000, 1000], () => loda({ features: 5, projections: 30, bins: 6 })),
+  scoring("rsHash 3-D", 3, 64, [-64, 0], () => rsHash({ features: 3, components: 10, slots: 200, warmUp: 64 })),
+  scoring("rsHash 1-D", 1, 40, [-64, 0], () =>
+    rsHash({ components: 8, slots: 100, warmUp: 40, tables: 1, decay: 0.1 }),
+  ),
+  scoring("xStream 3-D", 3, 50, [-64, 0], () =>
+    xStream({ features: 3, projections: 8, chains: 4, depth: 6, window: 50 }),
+  ),
+  scoring("xStream 1-D", 1, 32, [-64, 0], () => xStream({ projections: 5, chains: 3, depth: 5, window: 32 })),
   drift("ddm", () => ddm()),
   drift("eddm", () => eddm({ warmUp: 5 })),
   drift("hddmA", () => hddmA({ twoSided: true })),
@@ -154,6 +199,11 @@ export const SUBJECTS: readonly Subject[] = [
   drift("kswin", () => kswin({ window: 60, sample: 20 })),
   drift("pageHinkley", () => pageHinkley({ threshold: 5 })),
   drift("klDrift", () => klDrift({ window: 20, warmUp: 40, hypotheses: 2 })),
+  drift("psiDrift", () => psiDrift({ reference: 60, window: 20, bins: 5 })),
+  drift("wassersteinDrift", () => wassersteinDrift({ reference: 60, window: 20, alpha: 0.05 })),
+  driftOfRows("multivariateDrift", 3, () =>
+    multivariateDrift({ features: 3, make: () => adwin({ clock: 8 }), quorum: 2 }),
+  ),
   drift("adwin", () => adwin({ clock: 8 })),
 ];
 

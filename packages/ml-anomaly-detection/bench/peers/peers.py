@@ -109,7 +109,9 @@ PEERS = {
     "knnDistance 256, 5th, 8-D": [("scikit-learn NearestNeighbors, refitted", nearest_refit)],
     "loda 100 x 10, 8-D": [("PySAD LODA", lambda: pysad(LODA()))],
     "rsHash 100, 8-D": [("PySAD RSHash", lambda: pysad(RSHash(*limits(), num_hash_fns=4)))],
-    "xStream 100 x 15, 8-D": [("PySAD xStream", lambda: pysad(xStream(), warm=260))],
+    "xStream 50 x 15, 8-D": [
+        ("PySAD xStream", lambda: pysad(xStream(num_components=50, n_chains=50), warm=260)),
+    ],
     "robustZ 500": [
         ("PySAD MedianAbsoluteDeviation", lambda: pysad(MedianAbsoluteDeviation(), [[v] for v in values], 600)),
     ],

@@ -72,6 +72,14 @@ export class ByteWriter {
     return this;
   }
 
+  /** Length, then an array of unsigned 16-bit integers. */
+  u16s(values: Uint16Array): this {
+    this.u32(values.length);
+    const at = this.room(2 * values.length);
+    for (let i = 0; i < values.length; i++) this.view.setUint16(at + 2 * i, values[i] as number, true);
+    return this;
+  }
+
   /** Length, then bytes as they are: the saved state of a part. */
   blob(value: Uint8Array): this {
     this.u32(value.length);
@@ -155,6 +163,13 @@ export class ByteReader {
   u32s(target: Int32Array | Uint32Array | number[]): number {
     const length = this.lengthWithin(target);
     for (let i = 0; i < length; i++) target[i] = this.u32();
+    return length;
+  }
+
+  u16s(target: Uint16Array): number {
+    const length = this.lengthWithin(target);
+    const start = this.take(2 * length);
+    for (let i = 0; i < length; i++) target[i] = this.view.getUint16(start + 2 * i, true);
     return length;
   }
 

@@ -50,6 +50,11 @@ export class Random {
     return Math.floor(this.next() * n);
   }
 
+  /** Standard normal: Box and Muller, one of the two. */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
+  }
+
   /** Continues where `other` is, without disturbing it. */
   copy(other: Random): void {
     this.a = other.a;

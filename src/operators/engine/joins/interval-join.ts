@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -47,6 +48,8 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
   readonly #keepMs: readonly [number, number];
   readonly #latenessMs: number;
   #watermarkMs = Number.NEGATIVE_INFINITY;
+  /** While a save is under way. */
+  #cut: SlotCut<readonly (readonly Row[])[]> | undefined;
 
   constructor(id: number, name: string, runtime: Runtime, options: IntervalJoinOptions<L, R, O>, next: Push<never>) {
     this.id = id;
@@ -74,6 +77,7 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
       return;
     }
     const slot = this.#table.slotOf(key);
+    this.#cut?.preserve(slot, this.#table.fresh);
     if (this.#table.fresh) {
       this.#rows[LEFT][slot] = NO_ROWS;
       this.#rows[RIGHT][slot] = NO_ROWS;
@@ -148,6 +152,7 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
     live.sort((a, b) => compareKeys(this.#table.keys[a] as Key, this.#table.keys[b] as Key));
     for (const slot of live) {
       const key = this.#table.keys[slot] as Key;
+      this.#cut?.preserve(slot, false);
       const [lefts, rights] = [this.#rows[LEFT][slot] as readonly Row[], this.#rows[RIGHT][slot] as readonly Row[]];
       const leaving = lefts.filter(({ timeMs }) => timeMs + this.#keepMs[LEFT] < dueMs);
       this.#rows[LEFT][slot] = lefts.filter(({ timeMs }) => timeMs + this.#keepMs[LEFT] >= dueMs);
@@ -169,6 +174,21 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
       writeKey(writer, this.#table.keys[slot] as Key);
       for (const side of this.#rows) writeValue(writer, side[slot]);
     }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const { unmatched } = this.#options;
+    const copied = (rows: readonly Row[]): readonly Row[] =>
+      unmatched === undefined ? rows.slice() : rows.map((row) => ({ ...row }));
+    this.#cut = new SlotCut(this.#table, (slot, keep) =>
+      this.#rows.map((side) => (keep ? copied(side[slot] as readonly Row[]) : (side[slot] as readonly Row[]))),
+    );
+    writer.f64(this.#watermarkMs);
+    yield;
+    yield* this.#cut.steps(writer, (sides) => {
+      for (const rows of sides) writeValue(writer, rows);
+    });
+    this.#cut = undefined;
   }
 
   load(reader: ByteReader): void {

@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Runtime } from "../topology/runtime.js";
@@ -55,7 +56,11 @@ class TableState<T> implements Operator, Undoable {
   readonly name: string;
   readonly #table: Table<T>;
   readonly #runtime: Runtime;
-  readonly #rows = new Map<Key, readonly Version<T>[]>();
+  readonly #keys = new KeyTable();
+  /** By slot; replaced, never changed in place. */
+  readonly #rows: (readonly Version<T>[])[] = [];
+  /** While a save is under way. */
+  #cut: SlotCut<readonly Version<T>[]> | undefined;
 
   constructor(table: Table<T>, runtime: Runtime) {
     this.id = table.id;
@@ -65,8 +70,9 @@ class TableState<T> implements Operator, Undoable {
   }
 
   readonly lookup = (key: Key, timeMs: number): T | undefined => {
-    const versions = this.#rows.get(key);
-    if (versions === undefined) return undefined;
+    const slot = this.#keys.find(key);
+    if (slot < 0) return undefined;
+    const versions = this.#rows[slot] as readonly Version<T>[];
     if (!this.#table.versioned) return versions[versions.length - 1]?.value;
     for (let i = versions.length - 1; i >= 0; i--) {
       const version = versions[i] as Version<T>;
@@ -77,26 +83,39 @@ class TableState<T> implements Operator, Undoable {
 
   readonly change = (body: unknown): void => {
     const { read, keepVersionsMs = 0 } = this.#table.options;
+    this.#runtime.step = this.id;
     const { key, value, fromMs = Number.NEGATIVE_INFINITY } = read(body);
     const { undo, now } = this.#runtime;
-    const old = this.#rows.get(key);
+    const slot = this.#keys.find(key);
+    const old = slot < 0 ? undefined : this.#rows[slot];
     undo.note(this, undo.keep({ key, old }), 0);
     if (!this.#table.versioned) {
-      if (value === undefined) this.#rows.delete(key);
-      else this.#rows.set(key, [{ fromMs, value }]);
+      this.#put(key, value === undefined ? undefined : [{ fromMs, value }]);
       return;
     }
     const versions = [...(old ?? []).filter((version) => version.fromMs !== fromMs), { fromMs, value }];
     versions.sort((a, b) => a.fromMs - b.fromMs);
     const horizonMs = now.watermarkMs - keepVersionsMs;
     while (versions.length > 1 && (versions[1] as Version<T>).fromMs <= horizonMs) versions.shift();
-    this.#rows.set(key, versions);
+    this.#put(key, versions);
   };
+
+  #put(key: Key, versions: readonly Version<T>[] | undefined): void {
+    if (versions === undefined) {
+      const slot = this.#keys.find(key);
+      if (slot < 0) return;
+      this.#cut?.preserve(slot, false);
+      this.#keys.remove(slot);
+      return;
+    }
+    const slot = this.#keys.slotOf(key);
+    this.#cut?.preserve(slot, this.#keys.fresh);
+    this.#rows[slot] = versions;
+  }
 
   undo(kept: number): void {
     const { key, old } = this.#runtime.undo.kept(kept) as { key: Key; old: readonly Version<T>[] | undefined };
-    if (old === undefined) this.#rows.delete(key);
-    else this.#rows.set(key, old);
+    this.#put(key, old);
   }
 
   nextMs(): number {
@@ -106,22 +125,29 @@ class TableState<T> implements Operator, Undoable {
   advance(): void {}
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#rows.size);
-    for (const [key, versions] of [...this.#rows].sort(([a], [b]) => compareKeys(a, b))) {
-      writeKey(writer, key);
-      writeValue(writer, versions);
+    writer.uint(this.#keys.size);
+    for (const slot of this.#keys.sortedSlots()) {
+      writeKey(writer, this.#keys.keys[slot] as Key);
+      writeValue(writer, this.#rows[slot]);
     }
   }
 
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#keys, (slot) => this.#rows[slot] as readonly Version<T>[]);
+    yield;
+    yield* this.#cut.steps(writer, (versions) => writeValue(writer, versions));
+    this.#cut = undefined;
+  }
+
   load(reader: ByteReader): void {
-    this.#rows.clear();
+    this.#keys.clear();
     for (let left = reader.uint(); left > 0; left--) {
-      const key = readKey(reader);
-      this.#rows.set(key, readValue(reader) as Version<T>[]);
+      const slot = this.#keys.slotOf(readKey(reader));
+      this.#rows[slot] = readValue(reader) as Version<T>[];
     }
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#rows.size, bytes: this.#rows.size * 64 };
+    return { name: this.name, keys: this.#keys.size, bytes: this.#keys.bytes + this.#keys.size * 64 };
   }
 }

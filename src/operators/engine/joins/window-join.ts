@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
@@ -22,6 +23,8 @@ type Row = readonly [timeMs: number, value: unknown];
 interface Pane {
   readonly table: KeyTable;
   readonly rows: readonly [Row[][], Row[][]];
+  /** While a save is under way. */
+  cut?: SlotCut<readonly (readonly Row[])[]> | undefined;
 }
 
 /**
@@ -66,6 +69,7 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
       this.#nextMs = Math.min(this.#nextMs, startMs + sizeMs);
     }
     const slot = pane.table.slotOf(now.key);
+    pane.cut?.preserve(slot, pane.table.fresh);
     if (pane.table.fresh) {
       pane.rows[0][slot] = [];
       pane.rows[1][slot] = [];
@@ -128,6 +132,26 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
         writeValue(writer, rows[0][slot]);
         writeValue(writer, rows[1][slot]);
       }
+    }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const panes = [...this.#panes].sort(([a], [b]) => a - b);
+    for (const [, pane] of panes) {
+      const { table, rows } = pane;
+      pane.cut = new SlotCut(table, (slot, keep) =>
+        rows.map((side) => (keep ? (side[slot] as Row[]).slice() : (side[slot] as Row[]))),
+      );
+    }
+    writer.f64(this.#watermarkMs);
+    writer.uint(panes.length);
+    yield;
+    for (const [startMs, pane] of panes) {
+      writer.f64(startMs);
+      yield* (pane.cut as NonNullable<Pane["cut"]>).steps(writer, (sides) => {
+        for (const rows of sides) writeValue(writer, rows);
+      });
+      pane.cut = undefined;
     }
   }
 

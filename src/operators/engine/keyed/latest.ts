@@ -1,5 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -21,6 +22,8 @@ export class Latest<V, S> implements Operator, Undoable {
   #touched = new Float64Array(16);
   readonly #heap = new TimerHeap();
   #slot = -1;
+  /** While a save is under way. */
+  #cut: SlotCut<{ readonly touched: number; readonly state: S | undefined }> | undefined;
 
   constructor(
     id: number,
@@ -41,6 +44,7 @@ export class Latest<V, S> implements Operator, Undoable {
   readonly pushUnder = (key: Key, value: V): void => {
     const { now, undo } = this.#runtime;
     const slot = this.#table.slotOf(key);
+    this.#cut?.preserve(slot, this.#table.fresh);
     if (this.#table.fresh) {
       if (slot >= this.#touched.length) this.#grow();
       this.#states[slot] = undefined;
@@ -91,6 +95,7 @@ export class Latest<V, S> implements Operator, Undoable {
       if (endMs > toMs) {
         this.#heap.push(endMs, slot);
       } else {
+        this.#cut?.preserve(slot, false);
         this.#table.remove(slot);
         this.#states[slot] = undefined;
       }
@@ -104,6 +109,19 @@ export class Latest<V, S> implements Operator, Undoable {
       writer.f64(this.#touched[slot] as number);
       writeValue(writer, this.#states[slot]);
     }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#table, (slot) => ({
+      touched: this.#touched[slot] as number,
+      state: this.#states[slot],
+    }));
+    yield;
+    yield* this.#cut.steps(writer, ({ touched, state }) => {
+      writer.f64(touched);
+      writeValue(writer, state);
+    });
+    this.#cut = undefined;
   }
 
   load(reader: ByteReader): void {

@@ -1,5 +1,7 @@
-import { ByteReader, type ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import type { ByteReader, ByteWriter } from "../state/bytes.js";
+import { compareKeys, type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { Resting } from "../state/resting.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -27,9 +29,33 @@ export interface ProcessFunction<K, V, S, O> {
   onTimer?(state: S, timeMs: number, at: ProcessAt<K, O>): S | undefined;
   /** Forgets a key so long after its latest event, by watermark, ms. `Infinity` must be said: state without end is a leak. */
   readonly ttlMs: number;
+  /**
+   * Keys kept at once: one more, and the key longest without an event (then the smallest) is forgotten, timers too. O(keys) for a new
+   * key at the bound. @default no bound
+   */
+  readonly maxKeys?: number;
 }
 
 const ABSENT = Symbol("absent");
+const NO_TIMERS: readonly number[] = [];
+/** Slots looked at in one step when a save is over: well below a ms. */
+const STEP = 65_536;
+
+interface Forgotten {
+  readonly key: Key;
+  readonly state: unknown;
+  readonly touched: number;
+  readonly timers: readonly number[];
+}
+
+/** What is saved of a key. */
+interface Image {
+  /** Undefined where it rests. */
+  readonly state: unknown;
+  readonly rest: Uint8Array | undefined;
+  readonly touched: number;
+  readonly timers: readonly number[];
+}
 
 /**
  * Runs a process function per key.
@@ -45,15 +71,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #table = new KeyTable();
   /** By slot; undefined where the state rests as bytes. */
   readonly #states: unknown[] = [];
-  /**
-   * States as the latest save wrote them: what does not change rests as bytes, costs no heap and is saved again by a copy. By slot the
-   * first byte and the length, −1 where the state is an object.
-   */
-  #rest: Uint8Array = new Uint8Array(0);
-  #restAt = new Int32Array(16).fill(-1);
-  #restLength = new Int32Array(16);
+  #resting = new Resting();
+  /** While a save is under way: keeps what is about to change, and what will rest when it is over. */
+  #cut: SlotCut<Image> | undefined;
+  #nextResting: Resting | undefined;
   /** Latest event time by slot. */
-  readonly #touched: number[] = [];
+  #touched = new Float64Array(16);
   /** Ascending; replaced, never changed in place. */
   readonly #timers: (readonly number[])[] = [];
   readonly #heap = new TimerHeap();
@@ -93,6 +116,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       get index() {
         return now.index;
       },
+      get partition() {
+        return now.partition;
+      },
+      get partitions() {
+        return now.partitions;
+      },
       get ahead() {
         return now.ahead;
       },
@@ -103,14 +132,18 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const runtime = this.#runtime;
     const { timeMs, key } = runtime.now;
     const slot = this.#table.slotOf(key);
-    if (this.#table.fresh) {
+    const isNew = this.#table.fresh;
+    if (this.#cut !== undefined) this.#preserve(slot, isNew);
+    if (isNew) {
       runtime.undo.note(this, slot, -1);
+      if (this.#table.size > (this.#function.maxKeys ?? Number.POSITIVE_INFINITY)) this.#evict(slot);
+      if (slot >= this.#touched.length) this.#growTouched();
       this.#states[slot] = ABSENT;
       this.#touched[slot] = timeMs;
-      this.#timers[slot] = [];
+      this.#timers[slot] = NO_TIMERS;
       if (this.#function.ttlMs !== Number.POSITIVE_INFINITY) this.#expiry.push(timeMs + this.#function.ttlMs, slot);
     } else if (timeMs > (this.#touched[slot] as number)) {
-      runtime.undo.note(this, slot, runtime.undo.keep({ touched: this.#touched[slot] }));
+      runtime.undo.note(this.#undoTouched, slot, this.#touched[slot] as number);
       this.#touched[slot] = timeMs;
     }
     const state = this.#stateOf(slot);
@@ -118,14 +151,24 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     this.#put(slot, this.#function.onEvent(state, value, this.#at));
   };
 
+  #preserve(slot: number, isNew: boolean): void {
+    this.#cut?.preserve(slot, isNew);
+    this.#nextResting?.forget(slot);
+  }
+
+  #growTouched(): void {
+    const touched = new Float64Array(this.#touched.length * 2);
+    touched.set(this.#touched);
+    this.#touched = touched;
+  }
+
   #stateOf(slot: number): S {
-    const at = slot < this.#restAt.length ? (this.#restAt[slot] as number) : -1;
-    if (at >= 0) {
-      const bytes = this.#rest.subarray(at, at + (this.#restLength[slot] as number));
-      this.#states[slot] = readValue(new ByteReader(bytes));
-      this.#restAt[slot] = -1;
+    if (this.#resting.has(slot)) {
+      this.#states[slot] = this.#resting.read(slot);
+      this.#resting.forget(slot);
     }
-    return this.#states[slot] === ABSENT ? this.#function.init() : (this.#states[slot] as S);
+    const state = this.#states[slot];
+    return state === ABSENT ? this.#function.init() : (state as S);
   }
 
   #put(slot: number, state: S | undefined): void {
@@ -136,21 +179,34 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       return;
     }
     const { undo } = this.#runtime;
-    undo.note(this, slot, undo.keep({ state: old }));
+    undo.note(this.#undoState, slot, undo.keep(old));
     this.#states[slot] = state === undefined ? ABSENT : state;
+  }
+
+  #evict(newest: number): void {
+    const { keys } = this.#table;
+    const others = keys.flatMap((key, slot): (readonly [Key, number])[] =>
+      key === undefined || slot === newest ? [] : [[key, this.#touched[slot] as number]],
+    );
+    const slot = this.#table.find(longestUnused(others) as Key);
+    if (this.#cut !== undefined) this.#preserve(slot, false);
+    this.#stateOf(slot); // what rests as bytes could not be put back
+    this.#forget(slot);
   }
 
   #forget(slot: number): void {
     const { undo } = this.#runtime;
-    const key = this.#table.keys[slot];
-    undo.note(
-      this,
-      slot,
-      undo.keep({ key, state: this.#states[slot], touched: this.#touched[slot], timers: this.#timers[slot] }),
-    );
+    const key = this.#table.keys[slot] as Key;
+    const forgotten: Forgotten = {
+      key,
+      state: this.#states[slot],
+      touched: this.#touched[slot] as number,
+      timers: this.#timers[slot] as readonly number[],
+    };
+    undo.note(this, slot, undo.keep(forgotten));
     this.#table.remove(slot);
     this.#states[slot] = undefined;
-    if (slot < this.#restAt.length) this.#restAt[slot] = -1;
+    this.#resting.forget(slot);
   }
 
   #setTimer(timeMs: number): void {
@@ -177,28 +233,39 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   #putTimers(slot: number, timers: readonly number[]): void {
     const { undo } = this.#runtime;
-    undo.note(this, slot, undo.keep({ timers: this.#timers[slot] }));
+    undo.note(this.#undoTimers, slot, undo.keep(this.#timers[slot]));
     this.#timers[slot] = timers;
   }
 
+  /** Takes back that a key came, or went. */
   undo(slot: number, kept: number): void {
     if (kept < 0) {
       this.#table.remove(slot);
       this.#states[slot] = undefined;
       return;
     }
-    const old = this.#runtime.undo.kept(kept) as {
-      key?: Key;
-      state?: unknown;
-      touched?: number;
-      timers?: readonly number[];
-    };
-    let at = slot;
-    if (old.key !== undefined) at = this.#table.slotOf(old.key); // freed last, so the same slot comes back
-    if ("state" in old) this.#states[at] = old.state;
-    if (old.touched !== undefined) this.#touched[at] = old.touched;
-    if (old.timers !== undefined) this.#timers[at] = old.timers;
+    const { key, state, touched, timers } = this.#runtime.undo.kept(kept) as Forgotten;
+    const at = this.#table.slotOf(key); // freed last, so the same slot comes back
+    this.#states[at] = state;
+    this.#touched[at] = touched;
+    this.#timers[at] = timers;
   }
+
+  readonly #undoState: Undoable = {
+    undo: (slot, kept) => {
+      this.#states[slot] = this.#runtime.undo.kept(kept);
+    },
+  };
+  readonly #undoTouched: Undoable = {
+    undo: (slot, touched) => {
+      this.#touched[slot] = touched;
+    },
+  };
+  readonly #undoTimers: Undoable = {
+    undo: (slot, kept) => {
+      this.#timers[slot] = this.#runtime.undo.kept(kept) as readonly number[];
+    },
+  };
 
   nextMs(): number {
     return Math.min(this.#heap.nextMs, this.#expiry.nextMs);
@@ -226,6 +293,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #fireTimer(slot: number, key: Key, timeMs: number): void {
+    if (this.#cut !== undefined) this.#preserve(slot, false);
     const run = (): void => {
       this.#putTimers(
         slot,
@@ -247,47 +315,78 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     if (this.#table.keys[slot] === undefined) return;
     const endMs = (this.#touched[slot] as number) + this.#function.ttlMs;
     const lastTimerMs = this.#timers[slot]?.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (endMs <= toMs && lastTimerMs === Number.NEGATIVE_INFINITY) this.#forget(slot);
-    else this.#expiry.push(Math.max(endMs, lastTimerMs), slot);
+    if (endMs <= toMs && lastTimerMs === Number.NEGATIVE_INFINITY) {
+      if (this.#cut !== undefined) this.#preserve(slot, false);
+      this.#forget(slot);
+    } else {
+      this.#expiry.push(Math.max(endMs, lastTimerMs), slot);
+    }
   }
 
   save(writer: ByteWriter): void {
-    const restAt = new Int32Array(this.#table.keys.length).fill(-1);
-    const restLength = new Int32Array(this.#table.keys.length);
+    const resting = new Resting(this.#table.keys.length);
     writer.uint(this.#table.size);
-    writer.selfContained = true; // each state by itself, so that it can be copied
     for (const slot of this.#table.sortedSlots()) {
-      const state = this.#states[slot];
-      const timers = this.#timers[slot] as readonly number[];
       writeKey(writer, this.#table.keys[slot] as Key);
-      writer.f64(this.#touched[slot] as number);
-      writer.uint(timers.length);
-      for (const timeMs of timers) writer.f64(timeMs);
-      writer.u8(state === ABSENT ? 0 : 1);
-      if (state === ABSENT) continue;
-      const from = writer.length;
-      const at = slot < this.#restAt.length ? (this.#restAt[slot] as number) : -1;
-      if (at < 0) writeValue(writer, state);
-      else writer.raw(this.#rest.subarray(at, at + (this.#restLength[slot] as number)));
-      restAt[slot] = from;
-      restLength[slot] = writer.length - from;
+      this.#write(writer, this.#imageOf(slot), slot, resting);
     }
+    resting.pieces = writer.finishPieces();
+    this.#resting = resting;
+    for (let slot = 0; slot < this.#states.length; slot++) if (resting.has(slot)) this.#states[slot] = undefined;
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    const resting = new Resting(this.#table.keys.length);
+    this.#cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
+    this.#nextResting = resting;
+    yield;
+    yield* this.#cut.steps(writer, (image, slot, changed) => {
+      this.#write(writer, image, slot, changed ? undefined : resting);
+    });
+    resting.pieces = writer.finishPieces();
+    this.#resting = resting;
+    this.#cut = undefined;
+    this.#nextResting = undefined;
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (resting.has(slot)) this.#states[slot] = undefined; // in steps too: what changes meanwhile rests no more
+      if (slot % STEP === STEP - 1) yield;
+    }
+  }
+
+  #imageOf(slot: number): Image {
+    return {
+      state: this.#states[slot],
+      rest: this.#resting.bytesOf(slot),
+      touched: this.#touched[slot] as number,
+      timers: this.#timers[slot] as readonly number[],
+    };
+  }
+
+  #write(writer: ByteWriter, { state, rest, touched, timers }: Image, slot: number, resting?: Resting): void {
+    writer.f64(touched);
+    writer.uint(timers.length);
+    for (const timeMs of timers) writer.f64(timeMs);
+    writer.u8(state === ABSENT ? 0 : 1);
+    if (state === ABSENT) return;
+    const { piece, place } = writer;
+    writer.selfContained = true; // each state by itself, so that it can be copied
+    if (rest === undefined) writeValue(writer, state);
+    else writer.raw(rest);
     writer.selfContained = false;
-    this.#rest = writer.finish();
-    this.#restAt = restAt;
-    this.#restLength = restLength;
-    for (let slot = 0; slot < restAt.length; slot++) if ((restAt[slot] as number) >= 0) this.#states[slot] = undefined;
+    resting?.put(slot, writer, piece, place);
   }
 
   load(reader: ByteReader): void {
     this.#table.clear();
     this.#heap.clear();
     this.#expiry.clear();
-    this.#restAt.fill(-1);
+    this.#resting = new Resting();
     for (let left = reader.uint(); left > 0; left--) {
       const slot = this.#table.slotOf(readKey(reader));
       const touched = reader.f64();
-      const timers = Array.from({ length: reader.uint() }, () => reader.f64());
+      const count = reader.uint();
+      const timers = count === 0 ? NO_TIMERS : Array.from({ length: count }, () => reader.f64());
+      if (slot >= this.#touched.length) this.#growTouched();
       this.#touched[slot] = touched;
       this.#timers[slot] = timers;
       this.#states[slot] = reader.u8() === 1 ? readValue(reader) : ABSENT;
@@ -300,7 +399,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     return {
       name: this.name,
       keys: this.#table.size,
-      bytes: this.#table.bytes + this.#table.size * 24 + this.#rest.length,
+      bytes: this.#table.bytes + this.#table.size * 24 + this.#resting.bytes,
     };
   }
 }

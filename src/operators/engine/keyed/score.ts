@@ -1,11 +1,12 @@
-import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, readKey, writeKey } from "../state/keys.js";
+import { type ByteReader, ByteWriter } from "../state/bytes.js";
+import { type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /** A model that scores a value before it learns from it. `learnOne` must not throw: it cannot be taken back. */
 export interface ScoreModel<V, S> {
-  /** Undefined during warm-up. Changes nothing. */
+  /** Undefined during warm-up. Changes nothing: a model that has learned nothing yet is asked for every new key. */
   scoreOne(value: V): S | undefined;
   learnOne(value: V): void;
   /** Plain data. */
@@ -13,50 +14,79 @@ export interface ScoreModel<V, S> {
   load(saved: unknown): void;
 }
 
+export interface ScoreOptions<V, S, W> {
+  readonly model: () => ScoreModel<V, S>;
+  /** @default "key" */
+  readonly per?: "key" | "all";
+  /** Models kept at once: one more, and that of the key longest without an event (then the smallest) is forgotten. @default no bound */
+  readonly maxKeys?: number;
+  readonly combine: (value: V, score: S | undefined) => W;
+}
+
+interface Entry<V, S> {
+  readonly key: Key;
+  readonly model: ScoreModel<V, S>;
+  /** Of the latest event. */
+  timeMs: number;
+}
+
 /**
  * Scores with one model a key, or one for all. State: the models.
  *
- * Learning waits until everything behind this step has succeeded, so a value that becomes a dead letter has taught nothing.
+ * Learning waits until everything behind this step has succeeded, so a value that becomes a dead letter has taught nothing. Values of
+ * one event and key are therefore all scored before the first is learned.
  */
 export class ScoreStep<V, S, W> implements Operator {
   readonly id: number;
   readonly name: string;
   readonly #create: () => ScoreModel<V, S>;
-  readonly #models = new Map<Key, ScoreModel<V, S>>();
+  readonly #maxKeys: number;
+  readonly #table = new KeyTable();
+  /** By slot; undefined where the slot is free. */
+  readonly #entries: (Entry<V, S> | undefined)[] = [];
+  /** While a save is under way: models as they were, as saved. */
+  #cut: SlotCut<Uint8Array | undefined> | undefined;
   readonly push: Push<V>;
 
-  constructor(
-    id: number,
-    name: string,
-    runtime: Runtime,
-    options: {
-      readonly model: () => ScoreModel<V, S>;
-      readonly per?: "key" | "all";
-      readonly combine: (value: V, score: S | undefined) => W;
-    },
-    next: Push<never>,
-  ) {
+  constructor(id: number, name: string, runtime: Runtime, options: ScoreOptions<V, S, W>, next: Push<never>) {
     this.id = id;
     this.name = name;
     this.#create = options.model;
+    this.#maxKeys = options.maxKeys ?? Number.POSITIVE_INFINITY;
     const perKey = options.per !== "all";
+    const fresh = options.model(); // also refuses wrong options now, not at the first event
     this.push = (value) => {
       runtime.step = id;
       const key = perKey ? runtime.now.key : "";
-      const model = this.#models.get(key);
-      const score = model?.scoreOne(value) ?? (model === undefined ? options.model().scoreOne(value) : undefined);
-      runtime.undo.afterwards(() => this.#modelOf(key).learnOne(value));
+      const { timeMs } = runtime.now;
+      const slot = this.#table.find(key);
+      const score = (slot < 0 ? fresh : (this.#entries[slot] as Entry<V, S>).model).scoreOne(value);
+      runtime.undo.afterwards(() => this.#learn(key, timeMs, value));
       (next as Push<W>)(options.combine(value, score));
     };
   }
 
-  #modelOf(key: Key): ScoreModel<V, S> {
-    let model = this.#models.get(key);
-    if (model === undefined) {
-      model = this.#create();
-      this.#models.set(key, model);
+  #learn(key: Key, timeMs: number, value: V): void {
+    let slot = this.#table.find(key);
+    if (slot < 0) {
+      if (this.#table.size >= this.#maxKeys) this.#forgetOne();
+      slot = this.#table.slotOf(key);
+      this.#cut?.preserve(slot, true);
+      this.#entries[slot] = { key, model: this.#create(), timeMs };
+    } else {
+      this.#cut?.preserve(slot, false);
     }
-    return model;
+    const entry = this.#entries[slot] as Entry<V, S>;
+    if (timeMs > entry.timeMs) entry.timeMs = timeMs;
+    entry.model.learnOne(value);
+  }
+
+  #forgetOne(): void {
+    const entries = this.#entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry.timeMs] as const]));
+    const slot = this.#table.find(longestUnused(entries) as Key);
+    this.#cut?.preserve(slot, false);
+    this.#table.remove(slot);
+    this.#entries[slot] = undefined;
   }
 
   nextMs(): number {
@@ -66,24 +96,48 @@ export class ScoreStep<V, S, W> implements Operator {
   advance(): void {}
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#models.size);
-    for (const [key, model] of [...this.#models].sort(([a], [b]) => compareKeys(a, b))) {
-      writeKey(writer, key);
-      writeValue(writer, model.save());
+    writer.uint(this.#table.size);
+    for (const slot of this.#table.sortedSlots()) {
+      writeKey(writer, this.#table.keys[slot] as Key);
+      this.#write(writer, slot);
     }
   }
 
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#table, (slot, keep) => {
+      if (!keep) return undefined;
+      const kept = new ByteWriter(1_024);
+      this.#write(kept, slot);
+      return kept.finish();
+    });
+    yield;
+    yield* this.#cut.steps(writer, (kept, slot) => {
+      if (kept === undefined) this.#write(writer, slot);
+      else writer.raw(kept);
+    });
+    this.#cut = undefined;
+  }
+
+  #write(writer: ByteWriter, slot: number): void {
+    const { timeMs, model } = this.#entries[slot] as Entry<V, S>;
+    writer.f64(timeMs);
+    writer.selfContained = true; // a save in steps writes a model apart before it learns
+    writeValue(writer, model.save());
+    writer.selfContained = false;
+  }
+
   load(reader: ByteReader): void {
-    this.#models.clear();
+    this.#table.clear();
+    this.#entries.length = 0;
     for (let left = reader.uint(); left > 0; left--) {
       const key = readKey(reader);
-      const model = this.#create();
-      model.load(readValue(reader));
-      this.#models.set(key, model);
+      const entry = { key, timeMs: reader.f64(), model: this.#create() };
+      entry.model.load(readValue(reader));
+      this.#entries[this.#table.slotOf(key)] = entry;
     }
   }
 
   metrics(): OperatorMetrics {
-    return { name: this.name, keys: this.#models.size, bytes: 0 };
+    return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes };
   }
 }

@@ -1,24 +1,37 @@
-import { MillraceError } from "../../../core/index.js";
+import { MillraceError, type Slices } from "../../../core/index.js";
 
 const NEW_SHAPE = 0;
 const SELF_CONTAINED = 1;
 const FIRST_SHAPE = 2;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Appends numbers and text to a growing buffer. Little-endian; equal calls give equal bytes. */
 export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #at = 0;
+  readonly #pieceBytes: number;
+  readonly #pieces: Uint8Array[] = [];
+  #before = 0;
 
-  constructor(capacity = 1024) {
+  /** With `pieceBytes` the bytes are kept in pieces of about that size, never moved: growing is then no pause. */
+  constructor(capacity = 1024, pieceBytes = 0) {
     this.#bytes = new Uint8Array(capacity);
     this.#view = new DataView(this.#bytes.buffer);
+    this.#pieceBytes = pieceBytes;
   }
 
   get length(): number {
+    return this.#before + this.#at;
+  }
+
+  /** The piece at hand and the place in it. */
+  get piece(): number {
+    return this.#pieces.length;
+  }
+
+  get place(): number {
     return this.#at;
   }
 
@@ -40,6 +53,11 @@ export class ByteWriter {
       rest = Math.floor(rest / 0x80);
     }
     this.#bytes[this.#at++] = rest;
+  }
+
+  /** A safe integer of either sign, from -2^52 to 2^52. */
+  int(value: number): void {
+    this.uint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
   f64(value: number): void {
@@ -80,47 +98,53 @@ export class ByteWriter {
   }
 
   /**
-   * The number of a record's shape (its sorted keys): known ones were written before, a new one is written now. Events of one kind
-   * have one shape, so their keys are written once.
+   * The shape of a record (its keys in their own order), which is returned: a known one by its number, a new one in full. Events of one
+   * kind have one shape, so their keys are written once.
    */
-  shape(keys: readonly string[]): readonly string[] {
+  shape(record: object): readonly string[] {
+    const shapes = this.selfContained ? this.#whole : this.#numbered;
+    const known = shapes.find(record);
+    if (known !== undefined) {
+      this.#append(known.head);
+      return known.keys;
+    }
+    const keys = Object.keys(record);
+    const head = new ByteWriter(16);
     if (this.selfContained) {
-      const sorted = [...keys].sort();
-      this.uint(SELF_CONTAINED);
-      this.#keys(sorted);
-      return sorted;
-    }
-    const latest = this.#latest;
-    if (latest !== undefined && sameKeys(latest.keys, keys)) {
-      this.uint(latest.number);
-      return latest.sorted;
-    }
-    const sorted = [...keys].sort();
-    const name = JSON.stringify(sorted); // joined by any character, two lists could look alike
-    let number = this.#shapes.get(name);
-    if (number === undefined) {
-      number = this.#shapes.size + FIRST_SHAPE;
-      this.#shapes.set(name, number);
-      this.uint(NEW_SHAPE);
-      this.#keys(sorted);
+      head.#define(SELF_CONTAINED, keys);
+      this.#append(head.finish());
     } else {
-      this.uint(number);
+      head.uint(this.#number(keys));
     }
-    this.#latest = { keys, sorted, number };
-    return sorted;
+    shapes.add({ keys, head: head.finish() });
+    return keys;
   }
 
-  #keys(sorted: readonly string[]): void {
-    this.uint(sorted.length);
-    for (const key of sorted) this.text(key);
+  /** Writes the shape's number, or its definition when it is new. */
+  #number(keys: readonly string[]): number {
+    const name = JSON.stringify(keys); // joined by any character, two lists could look alike
+    const known = this.#shapes.get(name);
+    if (known !== undefined) {
+      this.uint(known);
+      return known;
+    }
+    const number = this.#shapes.size + FIRST_SHAPE;
+    this.#shapes.set(name, number);
+    this.#define(NEW_SHAPE, keys);
+    return number;
+  }
+
+  #define(tag: number, keys: readonly string[]): void {
+    this.uint(tag);
+    this.uint(keys.length);
+    for (const key of keys) this.text(key);
   }
 
   /** While true, records carry their keys themselves: for pieces that are written apart and put together later. */
   selfContained = false;
   readonly #shapes = new Map<string, number>();
-  #latest:
-    | { readonly keys: readonly string[]; readonly sorted: readonly string[]; readonly number: number }
-    | undefined;
+  readonly #numbered = new LatestShapes();
+  readonly #whole = new LatestShapes();
 
   bytes(value: Uint8Array): void {
     this.uint(value.length);
@@ -138,35 +162,60 @@ export class ByteWriter {
     for (let i = 0; i < count; i++, this.#at += 8) this.#view.setFloat64(this.#at, values[from + i] as number, true);
   }
 
-  /** The bytes so far; the writer must not be used afterwards. */
+  /** The bytes so far, of a writer without pieces; the writer must not be used afterwards. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#at);
   }
 
+  /** The bytes so far in order; the writer must not be used afterwards. */
+  finishPieces(): readonly Uint8Array[] {
+    return [...this.#pieces, this.finish()];
+  }
+
   #append(value: Uint8Array): void {
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
+    const { length } = value;
+    this.#reserve(length);
+    if (length > 32) {
+      this.#bytes.set(value, this.#at);
+      this.#at += length;
+      return;
+    }
+    for (let i = 0; i < length; i++) this.#bytes[this.#at++] = value[i] as number; // a call would cost more
   }
 
   #reserve(more: number): void {
     const needed = this.#at + more;
     if (needed <= this.#bytes.length) return;
+    if (this.#pieceBytes > 0) {
+      this.#nextPiece(more);
+      return;
+    }
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
+  }
+
+  #nextPiece(more: number): void {
+    this.#pieces.push(this.finish());
+    this.#before += this.#at;
+    this.#at = 0;
+    this.#bytes = new Uint8Array(Math.max(more, this.#pieceBytes));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 }
 
 /** Reads what `ByteWriter` wrote. Errors: MR_STATE_INCOMPATIBLE at the end of the bytes. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
+  readonly #texts: Slices;
   readonly #view: DataView;
-  #at = 0;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, from = 0) {
+    this.#at = from;
     this.#bytes = bytes;
+    this.#texts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as Slices;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -187,6 +236,11 @@ export class ByteReader {
     }
   }
 
+  int(): number {
+    const value = this.uint();
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+
   f64(): number {
     return this.#view.getFloat64(this.#take(8), true);
   }
@@ -196,7 +250,7 @@ export class ByteReader {
     const length = Math.floor(header / 2);
     if (header % 2 === 0) {
       const from = this.#take(length);
-      return decoder.decode(this.#bytes.subarray(from, from + length));
+      return this.#texts.utf8Slice(from, from + length);
     }
     const from = this.#take(length * 2);
     let value = "";
@@ -253,8 +307,46 @@ function isWellFormed(text: string): boolean {
   return true;
 }
 
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
+interface Shape {
+  /** In the record's own order. */
+  readonly keys: readonly string[];
+  /** What a record of this shape begins with. */
+  readonly head: Uint8Array;
+}
+
+const SHAPES = 16;
+
+/** The shapes met lately. Records come in the same order time and again, so the one behind the latest is looked at first. */
+class LatestShapes {
+  readonly #shapes: Shape[] = [];
+  #next = 0;
+
+  find(record: object): Shape | undefined {
+    const shapes = this.#shapes;
+    let at = this.#next;
+    for (let i = 0; i < shapes.length; i++, at++) {
+      if (at >= shapes.length) at = 0;
+      const shape = shapes[at] as Shape;
+      if (!hasKeys(record, shape.keys)) continue;
+      this.#next = at + 1;
+      return shape;
+    }
+    return undefined;
+  }
+
+  add(shape: Shape): void {
+    if (this.#shapes.length < SHAPES) {
+      this.#next = this.#shapes.push(shape);
+      return;
+    }
+    if (this.#next >= SHAPES) this.#next = 0;
+    this.#shapes[this.#next++] = shape;
+  }
+}
+
+/** Whether these are the record's keys, in this order. */
+function hasKeys(record: object, keys: readonly string[]): boolean {
+  let i = 0;
+  for (const key in record) if (keys[i++] !== key) return false;
+  return i === keys.length;
 }

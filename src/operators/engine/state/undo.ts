@@ -1,3 +1,6 @@
+/** References that may stay behind from one unit of work to the next. */
+const KEPT_MAX = 64;
+
 /** State that can take one change back. What `a` and `b` mean is the target's own affair. */
 export interface Undoable {
   undo(a: number, b: number): void;
@@ -19,13 +22,16 @@ export class Undo {
   readonly #a: number[] = [];
   readonly #b: number[] = [];
   readonly #objects: unknown[] = [];
+  #kept = 0;
   readonly #after: (() => void)[] = [];
 
   begin(): void {
     this.#count = 0;
     this.#used = 0;
     if (this.#after.length > 0) this.#after.length = 0;
-    if (this.#objects.length > 0) this.#objects.length = 0;
+    this.#kept = 0;
+    // Shortening a list frees its memory, to be had again by the next event: only after a large unit of work.
+    if (this.#objects.length > KEPT_MAX) this.#objects.length = 0;
   }
 
   note(target: Undoable, a: number, b: number): void {
@@ -37,8 +43,8 @@ export class Undo {
 
   /** Keeps a reference for `undo` to find by number. */
   keep(object: unknown): number {
-    this.#objects.push(object);
-    return this.#objects.length - 1;
+    this.#objects[this.#kept] = object;
+    return this.#kept++;
   }
 
   kept(index: number): unknown {

@@ -16,8 +16,8 @@ const UINT = 10;
 const SMALL = 0x4000_0000;
 
 /**
- * Writes a plain value: JSON's kinds, undefined, bigint and Uint8Array, nested. Records are written with sorted keys, so equal
- * values give equal bytes. Cost: O(n log n) in keys.
+ * Writes a plain value: JSON's kinds, undefined, bigint and Uint8Array, nested. Records keep the order of their keys: parts of the state
+ * go into outputs, and those must be the same text whether or not the state was saved and read in between. Cost: O(n).
  *
  * Errors: MR_OPTION_INVALID for anything else (functions, class instances, Maps): state must be plain data.
  */
@@ -70,7 +70,7 @@ function writeObject(writer: ByteWriter, value: object | null): void {
       throw new MillraceError("MR_OPTION_INVALID", `saving state: a ${value.constructor.name} is not plain data`);
     }
     writer.u8(RECORD);
-    for (const key of writer.shape(Object.keys(value))) writeValue(writer, (value as Record<string, unknown>)[key]);
+    for (const key of writer.shape(value)) writeValue(writer, (value as Record<string, unknown>)[key]);
   }
 }
 

@@ -6,8 +6,10 @@ export interface TimeOptions {
   readonly disorderMs?: number;
   /** How far a source's mark may trail its own clock, ms: a quiet source holds nothing back for longer. @default 60 000 */
   readonly idleAfterMs?: number;
-  /** An event this far beyond its source's clock is refused, ms. @default no limit */
+  /** An event this far beyond its source's clock cannot be true, ms. @default no limit */
   readonly maxAheadMs?: number;
+  /** What becomes of one: a dead letter, or an event at its source's own time. @default "refuse" */
+  readonly ahead?: "refuse" | "sourceTime";
 }
 
 /** Time passing in one source: the body of a tick. */
@@ -25,6 +27,8 @@ interface Clock {
   t: number;
   highestMs: number;
   /** Largest punctuated mark. */
+  promisedMs: number;
+  /** The source's mark as of its last tick. */
   markMs: number;
   /** The source's time when its latest event was seen. */
   heardAt: number;
@@ -40,9 +44,10 @@ const NEVER = Number.NEGATIVE_INFINITY;
  *           a producer can invent a source name, and must not hold the watermark with it.
  * Mark:     of a source, the largest of: newest event − disorderMs, with the newest event counted no later than t (one device
  *           whose clock is fast must not make everybody else late); t − idleAfterMs; its punctuated mark.
- * Moves:    at ticks only; the minimum over announced sources wins; never back.
+ * Moves:    at ticks only, each source's mark at its own: between two ticks of a source the order of arrival cannot show in any
+ *           result, nor can the moments at which other sources happen to tick. The minimum over announced sources wins; never back.
  * Retire:   the last tick completes everything up to its t, then the source no longer counts. With none left the watermark stays.
- * State:    five numbers a source. O(1) an event, O(sources) a tick.
+ * State:    six numbers a source. O(1) an event, O(sources) a tick.
  * Errors:   MR_OPTION_INVALID unless 0 <= disorderMs <= idleAfterMs and maxAheadMs >= 0.
  */
 export class Marks {
@@ -74,16 +79,20 @@ export class Marks {
   /** True when the watermark moved. */
   tick({ source: name, t, mark = NEVER, retire = false }: Tick): boolean {
     let clock = this.#sources.get(name);
-    if (clock !== undefined && (t < clock.t || (t === clock.t && (clock.retired || !(retire || mark > clock.markMs)))))
+    if (
+      clock !== undefined &&
+      (t < clock.t || (t === clock.t && (clock.retired || !(retire || mark > clock.promisedMs))))
+    )
       return false;
     if (clock === undefined) {
-      clock = { t, highestMs: NEVER, markMs: NEVER, heardAt: t, retired: false };
+      clock = newClock(t);
       this.#sources.set(name, clock);
       this.#lastName = undefined;
     }
     clock.t = t;
     clock.retired = retire;
-    if (mark > clock.markMs) clock.markMs = mark;
+    if (mark > clock.promisedMs) clock.promisedMs = mark;
+    clock.markMs = this.#markOf(clock);
     const completed = retire && this.#advance(clock.t);
     return this.#advance(Number.POSITIVE_INFINITY) || completed;
   }
@@ -97,8 +106,7 @@ export class Marks {
     for (const [name, clock] of this.#sources) if (isProducer(name) && !names.includes(name)) clock.retired = true;
     for (const name of names) {
       const known = this.#sources.get(name);
-      if (known === undefined)
-        this.#sources.set(name, { t: NEVER, highestMs: NEVER, markMs: NEVER, heardAt: NEVER, retired: false });
+      if (known === undefined) this.#sources.set(name, newClock(NEVER));
       else known.retired = false;
     }
     return this.#advance(Number.POSITIVE_INFINITY);
@@ -107,32 +115,38 @@ export class Marks {
   #advance(upTo: number): boolean {
     let least = upTo;
     for (const clock of this.#sources.values()) {
-      if (!clock.retired) least = Math.min(least, this.#markOf(clock));
+      if (!clock.retired) least = Math.min(least, clock.markMs);
     }
     if (least === Number.POSITIVE_INFINITY || least <= this.watermarkMs) return false;
     this.watermarkMs = least;
     return true;
   }
 
-  #markOf({ t, highestMs, markMs }: Clock): number {
-    return Math.max(t - this.#idleAfterMs, Math.min(highestMs, t) - this.#disorderMs, markMs);
+  #markOf({ t, highestMs, promisedMs }: Clock): number {
+    return Math.max(t - this.#idleAfterMs, Math.min(highestMs, t) - this.#disorderMs, promisedMs);
   }
 
-  /** Notes an event that is in the log. False: it lies more than `maxAheadMs` beyond its source's clock, and moves nothing. */
-  observe(name: string, eventTimeMs: number): boolean {
+  /** True when the event lies more than `maxAheadMs` beyond its source's clock. */
+  isAhead(name: string, eventTimeMs: number): boolean {
+    const t = this.#clockOf(name)?.t ?? this.latestMs();
+    return t !== undefined && eventTimeMs - t > this.#maxAheadMs;
+  }
+
+  /** Notes an event that is in the log. */
+  observe(name: string, eventTimeMs: number): void {
+    const clock = this.#clockOf(name);
+    if (clock === undefined) return;
+    if (eventTimeMs > clock.highestMs) clock.highestMs = eventTimeMs;
+    clock.heardAt = clock.t;
+  }
+
+  /** Neighbours in the log are mostly of one source. */
+  #clockOf(name: string): Clock | undefined {
     if (name !== this.#lastName) {
       this.#last = this.#sources.get(name);
       this.#lastName = name;
     }
-    const clock = this.#last;
-    if (clock === undefined) {
-      const latest = this.latestMs();
-      return latest === undefined || eventTimeMs - latest <= this.#maxAheadMs;
-    }
-    if (eventTimeMs - clock.t > this.#maxAheadMs) return false;
-    if (eventTimeMs > clock.highestMs) clock.highestMs = eventTimeMs;
-    clock.heardAt = clock.t;
-    return true;
+    return this.#last;
   }
 
   /** The source's own time; of an unannounced one the latest of any source, undefined when none was announced. */
@@ -159,6 +173,7 @@ export class Marks {
       writer.text(name);
       writer.f64(clock.t);
       writer.f64(clock.highestMs);
+      writer.f64(clock.promisedMs);
       writer.f64(clock.markMs);
       writer.f64(clock.heardAt);
       writer.u8(clock.retired ? 1 : 0);
@@ -171,8 +186,13 @@ export class Marks {
     this.#lastName = undefined;
     for (let left = reader.uint(); left > 0; left--) {
       const name = reader.text();
-      const [t, highestMs, markMs, heardAt] = [reader.f64(), reader.f64(), reader.f64(), reader.f64()];
-      this.#sources.set(name, { t, highestMs, markMs, heardAt, retired: reader.u8() === 1 });
+      const [t, highestMs, promisedMs] = [reader.f64(), reader.f64(), reader.f64()];
+      const [markMs, heardAt] = [reader.f64(), reader.f64()];
+      this.#sources.set(name, { t, highestMs, promisedMs, markMs, heardAt, retired: reader.u8() === 1 });
     }
   }
+}
+
+function newClock(t: number): Clock {
+  return { t, highestMs: NEVER, promisedMs: NEVER, markMs: NEVER, heardAt: t, retired: false };
 }

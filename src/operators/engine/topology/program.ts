@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   type Counters,
   type Emit,
@@ -12,14 +13,18 @@ import {
 import { inTurn } from "../aggregates/fuse.js";
 import { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Marks, type Tick } from "../time/marks.js";
+import { Seen } from "../time/seen.js";
 import type { Node } from "./node.js";
 import { type Late, type Operator, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
-import type { Source } from "./source.js";
+import type { Malformed, Source } from "./source.js";
 
 const MAGIC = 0x4d5253; // "MRS"
 /** Raised when the container changes. */
 const FORMAT = 1;
+/** Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. */
+const PIECE_BYTES = 0x10_0000;
 const UNDERSCORE = 95;
+const NOTHING_KNOWN: Malformed = {};
 
 /** Everything a program needs to know about its topology. */
 export interface Blueprint<V> {
@@ -32,14 +37,13 @@ export interface Blueprint<V> {
   readonly lookAhead?: (messages: readonly LogMessage[], context: TaskContext) => Promise<readonly unknown[]>;
   /** Passes the watermark on to the next stage. */
   readonly marks?: { readonly stream: string; readonly everyMs: number };
-  lateOutput(late: Late, eventId: string): Output | undefined;
+  lateOutput(late: Late, eventId: string): Output;
   deadOutput(dead: {
     error: unknown;
     step: string;
     message: LogMessage;
     index: number;
-    from: number;
-    to: number;
+    bytes: Uint8Array;
     eventId: string;
     source: string;
   }): Output;
@@ -57,6 +61,8 @@ export class EngineProgram<V> implements Program {
   readonly #runtime: Runtime;
   readonly #marks: Marks;
   readonly #push: Push<V>;
+  readonly #seen: Seen | undefined;
+  readonly #producers: readonly string[] | undefined;
   #counts: Counting = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 };
   #eventId = "";
   /** The latest mark passed on. */
@@ -73,12 +79,22 @@ export class EngineProgram<V> implements Program {
     this.#marks = new Marks(blueprint.source.timing ?? {});
     this.#runtime = new Runtime({
       onLate: (late) => {
-        const output = blueprint.lateOutput(late, this.#idOf());
-        if (output !== undefined) this.#runtime.emit(output);
+        this.#runtime.emit(blueprint.lateOutput(late, this.#idOf()));
       },
       onDead: (error) => this.#dead(error),
     });
     this.#push = compile(blueprint.root, blueprint.roots, this.#runtime);
+    const { unique, producers } = blueprint.source;
+    if (unique !== undefined) {
+      this.#seen = new Seen(blueprint.root.id, blueprint.root.name, unique.ttlMs);
+      this.#runtime.operators.push(this.#seen);
+    }
+    if (producers !== undefined) {
+      this.#producers = producers(context);
+      this.#marks.setProducers(this.#producers, isTask);
+    }
+    this.#runtime.now.partition = context.partition;
+    this.#runtime.now.partitions = context.partitions;
     this.#runtime.operators.sort((a, b) => a.id - b.id);
     const ahead = blueprint.lookAhead;
     if (ahead !== undefined) this.lookAhead = (messages) => ahead(messages, context);
@@ -89,7 +105,8 @@ export class EngineProgram<V> implements Program {
     now.sequence = message.sequence;
     now.message = message;
     now.ahead = ahead;
-    now.index = 0;
+    now.index = -1;
+    now.key = "";
     const control = controlOf(message.subject);
     if (control === undefined) this.#decode(message);
     else this.#control(control, message);
@@ -102,11 +119,10 @@ export class EngineProgram<V> implements Program {
 
   #decode(message: LogMessage): void {
     try {
-      this.#blueprint.source.decode(message, this.#found);
+      this.#blueprint.source.decode(message, this.#found, this.#runtime.now.ahead);
     } catch (error) {
       if (!this.#inDecoder) throw error;
-      this.#counts.received++;
-      this.#setAside(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
+      this.#found.malformed(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
     }
   }
 
@@ -119,10 +135,16 @@ export class EngineProgram<V> implements Program {
       this.#event(value, from, to);
       this.#inDecoder = true;
     },
-    malformed: (reason: string, from: number, to: number): void => {
+    malformed: (reason: string, from: number, to: number, about: Malformed = NOTHING_KNOWN): void => {
+      const { now } = this.#runtime;
       this.#counts.received++;
-      this.#runtime.now.index++;
-      this.#setAside(reason, from, to);
+      now.index++;
+      now.source = headerSource(now.message as LogMessage);
+      this.#value = undefined;
+      this.#from = from;
+      this.#to = to;
+      this.#eventId = about.id ?? "";
+      this.#refuse(reason, about.bytes);
     },
   };
 
@@ -130,55 +152,80 @@ export class EngineProgram<V> implements Program {
     const runtime = this.#runtime;
     const { now } = runtime;
     const { source } = this.#blueprint;
+    const message = now.message as LogMessage;
     this.#counts.received++;
     now.index++;
     this.#value = value;
     this.#from = from;
     this.#to = to;
     this.#eventId = "";
+    now.source = source.source === undefined ? headerSource(message) : source.source(value, message);
     const timeMs = source.time(value);
-    if (!Number.isSafeInteger(timeMs)) {
-      this.#setAside(`event time must be an integer of ms, got ${timeMs}`, from, to);
+    if (timeMs !== undefined && !Number.isSafeInteger(timeMs)) {
+      this.#refuse(`event time must be an integer of ms, got ${timeMs}`);
       return;
     }
-    const message = now.message as LogMessage;
-    now.source =
-      source.source === undefined ? (message.header("Millrace-Source") ?? "live") : source.source(value, message);
-    if (!this.#marks.observe(now.source, timeMs)) {
-      this.#setAside("beyond source time", from, to);
+    const isAhead = timeMs !== undefined && this.#marks.isAhead(now.source, timeMs);
+    if (isAhead && source.timing?.ahead !== "sourceTime") {
+      this.#refuse("beyond source time");
       return;
     }
-    now.timeMs = timeMs;
-    if (runtime.attempt(this.#push, value)) this.#counts.accepted++;
+    if (timeMs === undefined || isAhead) {
+      now.timeMs = this.#marks.timeOf(now.source) ?? timeMs ?? 0;
+    } else {
+      now.timeMs = timeMs;
+    }
+    const identity = source.unique?.by(value);
+    if (identity !== undefined && !this.#isNew(identity)) return;
+    if (timeMs !== undefined && !isAhead) this.#marks.observe(now.source, timeMs);
+    const duplicates = runtime.duplicates;
+    if (!runtime.attempt(this.#push, value)) {
+      if (identity !== undefined) this.#seen?.takeBack(identity);
+    } else if (runtime.duplicates === duplicates) {
+      this.#counts.accepted++;
+    }
+  }
+
+  /** Counts it where it is not. The source's clock tells when it was delivered: its own time may be years back. */
+  #isNew(identity: string): boolean {
+    const { now } = this.#runtime;
+    if (this.#seen?.isNew(identity, this.#marks.timeOf(now.source) ?? now.timeMs) ?? true) return true;
+    this.#runtime.duplicates++;
+    return false;
   }
 
   /** The identity of the event at hand, made only when something asks for it. */
   #idOf(): string {
     const { now } = this.#runtime;
-    if (now.message === undefined || this.#value === undefined) return "";
-    if (this.#eventId === "") {
+    if (now.message !== undefined && this.#value !== undefined && this.#eventId === "") {
       const { id } = this.#blueprint.source;
       this.#eventId = id === undefined ? `${now.sequence}/${now.index}` : id(this.#value, now.message, now.index);
     }
     return this.#eventId;
   }
 
-  #setAside(reason: string, from: number, to: number): void {
-    this.#from = from;
-    this.#to = to;
-    this.#value = undefined;
-    this.#dead(new MillraceError("MR_EVENT_MALFORMED", reason));
+  /** Sets the event at hand aside, once where the source is `unique`. */
+  #refuse(reason: string, bytes = this.#bytes()): void {
+    const { now } = this.#runtime;
+    if (this.#seen !== undefined) {
+      const hash = createHash("sha256").update(bytes).digest("hex");
+      now.timeMs = 0;
+      if (!this.#isNew(`refused ${hash} ${now.index}`)) return;
+    }
+    this.#dead(new MillraceError("MR_EVENT_MALFORMED", reason), bytes);
   }
 
-  #dead(error: unknown): void {
+  #bytes(): Uint8Array {
+    return (this.#runtime.now.message as LogMessage).data.subarray(this.#from, this.#to);
+  }
+
+  #dead(error: unknown, bytes = this.#bytes()): void {
     const { now, step } = this.#runtime;
     this.#counts.deadLettered++;
-    const message = now.message as LogMessage;
     const place = {
-      message,
-      index: now.index,
-      from: this.#from,
-      to: this.#to,
+      message: now.message as LogMessage,
+      index: Math.max(0, now.index),
+      bytes,
       source: now.source,
       eventId: this.#idOf(),
     };
@@ -189,7 +236,11 @@ export class EngineProgram<V> implements Program {
     this.#from = 0;
     this.#to = message.data.length;
     this.#value = undefined;
-    this.#runtime.now.source = "";
+    this.#eventId = "";
+    const { now } = this.#runtime;
+    now.source = "";
+    // A control message has no time of its own: it holds from where the log has come to.
+    now.timeMs = now.watermarkMs === Number.NEGATIVE_INFINITY ? 0 : now.watermarkMs;
     let body: unknown;
     try {
       body = JSON.parse(Buffer.from(message.data).toString("utf8"));
@@ -223,12 +274,13 @@ export class EngineProgram<V> implements Program {
 
   /** A mark of the stage before: its task is a source whose clock is its watermark. */
   #mark({ task, watermarkMs }: { task: string; watermarkMs: number }): void {
+    if (typeof task !== "string" || !Number.isSafeInteger(watermarkMs)) return; // our own writing: what is none says nothing
+    if (this.#producers !== undefined && !this.#producers.includes(task)) return;
     if (this.#marks.tick({ source: task, t: watermarkMs, mark: watermarkMs })) this.#advance(this.#marks.watermarkMs);
   }
 
-  /** Tasks are named `<pipeline>/<partition>`; time sources of doors have no slash. */
   #setProducers({ producers }: { producers: readonly string[] }): void {
-    if (this.#marks.setProducers(producers, (name) => name.includes("/"))) this.#advance(this.#marks.watermarkMs);
+    if (this.#marks.setProducers(producers, isTask)) this.#advance(this.#marks.watermarkMs);
   }
 
   #apply(subject: string, body: unknown): void {
@@ -267,9 +319,11 @@ export class EngineProgram<V> implements Program {
     const markMs = Math.floor(watermarkMs / marks.everyMs) * marks.everyMs;
     if (markMs <= this.#passedMs) return;
     this.#passedMs = markMs;
-    const { task, partition } = this.#context;
-    const subject = `${marks.stream}.${partition}._mark.${encodeToken(task)}`;
-    this.#runtime.emit({ stream: marks.stream, subject, record: { kind: "mark", task, watermarkMs: markMs } });
+    const { task, partitions } = this.#context;
+    for (let q = 0; q < partitions; q++) {
+      const subject = `${marks.stream}.${q}._mark.${encodeToken(task)}`;
+      this.#runtime.emit({ stream: marks.stream, subject, record: { kind: "mark", task, watermarkMs: markMs } });
+    }
   }
 
   counters(): Counters {
@@ -289,9 +343,9 @@ export class EngineProgram<V> implements Program {
   save(): Uint8Array {
     const parts = [this.#saveHead()];
     for (const operator of this.#byName()) {
-      const writer = new ByteWriter(16 * 1024);
+      const writer = new ByteWriter(16 * 1024, PIECE_BYTES);
       operator.save(writer);
-      parts.push(...framed(operator.name, writer.finish()));
+      parts.push(...framed(operator.name, writer));
     }
     return Buffer.concat(parts);
   }
@@ -299,7 +353,7 @@ export class EngineProgram<V> implements Program {
   beginSave(): StepwiseSave {
     const head = this.#saveHead();
     const jobs = this.#byName().map((operator) => {
-      const writer = new ByteWriter(Math.max(16 * 1024, Math.ceil(operator.metrics().bytes * 1.2)));
+      const writer = new ByteWriter(16 * 1024, PIECE_BYTES);
       const steps = operator.saveInSteps?.(writer);
       if (steps === undefined) operator.save(writer);
       else steps.next();
@@ -313,7 +367,7 @@ export class EngineProgram<V> implements Program {
         if (job === undefined) return true;
         if (job.steps !== undefined && job.steps.next().done !== true) return false;
         if (++at < jobs.length) return false;
-        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer.finish()))];
+        save.parts = [head, ...jobs.flatMap(({ name, writer }) => framed(name, writer))];
         return true;
       },
     };
@@ -388,12 +442,21 @@ export class EngineProgram<V> implements Program {
   }
 }
 
+/** Tasks are named `<pipeline>/<partition>`; time sources of doors have no slash. */
+function isTask(name: string): boolean {
+  return name.includes("/");
+}
+
+function headerSource(message: LogMessage): string {
+  return message.header("Millrace-Source") ?? "live";
+}
+
 /** An operator's part of the state: its name, then its bytes with their length. */
-function framed(name: string, bytes: Uint8Array): Uint8Array[] {
+function framed(name: string, part: ByteWriter): Uint8Array[] {
   const writer = new ByteWriter(64);
   writer.text(name);
-  writer.uint(bytes.length);
-  return [writer.finish(), bytes];
+  writer.uint(part.length);
+  return [writer.finish(), ...part.finishPieces()];
 }
 
 /** `_tick`, `_mark` or `_ctl` of `<stream>.<p>._…`; undefined for data. */

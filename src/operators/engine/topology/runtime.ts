@@ -19,6 +19,9 @@ export interface At<K = unknown> {
   /** Position in the log of the message at hand, and place of the event in it. Never part of a result's value. */
   readonly sequence: number;
   readonly index: number;
+  /** The partition the task reads, of how many. */
+  readonly partition: number;
+  readonly partitions: number;
   /** The message's item of the batch function (`lookAhead`). */
   readonly ahead: unknown;
 }
@@ -31,6 +34,8 @@ export class Now implements At<Key> {
   source = "";
   sequence = 0;
   index = 0;
+  partition = 0;
+  partitions = 1;
   ahead: unknown = undefined;
   message: LogMessage | undefined = undefined;
 }
@@ -128,6 +133,7 @@ export class Runtime {
     } catch (error) {
       undo.rollback();
       outputs.length = before;
+      this.now.key = ""; // whatever `keyBy` had set
       if (error instanceof Refusal) throw error.error;
       this.onDead(error);
       return false;

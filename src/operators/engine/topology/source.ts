@@ -1,26 +1,45 @@
-import type { DeadLetter, FieldReader, LogMessage } from "../../../core/index.js";
+import type { DeadLetter, FieldReader, LogMessage, TaskContext } from "../../../core/index.js";
 import type { TimeOptions } from "../time/marks.js";
 
 /** Takes what a decoder finds in one message. `from` and `to` are the value's own bytes within the message. */
 export interface Found<V> {
   event(value: V, from: number, to: number): void;
   /** What cannot be decoded: it becomes a dead letter. */
-  malformed(reason: string, from: number, to: number): void;
+  malformed(reason: string, from: number, to: number, about?: Malformed): void;
 }
 
-/** Finds the events of a message, in order. Synchronous and pure; may throw: then the whole message is a dead letter. */
-export type Decoder<V> = (message: LogMessage, found: Found<V>) => void;
+/** What the decoder knows all the same about what it cannot decode. */
+export interface Malformed {
+  /** @default empty */
+  readonly id?: string;
+  /** Its own bytes where they are no part of the message. */
+  readonly bytes?: Uint8Array;
+}
+
+/**
+ * Finds the events of a message, in order. Synchronous and pure; may throw: then the whole message is a dead letter. `ahead` is the
+ * message's item of the batch function (`lookAhead`).
+ */
+export type Decoder<V> = (message: LogMessage, found: Found<V>, ahead?: unknown) => void;
 
 export interface SourceOptions<V> {
   /** The stream of the log to read. */
   readonly stream: string;
   readonly decode: Decoder<V>;
-  /** Event time, ms. Not an integer: the event becomes a dead letter. */
-  readonly time: (value: NoInfer<V>) => number;
+  /** Event time, ms; undefined: its source's own time. Not an integer: the event becomes a dead letter. */
+  readonly time: (value: NoInfer<V>) => number | undefined;
   /** Name of the event's time source. @default the header `Millrace-Source`, else `live` */
   readonly source?: (value: NoInfer<V>, message: LogMessage) => string;
   /** Identity of an event, for late events, dead letters and `dedupe`. @default sequence and index */
   readonly id?: (value: NoInfer<V>, message: LogMessage, index: number) => string;
+  /**
+   * Drops what was delivered before, and counts it as a duplicate, ahead of everything else: two events are one when `by` gives
+   * the same text within `ttlMs` of their source's clock. What is refused is told by its bytes, so that the same garbage again is a
+   * duplicate, while the corrected event may come under the same id. @default nothing is dropped
+   */
+  readonly unique?: { readonly ttlMs: number; readonly by: (value: NoInfer<V>) => string };
+  /** Tasks of the stage before: time stands still until each has passed on a mark, and no other's counts. @default whoever comes */
+  readonly producers?: (context: TaskContext) => readonly string[];
   readonly timing?: TimeOptions;
   /** What `dead` and `late` records call it. @default `github` for the stream of that name, else `telemetry` */
   readonly domain?: DeadLetter["domain"];

@@ -1,3 +1,4 @@
+import { type ChangelogOptions, overChangelog } from "../aggregates/changelog.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
@@ -7,8 +8,10 @@ import { type Embedded, EmbeddedStep } from "../keyed/embed.js";
 import { dedupeInto, Latest } from "../keyed/latest.js";
 import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
 import { Process, type ProcessFunction } from "../keyed/process.js";
-import { type ScoreModel, ScoreStep } from "../keyed/score.js";
+import { type Dialogue, type Done, dialogue, type RequestOptions } from "../keyed/request.js";
+import { type ScoreOptions, ScoreStep } from "../keyed/score.js";
 import type { Key } from "../state/keys.js";
+import { InOrder } from "../time/in-order.js";
 import { describeWindow, makeWindow } from "../windows/make.js";
 import { type PerKeyOptions, perKeyWindows } from "../windows/per-key.js";
 import type { WindowSpec } from "../windows/specs.js";
@@ -132,6 +135,25 @@ export class Stream<V> implements Joint {
     return new Stream(this.topology, node);
   }
 
+  /**
+   * Holds values until the watermark has passed them, then hands them on in event time; of one time by `order`, which must follow from
+   * the value's content. What comes behind the watermark goes to the late stream.
+   */
+  inOrder(name: string, options: { readonly order: (value: V) => string }): Stream<V> {
+    const node: Node = extend(this, {
+      name,
+      kind: "operator",
+      detail: "event-time order",
+      stateful: true,
+      make: (runtime, next) => {
+        const operator = new InOrder<V>(node.id, name, runtime, options.order, next);
+        runtime.operators.push(operator);
+        return [operator.push];
+      },
+    });
+    return new Stream(this.topology, node);
+  }
+
   /** An operator written by hand, with state of its own; see `Embedded`. `create` is called once per program. */
   embed<O>(name: string, create: () => Embedded<V, O>): Stream<O> {
     const node: Node = extend(this, {
@@ -202,7 +224,8 @@ export class KeyedStream<K extends Key, V> implements Joint {
   }
 
   process<S, O>(name: string, definition: ProcessFunction<K, V, S, O>): KeyedStream<K, O> {
-    return this.#stateful(name, "process function", unboundedState(name, definition.ttlMs), (id, runtime, next) => {
+    const warnings = definition.maxKeys === undefined ? unboundedState(name, definition.ttlMs) : [];
+    return this.#stateful(name, "process function", warnings, (id, runtime, next) => {
       const operator = new Process<K, V, S, O>(id, name, runtime, definition, next);
       return { operator, pushes: [operator.push] };
     });
@@ -277,15 +300,34 @@ export class KeyedStream<K extends Key, V> implements Joint {
     return this.process(name, patternFunction<K, V, O>(options));
   }
 
+  /**
+   * Asks something outside and waits for the answer: what must wait goes through the log. See `RequestOptions`.
+   *
+   * Out:   under the value's own key, at the watermark of the answer; or at the value's time + timeoutMs when none came.
+   * State: the values that wait. Cuts, replays and restarts ask nothing twice: the question is an output like any other.
+   */
+  request<A, O>(name: string, options: RequestOptions<V, A, O>): KeyedStream<K, O> {
+    const { topology } = this;
+    const asked = this.map((value, at): Dialogue<K, V, A> => ({ id: options.id(value), of: { key: at.key, value } }));
+    const answers = topology.control(options.answers.kind, (body): Dialogue<K, V, A> => options.answers.read(body));
+    const said = asked
+      .values()
+      .union(answers)
+      .keyBy(({ id }) => id, { local: true })
+      .process(name, dialogue<K, V, A, O>(options));
+    said
+      .values()
+      .flatMap<V>(({ ask }, emit) => ask !== undefined && emit(ask.value))
+      .to(options.ask);
+    return said
+      .values()
+      .flatMap<Done<K, O>>(({ done }, emit) => done !== undefined && emit(done))
+      .keyBy(({ key }) => key, { local: true })
+      .map(({ result }) => result);
+  }
+
   /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
-  score<S, W>(
-    name: string,
-    options: {
-      readonly model: () => ScoreModel<V, S>;
-      readonly per?: "key" | "all";
-      readonly combine: (value: V, score: S | undefined) => W;
-    },
-  ): KeyedStream<K, W> {
+  score<S, W>(name: string, options: ScoreOptions<V, S, W>): KeyedStream<K, W> {
     const make = (id: number, runtime: Runtime, next: Push<never>) => {
       const operator = new ScoreStep<V, S, W>(id, name, runtime, options, next);
       return { operator, pushes: [operator.push] };
@@ -347,9 +389,14 @@ export class Windowed<K extends Key, V> {
     this.#spec = spec;
   }
 
-  aggregate<A extends Aggregates<V>>(aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+  /** With `changelog` the stream holds rows and their retractions: what is taken back is taken out of the window again. */
+  aggregate<A extends Aggregates<V>>(
+    all: A,
+    changelog?: ChangelogOptions<V>,
+  ): KeyedStream<K, WindowRow<K, Results<A>>> {
     const name = this.#name;
     const spec = this.#spec;
+    const aggregates = changelog === undefined ? all : overChangelog<V, A>(name, all, changelog);
     planAggregates(aggregates); // complains now rather than at the start of a task
     const detail = `${describeWindow(spec)}: ${Object.entries(aggregates)
       .map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`))

@@ -1,6 +1,7 @@
 import {
   type DeadLetter,
   encodeToken,
+  type LateEvent,
   type LogMessage,
   MillraceError,
   type Output,
@@ -24,9 +25,12 @@ export interface TopologyOptions {
   readonly summary?: string;
   /** Raised when state or outputs change meaning: part of the snapshot's identity. @default 1 */
   readonly version?: number;
-  /** Makes the output of an event that missed its window; undefined sends nothing (it is counted all the same). @default a `late` record */
-  readonly late?: (late: Late, eventId: string) => Output | undefined;
-  /** Tells the next stage, in `stream`, how far time has come: when the watermark crosses a multiple of `everyMs`. @default no marks */
+  /** What the record of an event that missed its window says of it. @default the key, and what the source's domain suggests */
+  readonly late?: (late: Late) => Pick<LateEvent, "domain" | "key">;
+  /**
+   * Tells every partition of the next stage, in `stream`, how far time has come: when the watermark crosses a multiple of `everyMs`.
+   * @default no marks
+   */
   readonly marks?: { readonly stream: string; readonly everyMs: number };
   /** Batch function over a slice of messages before they are applied; item i is `at.ahead` while message i is. See `Program`. */
   readonly lookAhead?: (messages: readonly LogMessage[], context: TaskContext) => Promise<readonly unknown[]>;
@@ -73,10 +77,12 @@ export class Topology implements Pipeline {
       );
     }
     this.#source = source as Source<unknown>;
+    const { stream, unique } = source;
     this.#root ??= this.declare({
-      name: `from ${source.stream}`,
+      name: `from ${stream}`,
       kind: "source",
-      detail: source.stream,
+      detail: unique === undefined ? stream : `${stream}, each event once within ${unique.ttlMs} ms`,
+      stateful: unique !== undefined,
       make: (_runtime, next) => [next],
     });
     return new Stream(this, this.#root);
@@ -89,7 +95,10 @@ export class Topology implements Pipeline {
       kind: "source",
       detail: `_ctl.${kind}`,
       make: (runtime, next: Push<C>) => {
-        listen(runtime, kind, (body) => next(check(body)));
+        listen(runtime, kind, (body) => {
+          runtime.step = node.id;
+          next(check(body));
+        });
         return [next];
       },
     });
@@ -181,7 +190,7 @@ export class Topology implements Pipeline {
   get writes(): readonly string[] {
     const streams = new Set(this.nodes.flatMap(({ to }) => to));
     streams.add("dead");
-    if (this.#options.late === undefined) streams.add("late");
+    streams.add("late");
     if (this.#options.marks !== undefined) streams.add(this.#options.marks.stream);
     return [...streams].sort();
   }
@@ -216,27 +225,24 @@ export class Topology implements Pipeline {
       roots: this.#roots,
       ...(lookAhead && { lookAhead }),
       ...(marks && { marks }),
-      lateOutput: late ?? ((event, eventId) => this.#late(event, eventId, domain)),
+      lateOutput: (event, eventId) => this.#late(event, eventId, late?.(event) ?? described(event, domain)),
       deadOutput: (dead) => deadLetter(dead, domain),
       stepName: (id) => this.nodes[id]?.name ?? "",
     };
   }
 
-  #late({ key, timeMs, lateByMs }: Late, eventId: string, domain: DeadLetter["domain"]): Output {
+  #late({ timeMs, lateByMs }: Late, eventId: string, about: Pick<LateEvent, "domain" | "key">): Output {
+    const { domain, key } = about;
     return {
       stream: "late",
       subject: `late.${encodeToken(this.name)}`,
-      record: {
-        kind: "late",
-        pipeline: this.name,
-        domain: domain === "github" ? "github" : "sensor",
-        key: String(key),
-        eventId,
-        tsMs: timeMs,
-        lateByMs,
-      },
+      record: { kind: "late", pipeline: this.name, domain, key, eventId, tsMs: timeMs, lateByMs },
     };
   }
+}
+
+function described({ key }: Late, domain: DeadLetter["domain"]): Pick<LateEvent, "domain" | "key"> {
+  return { domain: domain === "github" ? "github" : "sensor", key: String(key) };
 }
 
 function listen(runtime: Runtime, kind: string, handle: (body: unknown) => void): void {
@@ -246,8 +252,7 @@ function listen(runtime: Runtime, kind: string, handle: (body: unknown) => void)
 }
 
 function deadLetter(dead: Parameters<Blueprint<unknown>["deadOutput"]>[0], domain: DeadLetter["domain"]): Output {
-  const { error, step, message, index, from, to, eventId, source } = dead;
-  const bytes = message.data.subarray(from, to);
+  const { error, step, message, index, bytes, eventId, source } = dead;
   const malformed = error instanceof MillraceError && error.code === "MR_EVENT_MALFORMED";
   const stack = malformed ? undefined : stackOf(error);
   const record: DeadLetter = {

@@ -71,6 +71,10 @@ export class CountWindow<V> implements Operator, Undoable {
     this.#frame.save(writer);
   }
 
+  saveInSteps(writer: ByteWriter): Generator<void> {
+    return this.#frame.saveInSteps(writer);
+  }
+
   load(reader: ByteReader): void {
     this.#frame = new Frame(this.#plan, this.#runtime.undo);
     this.#frame.load(reader);

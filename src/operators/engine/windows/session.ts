@@ -1,7 +1,8 @@
 import { loadCells, type Plan, saveCells } from "../aggregates/plan.js";
-import type { ByteReader, ByteWriter } from "../state/bytes.js";
+import { type ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
 import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
@@ -42,6 +43,8 @@ export class Session<V> implements Operator, Undoable {
   readonly #sessions: (readonly number[])[] = [];
   readonly #heap = new TimerHeap();
   #watermarkMs = Number.NEGATIVE_INFINITY;
+  /** While a save is under way: what each owner's sessions were, as saved. */
+  #cut: SlotCut<Uint8Array | undefined> | undefined;
 
   constructor(
     id: number,
@@ -65,6 +68,7 @@ export class Session<V> implements Operator, Undoable {
     const { now } = this.#runtime;
     const { timeMs, key } = now;
     const owner = this.#owners.find(key);
+    if (owner >= 0) this.#cut?.preserve(owner, false);
     const sessions = owner < 0 ? NONE : (this.#sessions[owner] as readonly number[]);
     const only = sessions.length === 1 ? (sessions[0] as number) : -1;
     if (only >= 0 && this.#fits(only, timeMs)) {
@@ -115,6 +119,7 @@ export class Session<V> implements Operator, Undoable {
     }
     const owner = this.#owners.slotOf(key);
     if (this.#owners.fresh) {
+      this.#cut?.preserve(owner, true);
       this.#sessions[owner] = NONE;
       undo.note(this, owner, -1);
     }
@@ -253,6 +258,7 @@ export class Session<V> implements Operator, Undoable {
   }
 
   #fireOne(slot: number, key: Key, timeMs: number): void {
+    this.#cut?.preserve(this.#get(slot, OWNER), false);
     const endMs = this.#endOf(slot);
     const said = this.#get(slot, SAID);
     if (said <= 0) {
@@ -285,17 +291,37 @@ export class Session<V> implements Operator, Undoable {
   }
 
   save(writer: ByteWriter): void {
-    const { stride, extraAt } = this.#plan;
     writer.f64(this.#watermarkMs);
     writer.uint(this.#owners.size);
     for (const owner of this.#owners.sortedSlots()) {
-      const sessions = this.#sessions[owner] as readonly number[];
       writeKey(writer, this.#owners.keys[owner] as Key);
-      writer.uint(sessions.length);
-      for (const slot of sessions) {
-        writer.doubles(this.#frame.rows, slot * stride, extraAt + OWNER);
-        saveCells(this.#plan, this.#frame.cells, slot, writer);
-      }
+      this.#writeSessions(writer, owner);
+    }
+  }
+
+  *saveInSteps(writer: ByteWriter): Generator<void> {
+    this.#cut = new SlotCut(this.#owners, (owner, keep) => {
+      if (!keep) return undefined;
+      const kept = new ByteWriter(128);
+      this.#writeSessions(kept, owner);
+      return kept.finish();
+    });
+    writer.f64(this.#watermarkMs);
+    yield;
+    yield* this.#cut.steps(writer, (kept, owner) => {
+      if (kept === undefined) this.#writeSessions(writer, owner);
+      else writer.raw(kept);
+    });
+    this.#cut = undefined;
+  }
+
+  #writeSessions(writer: ByteWriter, owner: number): void {
+    const { stride, extraAt } = this.#plan;
+    const sessions = this.#sessions[owner] as readonly number[];
+    writer.uint(sessions.length);
+    for (const slot of sessions) {
+      writer.doubles(this.#frame.rows, slot * stride, extraAt + OWNER);
+      saveCells(this.#plan, this.#frame.cells, slot, writer);
     }
   }
 

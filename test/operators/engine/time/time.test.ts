@@ -20,13 +20,15 @@ t.test(
   async (t) => {
     const marks = new Marks({ disorderMs: 5, idleAfterMs: 20, maxAheadMs: 100 });
     t.equal(marks.watermarkMs, Number.NEGATIVE_INFINITY);
-    t.ok(marks.observe("unknown", 1_000), "an unannounced source moves nothing");
+    marks.observe("unknown", 1_000); // an unannounced source moves nothing
     marks.tick({ source: "a", t: 50 });
     t.equal(marks.watermarkMs, 30, "t − idle");
     marks.observe("a", 60);
     marks.tick({ source: "a", t: 51 });
     t.equal(marks.watermarkMs, 46, "the newest event counts no later than t");
-    t.notOk(marks.observe("a", 152), "too far ahead");
+    t.ok(marks.isAhead("a", 152), "too far ahead");
+    t.notOk(marks.isAhead("a", 151));
+    t.ok(marks.isAhead("unknown", 152), "of an unannounced source the latest clock counts");
     marks.tick({ source: "b", t: 40 });
     t.equal(marks.watermarkMs, 46, "never back");
     marks.tick({ source: "a", t: 90, mark: 80 });
@@ -44,6 +46,26 @@ t.test(
     t.throws(() => new Marks({ disorderMs: 10, idleAfterMs: 5 }), { code: "MR_OPTION_INVALID" });
   },
 );
+
+t.test("a source's mark moves at its own ticks: when others tick cannot show", async (t) => {
+  const marks = new Marks({ disorderMs: 5, idleAfterMs: 20 });
+  marks.tick({ source: "a", t: 50 });
+  marks.tick({ source: "b", t: 100 });
+  marks.observe("a", 50);
+  t.equal(marks.watermarkMs, 30);
+  marks.tick({ source: "b", t: 101 });
+  t.equal(marks.watermarkMs, 30, "not at a tick of b");
+  const writer = new ByteWriter();
+  marks.save(writer);
+  const other = new Marks({ disorderMs: 5, idleAfterMs: 20 });
+  other.load(new ByteReader(writer.finish()));
+  for (const one of [marks, other]) {
+    one.tick({ source: "b", t: 102 });
+    t.equal(one.watermarkMs, 30);
+    one.tick({ source: "a", t: 51 });
+    t.equal(one.watermarkMs, 45);
+  }
+});
 
 t.test(
   "stages: marks pass time on, behind the outputs they cover; the next stage waits for each producer it was told of",
@@ -81,6 +103,18 @@ t.test(
     next.cut();
     next.mark("first/1", 10);
     t.equal(next.rows().length, 1);
+    const told = pipeline("told")
+      .from({ ...testSource<Reading>(), producers: ({ partitions }) => [`first/${partitions - 1}`] })
+      .map(readingOf)
+      .keyBy(({ key }) => key)
+      .window("w", tumbling({ sizeMs: 10 }))
+      .aggregate({ n: count() })
+      .to(testTarget());
+    const third = new TestKit<Reading>(told).event(1, { id: 1, key: "a", timeMs: 1, x: 1 }).mark("other/0", 10);
+    t.same(third.rows(), [], "another's mark counts for nothing");
+    third.cut();
+    third.mark("first/0", 10);
+    t.equal(third.rows().length, 1, "the source says itself whose marks it waits for");
   },
 );
 

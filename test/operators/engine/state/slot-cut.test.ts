@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import {
+  collect,
+  count,
+  countOf,
+  type KeyedStream,
+  pipeline,
+  session,
+  sum,
+  TestKit,
+  type Topology,
+  testSource,
+  testTarget,
+} from "../../../../src/operators/engine/index.js";
+import { type Reading, type Step, steps } from "../support/arrivals.js";
+import { readingOf } from "../support/run.js";
+
+type Keyed = KeyedStream<string, Reading>;
+
+class Highest {
+  #highest = Number.NEGATIVE_INFINITY;
+  scoreOne = ({ x }: Reading) => x - this.#highest;
+  learnOne = ({ x }: Reading) => {
+    this.#highest = Math.max(this.#highest, x);
+  };
+  save = () => ({ highest: this.#highest });
+  load = (saved: unknown) => {
+    this.#highest = (saved as { highest: number }).highest;
+  };
+}
+
+const aggregates = { n: count(), total: sum("x" as const), ids: collect(({ id }: Reading) => id, { limit: 5 }) };
+
+/** Every operator that keeps something by key beside the aligned windows, each in a topology of its own. */
+const OPERATORS: Readonly<Record<string, (keyed: Keyed, topology: Topology) => unknown>> = {
+  process: (keyed) =>
+    keyed.process<{ n: number; seen: readonly { id: number; x: number }[] }, number>("p", {
+      ttlMs: 40,
+      init: () => ({ n: 0, seen: [] }),
+      onEvent({ n, seen }, { id, x }, at) {
+        if (x % 7 === 0) at.setTimer(at.timeMs + 15);
+        if (x % 11 === 0) at.cancelTimer(at.timeMs + 15);
+        if (x % 5 === 0) return undefined;
+        return x % 3 === 0 ? { n, seen } : { n: n + 1, seen: [...seen, { id, x }].slice(-3) };
+      },
+      onTimer: ({ n, seen }, timeMs) => (timeMs % 2 === 0 ? undefined : { n: n + 1, seen }),
+    }),
+  "process, bounded": (keyed) =>
+    keyed.process<number, number>("p", { ttlMs: 40, maxKeys: 3, init: () => 0, onEvent: (n, { x }) => n + x }),
+  pattern: (keyed) =>
+    keyed.pattern("p", {
+      first: ({ x }) => x > 0,
+      second: ({ x }) => x < 0,
+      withinMs: 20,
+      absent: ({ id }) => id,
+    }),
+  "windows per key": (keyed) =>
+    keyed.windowPerKey("w", { sizeMs: 10, disorderMs: 3, maxDelayMs: 40 }, { n: count(), total: sum("x" as const) }),
+  dedupe: (keyed) => keyed.values().dedupe("d", { id: ({ x }) => x, ttlMs: 50 }),
+  lag: (keyed) => keyed.lag("l", { ttlMs: 50 }),
+  hadChanged: (keyed) => keyed.hadChanged("h", { of: ({ x }) => x > 0, ttlMs: 50 }),
+  session: (keyed) => keyed.window("w", session({ gapMs: 12, latenessMs: 10 })).aggregate(aggregates),
+  count: (keyed) => keyed.window("w", countOf(3)).aggregate(aggregates),
+  interval: (keyed) =>
+    keyed.joinInterval(
+      "j",
+      keyed.filter(({ x }) => x > 10),
+      { beforeMs: 8, afterMs: 8, combine: (a, b) => [a.id, b.id], unmatched: ({ id }) => [id] },
+    ),
+  "window join": (keyed) =>
+    keyed.joinWindow(
+      "j",
+      keyed.filter(({ x }) => x > 10),
+      { sizeMs: 20, combine: (a, b) => [a.id, b.id] },
+    ),
+  score: (keyed) =>
+    keyed.score("s", {
+      model: () => new Highest(),
+      maxKeys: 4,
+      combine: (value, score) => ({ value, score: score ?? null }),
+    }),
+  table: (keyed, topology) => {
+    const table = topology.table<number>("t", {
+      kind: "t",
+      keepVersionsMs: 30,
+      read: (body) => body as { key: string; value: number; fromMs: number },
+    });
+    return keyed.lookup(
+      table,
+      ({ key }) => key,
+      (value, found) => [value.id, found ?? null],
+    );
+  },
+};
+
+function topologyOf(name: string): Topology {
+  const topology = pipeline("test.slots");
+  const keyed = topology
+    .from(testSource<Reading>())
+    .map(readingOf)
+    .keyBy(({ key, x }) => `${key}${x % 4}`);
+  const build = OPERATORS[name] as (typeof OPERATORS)[string];
+  (build(keyed, topology) as Keyed)
+    .map((value) => {
+      if (planted) throw new Error("planted");
+      return value;
+    })
+    .to(testTarget());
+  return topology;
+}
+
+/** What follows the operator throws: its changes are taken back. */
+let planted = false;
+
+function apply(kit: TestKit<Reading>, step: Step): void {
+  if (step.kind === "mark") {
+    kit.watermark(step.timeMs);
+    return;
+  }
+  const { event } = step;
+  planted = event.id % 5 === 3;
+  kit.event(event.timeMs, event);
+  planted = false;
+  if (event.id % 3 === 0)
+    kit.control("t", {
+      key: event.key,
+      ...(event.x > 0 && { value: event.x }),
+      fromMs: event.timeMs,
+    });
+}
+
+for (const name of Object.keys(OPERATORS)) {
+  t.test(`${name}: saves in steps, one after another, give the bytes of the moments they began`, async (t) => {
+    const property = fc.property(
+      steps({ maxEvents: 100 }),
+      fc.array(fc.nat(3), { minLength: 1, maxLength: 8 }),
+      (all, paces) => {
+        const kit = new TestKit<Reading>(topologyOf(name));
+        const twin = new TestKit<Reading>(topologyOf(name));
+        let save: ReturnType<typeof kit.beginSave> | undefined;
+        let expected = Buffer.alloc(0);
+        const step = (): void => {
+          if (save === undefined || !save.step()) return;
+          assert.equal(Buffer.concat(save.parts as Uint8Array[]).toString("hex"), expected.toString("hex"));
+          save = undefined;
+        };
+        all.forEach((one, i) => {
+          const pace = paces[i % paces.length] as number;
+          if (save === undefined && pace === 0) {
+            expected = Buffer.from(twin.save());
+            save = kit.beginSave();
+          }
+          for (let n = 0; n < pace; n++) step();
+          apply(kit, one);
+          apply(twin, one);
+        });
+        while (save !== undefined) step();
+        assert.ok(Buffer.from(kit.save()).equals(twin.save()), "the saves left no trace");
+      },
+    );
+    t.doesNotThrow(() => fc.assert(property, { seed: 92, numRuns: 200 }));
+  });
+}
+
+t.test("many keys: states that rest as bytes, in pieces, are copied, read and replaced", async (t) => {
+  const topology = () =>
+    pipeline("test.rest")
+      .from(testSource<Reading>())
+      .map(readingOf)
+      .keyBy(({ key }) => key)
+      .process<{ readonly text: string; readonly n: number }, never>("p", {
+        ttlMs: 1_000_000,
+        init: () => ({ text: "", n: 0 }),
+        onEvent: ({ n }, { key, x }) => ({ text: `${key} ${"ä".repeat(x % 300)}`, n: n + 1 }),
+      })
+      .to(testTarget());
+  const kit = new TestKit<Reading>(topology());
+  const twin = new TestKit<Reading>(topology());
+  const send = (i: number): void => {
+    for (const one of [kit, twin]) one.event(1, { id: i, key: `k${(i * 7_919) % 9_011}`, timeMs: 1, x: i });
+  };
+  for (let i = 0; i < 6_000; i++) send(i);
+  for (let round = 0; round < 4; round++) {
+    const expected = Buffer.from(twin.save());
+    const save = kit.beginSave();
+    for (let i = 0; !save.step(); i++) for (let j = 0; j < 300; j++) send(round * 10_000 + i * 300 + j * 13);
+    t.ok(Buffer.concat(save.parts as Uint8Array[]).equals(expected), `round ${round}`);
+    t.ok(save.parts.length > 2, "in pieces");
+  }
+  kit.cut();
+  t.ok(Buffer.from(kit.save()).equals(twin.save()), "and are read back");
+});
