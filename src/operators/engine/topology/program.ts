@@ -404,11 +404,8 @@ export class EngineProgram<V> implements Program {
   load(state: Uint8Array): void {
     const { name, version } = this.#blueprint;
     const { operators, now } = this.#runtime;
-    const refuse = (why: string): never => {
-      throw new MillraceError("MR_STATE_INCOMPATIBLE", `loading state of ${name}: ${why}`);
-    };
-    const refuseOperator = (operator: string, why: string): never => {
-      throw new MillraceError("MR_STATE_INCOMPATIBLE", `state of operator ${operator} incompatible: ${why} (${name})`);
+    const refuse = (why: string, what = name): never => {
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `state of ${what} incompatible: ${why}`);
     };
     const reader = new ByteReader(state);
     if (reader.uint() !== MAGIC) refuse("it is not saved state");
@@ -426,17 +423,17 @@ export class EngineProgram<V> implements Program {
     const byName = new Map(operators.map((operator) => [operator.name, operator]));
     for (let left = reader.uint(); left > 0; left--) {
       const operator = reader.text();
-      const target = byName.get(operator) ?? refuseOperator(operator, "this topology has none of that name");
+      const target = byName.get(operator) ?? refuse("there is none of that name", `operator ${operator}`);
       const part = new ByteReader(reader.bytes());
       try {
         target.load(part);
       } catch (error) {
-        refuseOperator(operator, messageOf(error));
+        refuse(messageOf(error), `operator ${operator}`);
       }
-      if (part.left > 0) refuseOperator(operator, `${part.left} bytes too many`);
+      if (part.left > 0) refuse(`${part.left} bytes too many`, `operator ${operator}`);
       byName.delete(operator);
     }
-    for (const operator of byName.keys()) refuseOperator(operator, "the saved state has none of that name");
+    for (const operator of byName.keys()) refuse("it was not saved", `operator ${operator}`);
     if (reader.left > 0) refuse(`${reader.left} bytes too many`);
     this.#runtime.undo.begin();
   }
