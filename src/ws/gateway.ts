@@ -29,7 +29,7 @@ export const CHANNELS: readonly ChannelSpec[] = [
   { name: "stats", history: false },
 ];
 
-export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
+export interface GatewayOptions extends Omit<ApiOptions, "metrics" | "mayRead"> {
   readonly log: Log;
   readonly channels?: readonly ChannelSpec[];
   /** Doors, mounted beside the gateway's own routes. */
@@ -114,7 +114,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
-    routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
+    routes: [...apiRoutes({ ...options, metrics: metrics.text, mayRead: access.mayRead }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
     access,
