@@ -84,7 +84,7 @@ export interface Log {
     expectedAt: number;
   }): Promise<StoredMarker>;
   readMarker(stream: string, task: string): Promise<StoredMarker | undefined>;
-  /** The newest message on a subject. */
+  /** The newest message on a subject, or on any that fits a pattern. */
   last(stream: string, subject: string): Promise<LogMessage | undefined>;
   /** Messages per subject matching `filter`. */
   countSubjects(stream: string, filter: string): Promise<ReadonlyMap<string, number>>;

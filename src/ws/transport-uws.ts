@@ -1,5 +1,6 @@
 import {
   App,
+  type TemplatedApp,
   type HttpRequest as UwsRequest,
   type HttpResponse as UwsResponse,
   type WebSocket as UwsSocket,
@@ -9,11 +10,25 @@ import {
 import { STATUS_CODES } from "node:http";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
-import type { HttpApp, RequestHead, Server, TransportOptions, WsAdmission, WsListener, WsSocket } from "./transport.js";
+import {
+  chooseProtocol,
+  type HttpApp,
+  type RequestHead,
+  type Server,
+  type TransportOptions,
+  type WsAdmission,
+  type WsListener,
+  type WsProtocol,
+  type WsSocket,
+  type WsTopic,
+} from "./transport.js";
 
 interface Connection {
+  readonly protocol: WsProtocol | undefined;
+  socket: Socket | undefined;
   listener: WsListener | undefined;
-  readonly open: (socket: WsSocket) => WsListener;
+  /** Let go of once called: it holds what was decided from the request. */
+  open: ((socket: WsSocket) => WsListener) | undefined;
 }
 
 /** Everything a server shares between its requests. */
@@ -42,8 +57,9 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
   // The filter counts a socket in and out while it speaks HTTP, but never out once it was upgraded.
   let filtered = 0;
   let upgraded = 0;
-  const live = new Set<UwsSocket<Connection>>();
-  const connections = () => filtered - upgraded + live.size;
+  let live = 0;
+  let topics = 0;
+  const connections = () => filtered - upgraded + live;
   const countSocket = (res: UwsResponse, change: number) => {
     filtered += change;
     if (change > 0 && (shared.closing || connections() > limits.maxConnections)) res.close();
@@ -53,18 +69,28 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
     server.ws<Connection>(endpoint.path, {
       // Over the native limit the connection is cut without a close frame, so ours (1009) is checked below it.
       maxPayloadLength: endpoint.maxMessageBytes * 4,
-      maxBackpressure: endpoint.maxBufferedBytes + (64 << 10), // room for the close frame
+      // Those who publish look at sockets long before this; who passes it all the same is cut off rather than skipped.
+      maxBackpressure: endpoint.maxBufferedBytes * 4 + (64 << 10),
+      closeOnBackpressureLimit: true,
       idleTimeout: limits.wsIdleS,
       sendPingsAutomatically: true,
       upgrade(res, req, context) {
         const key = req.getHeader("sec-websocket-key");
+        const protocol = chooseProtocol(req.getHeader("sec-websocket-protocol"), endpoint.protocols);
         const decide = (admission: WsAdmission) => {
           if (admission.kind === "refuse") {
             writeReply(res, admission.reply, { close: true, head: false });
             return;
           }
           upgraded++;
-          res.upgrade<Connection>({ listener: undefined, open: admission.open }, key, "", "", context);
+          const { open } = admission;
+          const connection = {
+            protocol,
+            open: (socket: WsSocket) => open(socket),
+            socket: undefined,
+            listener: undefined,
+          };
+          res.upgrade<Connection>(connection, key, protocol?.name ?? "", "", context);
         };
         const admission = endpoint.admit(readHead(req, res));
         if (!(admission instanceof Promise)) {
@@ -80,27 +106,34 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
         });
       },
       open(ws) {
-        live.add(ws);
+        live++;
         const connection = ws.getUserData();
-        connection.listener = openSocket(connection.open, ws, live);
+        connection.socket = new Socket(ws, connection.protocol);
+        connection.listener = connection.open?.(connection.socket);
+        connection.open = undefined;
       },
       message(ws, message, isBinary) {
-        if (isBinary) {
-          ws.end(1003, "text frames only");
+        const { protocol, listener } = ws.getUserData();
+        const binary = protocol?.binary ?? false;
+        if (isBinary !== binary) {
+          ws.end(1003, binary ? "binary frames only" : "text frames only");
           return;
         }
         if (message.byteLength > endpoint.maxMessageBytes) {
           ws.end(1009, "message too large");
           return;
         }
-        ws.getUserData().listener?.message(Buffer.from(message).toString());
+        const bytes = Buffer.from(message);
+        listener?.message(binary ? bytes : bytes.toString());
       },
       drain(ws) {
         ws.getUserData().listener?.drain();
       },
       close(ws, code) {
-        live.delete(ws);
-        ws.getUserData().listener?.close(code);
+        live--;
+        const { socket, listener } = ws.getUserData();
+        socket?.release();
+        listener?.close(code);
       },
     });
   }
@@ -126,6 +159,7 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
     transport: "uws",
     port: us_socket_local_port(socket),
     connections,
+    topic: (binary) => createTopic(server, String(++topics), binary),
     close(graceMs) {
       closed ??= (async () => {
         shared.closing = true;
@@ -215,25 +249,58 @@ function writeReply(res: UwsResponse, reply: HttpReply, { close, head }: { close
   });
 }
 
-function openSocket(
-  open: Connection["open"],
-  ws: UwsSocket<Connection>,
-  live: ReadonlySet<UwsSocket<Connection>>,
-): WsListener {
-  const isOpen = () => live.has(ws);
-  return open({
-    send(frame) {
-      if (isOpen()) ws.send(frame, false);
+/** The handle of a closed connection must not be touched, so it is let go of. */
+class Socket implements WsSocket {
+  readonly protocol: string | undefined;
+  #ws: UwsSocket<Connection> | undefined;
+  readonly #binary: boolean;
+
+  constructor(ws: UwsSocket<Connection>, protocol: WsProtocol | undefined) {
+    this.#ws = ws;
+    this.protocol = protocol?.name;
+    this.#binary = protocol?.binary ?? false;
+  }
+
+  /** The connection has gone. */
+  release(): void {
+    this.#ws = undefined;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#ws?.send(frame, this.#binary);
+  }
+
+  cork(work: () => void): void {
+    this.#ws?.cork(work);
+  }
+
+  bufferedBytes(): number {
+    return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws?.end(code, reason);
+  }
+
+  terminate(): void {
+    this.#ws?.close();
+  }
+
+  subscribe(topic: string): void {
+    this.#ws?.subscribe(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#ws?.unsubscribe(topic);
+  }
+}
+
+function createTopic(server: TemplatedApp, id: string, binary: boolean): WsTopic {
+  return {
+    add: (socket) => (socket as Socket).subscribe(id),
+    remove: (socket) => (socket as Socket).unsubscribe(id),
+    publish(frames) {
+      for (const frame of frames) server.publish(id, frame, binary);
     },
-    cork(work) {
-      if (isOpen()) ws.cork(work);
-    },
-    bufferedBytes: () => (isOpen() ? ws.getBufferedAmount() : 0),
-    close(code, reason) {
-      if (isOpen()) ws.end(code, reason);
-    },
-    terminate() {
-      if (isOpen()) ws.close();
-    },
-  });
+  };
 }

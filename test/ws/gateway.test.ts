@@ -4,6 +4,7 @@ import { join } from "node:path";
 import t from "tap";
 import { type HttpRoute, MillraceError, type Stats } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { createCredential } from "../../src/ws/access/stored.js";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/ws/index.js";
@@ -40,6 +41,7 @@ type Scope = { teardown(work: () => unknown): void };
 
 async function start(t: Scope, extra: Extra = {}): Promise<Gateway> {
   const gateway = await createGateway({
+    channels: CHANNELS,
     log: memoryLog(),
     routes: [echo],
     host: "127.0.0.1",

@@ -106,6 +106,7 @@ export class EngineProgram<V> implements Program {
     now.message = message;
     now.ahead = ahead;
     now.index = -1;
+    now.key = "";
     const control = controlOf(message.subject);
     if (control === undefined) this.#decode(message);
     else this.#control(control, message);
@@ -236,7 +237,10 @@ export class EngineProgram<V> implements Program {
     this.#to = message.data.length;
     this.#value = undefined;
     this.#eventId = "";
-    this.#runtime.now.source = "";
+    const { now } = this.#runtime;
+    now.source = "";
+    // A control message has no time of its own: it holds from where the log has come to.
+    now.timeMs = now.watermarkMs === Number.NEGATIVE_INFINITY ? 0 : now.watermarkMs;
     let body: unknown;
     try {
       body = JSON.parse(Buffer.from(message.data).toString("utf8"));
