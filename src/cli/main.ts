@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
 import { keyCommand } from "./key.js";
 import { replayCommand } from "./replay.js";
+import { runCommand } from "./run.js";
 import { sqlCommand } from "./sql.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
@@ -16,6 +17,7 @@ const HELP = `
 Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
+  millrace run --data-dir data             join a running instance with one more process
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace dead list --limit 5
@@ -32,6 +34,7 @@ async function main(): Promise<number> {
     .showSuggestionAfterError();
   for (const command of [
     upCommand(),
+    runCommand(),
     replayCommand(),
     sqlCommand(),
     topologyCommand(),

@@ -21,7 +21,7 @@ import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
 import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
 
-export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
+export interface GatewayOptions extends Omit<ApiOptions, "metrics" | "mayRead"> {
   readonly log: Log;
   /** What clients can subscribe to. A polled channel is read by `stats`. */
   readonly channels: readonly ChannelDeclaration[];
@@ -109,7 +109,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
-    routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
+    routes: [...apiRoutes({ ...options, metrics: metrics.text, mayRead: access.mayRead }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
     access,
