@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { auditCommand } from "./audit.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
 import { keyCommand } from "./key.js";
 import { replayCommand } from "./replay.js";
+import { runCommand } from "./run.js";
 import { sqlCommand } from "./sql.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
@@ -15,6 +17,7 @@ const HELP = `
 Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
+  millrace run --data-dir data             join a running instance with one more process
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace dead list --limit 5
@@ -31,10 +34,12 @@ async function main(): Promise<number> {
     .showSuggestionAfterError();
   for (const command of [
     upCommand(),
+    runCommand(),
     replayCommand(),
     sqlCommand(),
     topologyCommand(),
     deadCommand(),
+    auditCommand(),
     tokenCommand(),
     keyCommand(),
     doctorCommand(),

@@ -8,5 +8,7 @@ export { type Endpoint, readEndpoint } from "./nats-server/endpoint.js";
 export { type ObtainOptions, obtainNatsServer } from "./nats-server/obtain.js";
 export { type NatsServer, type NatsServerOptions, startNatsServer } from "./nats-server/start.js";
 export type { FoundServer } from "./nats-server/step.js";
+export { type Found, newestRecords } from "./newest.js";
 export { createReplay, type Replay, type ReplayOptions, type ReplayProgress } from "./replay/replay.js";
+export type { Requests } from "./requests.js";
 export { type StreamName, streamSpecs } from "./specs.js";

@@ -8,8 +8,10 @@ const SHARES = {
   features: 10,
   alerts: 4,
   plans: 2,
-  dead: 10,
+  dead: 7,
   late: 4,
+  commands: 1,
+  audit: 2,
 } as const;
 
 export type StreamName = keyof typeof SHARES;
@@ -21,7 +23,10 @@ const BUDGET_BYTES = 8 * 1024 ** 3;
  * `<stream>.<partition>.…` themselves; ticks, control messages and packs name their partition and go there directly, which is why
  * the transform's source is `in.…` alone.
  *
- * `budgetBytes` is what all of them may take together (default 8 GiB); a full stream refuses, it never drops.
+ * `commands` holds what people ask for, one subject a command (`commands.<id>`, core's `OperatorCommand`); `audit` who did what.
+ *
+ * `budgetBytes` is what all of them may take together (default 8 GiB); a full stream refuses, it never drops. Only `audit` forgets its
+ * oldest: whoever fills it must not be able to blind us.
  */
 export function streamSpecs(partitions: number, budgetBytes = BUDGET_BYTES): readonly StreamSpec[] {
   const spec = (name: StreamName, rest: Pick<StreamSpec, "subjects" | "transform">): StreamSpec => ({
@@ -41,6 +46,7 @@ export function streamSpecs(partitions: number, budgetBytes = BUDGET_BYTES): rea
   return [
     input("github", []),
     input("telemetry", ["telemetry.*.pack"]),
-    ...(["accepted", "features", "alerts", "plans", "dead", "late"] as const).map(output),
+    ...(["accepted", "features", "alerts", "plans", "dead", "late", "commands"] as const).map(output),
+    { ...output("audit"), dropsOldest: true },
   ];
 }

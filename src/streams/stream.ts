@@ -65,6 +65,7 @@ function toConfig({
   subjects,
   transform,
   maxBytes,
+  dropsOldest,
 }: StreamSpec): Partial<StreamConfig> & { name: string; subjects: string[] } {
   return {
     name,
@@ -72,7 +73,7 @@ function toConfig({
     ...(transform === undefined ? {} : { subject_transform: { ...transform } }),
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
-    discard: DiscardPolicy.New,
+    discard: dropsOldest ? DiscardPolicy.Old : DiscardPolicy.New,
     max_bytes: maxBytes,
     allow_atomic: true,
     allow_direct: true,

@@ -12,7 +12,16 @@ export interface ForeignMetric {
 }
 
 /** Why a connection ended, as a label. */
-export type CloseReason = "client" | "slow" | "rate" | "replaced" | "shutdown" | "protocol" | "lost";
+export type CloseReason =
+  | "client"
+  | "slow"
+  | "rate"
+  | "replaced"
+  | "shutdown"
+  | "protocol"
+  | "expired"
+  | "forbidden"
+  | "lost";
 
 export interface GatewayMetrics {
   opened(): void;
@@ -25,6 +34,8 @@ export interface GatewayMetrics {
   /** A record of the log that is not JSON and was shown to nobody. */
   skipped(channel: string): void;
   request(route: string, status: number): void;
+  /** An entry of the audit stream. */
+  audited(result: string): void;
   /** Prometheus text. Foreign metrics that fail to arrive are left out and logged. */
   text(): Promise<string>;
   close(): void;
@@ -54,6 +65,7 @@ export function createMetrics(
   const recoveries = counter("millrace_ws_recoveries_total", "Subscriptions with since, by result", ["result"]);
   const skipped = counter("millrace_ws_skipped_records_total", "Records that are not JSON", ["channel"]);
   const requests = counter("millrace_http_requests_total", "Answers, by route and status", ["route", "status"]);
+  const audited = counter("millrace_access_decisions_total", "Authenticated calls and refusals, by result", ["result"]);
   const stopProcess = processMetrics(registry);
   return {
     opened() {
@@ -74,6 +86,7 @@ export function createMetrics(
     recovery: (result) => recoveries.inc({ result }),
     skipped: (channel) => skipped.inc({ channel }),
     request: (route, status) => requests.inc({ route, status: String(status) }),
+    audited: (result) => audited.inc({ result }),
     async text() {
       const foreign =
         (await collect?.().catch((err: unknown) => logger.warn({ err }, "metrics of other threads failed"))) ?? [];

@@ -1,5 +1,6 @@
 export type { Aggregate, NumberOf } from "./aggregates/aggregate.js";
 export { count, histogram, max, mean, min, stddev, sum, sumIntegers, variance } from "./aggregates/basic.js";
+export type { ChangelogOptions } from "./aggregates/changelog.js";
 export {
   argmax,
   argmin,
@@ -21,10 +22,12 @@ export type { JoinWindow, WindowJoinOptions } from "./joins/window-join.js";
 export type { Embedded } from "./keyed/embed.js";
 export type { PatternOptions } from "./keyed/pattern.js";
 export type { ProcessAt, ProcessFunction } from "./keyed/process.js";
+export type { RequestOptions } from "./keyed/request.js";
 export type { ScoreModel, ScoreOptions } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";
 export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.js";
 export type { Tick, TimeOptions } from "./time/marks.js";
+export { forgetTime } from "./topology/forget-time.js";
 export { type LintFinding, type LintOptions, lint } from "./topology/lint.js";
 export { topologyJson, topologyMermaid, topologyText } from "./topology/print.js";
 export type { At, Late, OperatorMetrics } from "./topology/runtime.js";

@@ -20,6 +20,8 @@ export interface Part<V> {
 export interface Cell<V, C> {
   readonly create: () => C;
   readonly add: (cell: C, value: V, timeMs: number, undo: Undo) => void;
+  /** Takes one value away again; absent where that cannot be exact. */
+  readonly retract?: (cell: C, value: V, timeMs: number, undo: Undo) => void;
   /** Adds what `from` holds, which stays as it is. Absent: only windows that never merge can use it. */
   readonly merge?: (cell: C, from: C) => void;
   readonly subtract?: (cell: C, from: C) => void;

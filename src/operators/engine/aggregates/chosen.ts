@@ -55,11 +55,16 @@ function chosen<V>(
   };
 }
 
+/** NaN for what is no number: types end where the log begins. */
+function numberOr(x: number | null | undefined): number {
+  return typeof x === "number" ? x : Number.NaN;
+}
+
 /** What `pick` takes from the event with the smallest number; of equals the earliest event. Undefined when none had a number. */
 export function argmin<V, X>(by: NumberOf<V>, pick: (value: V) => X): Aggregate<V, X | undefined> {
   return celled(
     "argmin",
-    chosen<V>((value) => -(by(value) ?? Number.NaN), pick, false),
+    chosen<V>((value) => -numberOr(by(value)), pick, false),
     (cell) => cell.best?.value as X | undefined,
   );
 }
@@ -68,7 +73,7 @@ export function argmin<V, X>(by: NumberOf<V>, pick: (value: V) => X): Aggregate<
 export function argmax<V, X>(by: NumberOf<V>, pick: (value: V) => X): Aggregate<V, X | undefined> {
   return celled(
     "argmax",
-    chosen<V>((value) => by(value) ?? Number.NaN, pick, false),
+    chosen<V>((value) => numberOr(by(value)), pick, false),
     (cell) => cell.best?.value as X | undefined,
   );
 }
@@ -164,10 +169,12 @@ export interface CustomAggregate<V, A, R> {
   init(): A;
   add(accumulator: A, value: V, timeMs: number): A;
   result(accumulator: A): R;
-  /** Needed by hopping and session windows: without it `lint` refuses them. */
+  /** Needed by hopping and session windows, which refuse to start without it. */
   merge?(a: A, b: A): A;
   /** The opposite of merge, where exact: sliding windows then subtract. */
   subtract?(a: A, b: A): A;
+  /** The opposite of add, where exact: windows over a changelog need it (`retracts`). */
+  retract?(accumulator: A, value: V, timeMs: number): A;
 }
 
 class Held<A> implements Undoable {
@@ -191,10 +198,14 @@ class Held<A> implements Undoable {
 }
 
 export function custom<V, A, R>(definition: CustomAggregate<V, A, R>): Aggregate<V, R> {
-  const { merge, subtract } = definition;
+  const { merge, subtract, retract } = definition;
   const cell: Cell<V, Held<A>> = {
     create: () => new Held(definition.init()),
     add: (held, value, timeMs, undo) => held.set(definition.add(held.value, value, timeMs), undo),
+    ...(retract && {
+      retract: (held: Held<A>, value: V, timeMs: number, undo: Undo) =>
+        held.set(retract(held.value, value, timeMs), undo),
+    }),
     ...(merge && {
       merge: (held: Held<A>, from: Held<A>) => {
         held.value = merge(held.value, from.value);

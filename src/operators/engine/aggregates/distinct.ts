@@ -225,6 +225,10 @@ export function distinctExact<V>(field: string | ((value: V) => Key | null | und
       const key = of(value);
       if (key !== null && key !== undefined) tally.change(key, 1, undo);
     },
+    retract: (tally, value, _timeMs, undo) => {
+      const key = of(value);
+      if (key !== null && key !== undefined) tally.change(key, -1, undo);
+    },
     merge: (tally, from) => {
       for (const [key, count] of from.counts) tally.change(key, count, undefined);
     },
@@ -235,17 +239,21 @@ export function distinctExact<V>(field: string | ((value: V) => Key | null | und
       writer.uint(counts.size);
       for (const [key, count] of [...counts].sort(([a], [b]) => compareKeys(a, b))) {
         writeKey(writer, key);
-        writer.uint(count);
+        writer.int(count); // below 0 where a value was taken back in another pane than it came in
       }
     },
     load: (reader) => {
       const tally = new Tally();
       for (let left = reader.uint(); left > 0; left--) {
         const key = readKey(reader);
-        tally.counts.set(key, reader.uint());
+        tally.counts.set(key, reader.int());
       }
       return tally;
     },
   };
-  return celled("distinctExact", cell, (tally) => tally.counts.size);
+  return celled("distinctExact", cell, (tally) => {
+    let there = 0;
+    for (const count of tally.counts.values()) if (count > 0) there++;
+    return there;
+  });
 }

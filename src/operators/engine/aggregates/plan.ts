@@ -22,10 +22,8 @@ export interface Plan<V, R> {
   readonly names: readonly string[];
   readonly mergeable: boolean;
   readonly subtractable: boolean;
-  readonly retractable: boolean;
   init(rows: Float64Array, at: number): void;
   addParts(rows: Float64Array, at: number, value: V, timeMs: number): void;
-  retractParts(rows: Float64Array, at: number, value: V, timeMs: number): void;
   mergeParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
   subtractParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
   /** The row of one window and key. `cells[i][slot]` is the slot's state of cell i. */
@@ -101,14 +99,12 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
     mergeable: cells.every(({ merge }) => merge !== undefined),
     subtractable:
       parts.every(({ subtract }) => subtract !== undefined) && cells.every(({ subtract }) => subtract !== undefined),
-    retractable: parts.every(({ retract }) => retract !== undefined) && cells.length === 0,
     init: each(
       (part) => part.init,
       ["rows", "at"],
       (offset) => `rows, at + ${offset}`,
     ),
     addParts: each((part) => part.add, folded, foldArgs),
-    retractParts: each((part) => part.retract ?? cannot, folded, foldArgs),
     mergeParts: each((part) => part.merge, paired, pairArgs),
     subtractParts: each((part) => part.subtract ?? cannot, paired, pairArgs),
     result: recordOf(

@@ -44,14 +44,14 @@ class Bins {
     writer.uint(used.length);
     for (const i of used) {
       writer.uint(this.first + i + CENTRE);
-      writer.uint(this.counts[i] as number);
+      writer.int(this.counts[i] as number);
     }
   }
 
   load(reader: ByteReader): void {
     for (let left = reader.uint(); left > 0; left--) {
       const bin = reader.uint() - CENTRE;
-      this.change(bin, reader.uint());
+      this.change(bin, reader.int());
     }
   }
 }
@@ -72,14 +72,30 @@ export class QuantileSketch implements Undoable {
 
   /** Returns what `undo` takes: the sign and the bin. */
   add(x: number): number {
+    const code = this.#codeOf(x);
+    this.#turn(code, 1);
+    return code;
+  }
+
+  /** Takes a value away again that was added. Returns what `undo` takes. */
+  remove(x: number): number {
+    const code = this.#codeOf(x);
+    this.#turn(code, -1);
+    return code;
+  }
+
+  #codeOf(x: number): number {
     const sign = x > SMALLEST ? 1 : x < -SMALLEST ? -1 : 0;
     const bin = sign === 0 ? 0 : Math.ceil(Math.log(Math.abs(x)) / this.#logGamma);
-    this.#change(sign, bin, 1);
     return (bin + CENTRE) * 3 + sign + 1;
   }
 
-  undo(code: number): void {
-    this.#change((code % 3) - 1, Math.floor(code / 3) - CENTRE, -1);
+  #turn(code: number, by: number): void {
+    this.#change((code % 3) - 1, Math.floor(code / 3) - CENTRE, by);
+  }
+
+  undo(code: number, by: number): void {
+    this.#turn(code, -by);
   }
 
   #change(sign: number, bin: number, by: number): void {
@@ -119,15 +135,15 @@ export class QuantileSketch implements Undoable {
   }
 
   save(writer: ByteWriter): void {
-    writer.uint(this.#zeros);
-    writer.uint(this.count);
+    writer.int(this.#zeros);
+    writer.int(this.count);
     this.#above.save(writer);
     this.#below.save(writer);
   }
 
   load(reader: ByteReader): void {
-    this.#zeros = reader.uint();
-    this.count = reader.uint();
+    this.#zeros = reader.int();
+    this.count = reader.int();
     this.#above.load(reader);
     this.#below.load(reader);
   }
@@ -167,7 +183,11 @@ export function quantiles<V>(
     create: () => new QuantileSketch(accuracy),
     add: (sketch, value, _timeMs, undo) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) undo.note(sketch, sketch.add(x), 0);
+      if (typeof x === "number" && Number.isFinite(x)) undo.note(sketch, sketch.add(x), 1);
+    },
+    retract: (sketch, value, _timeMs, undo) => {
+      const x = of(value);
+      if (typeof x === "number" && Number.isFinite(x)) undo.note(sketch, sketch.remove(x), -1);
     },
     merge: (sketch, from) => sketch.addAll(from, 1),
     subtract: (sketch, from) => sketch.addAll(from, -1),

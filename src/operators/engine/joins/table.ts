@@ -83,6 +83,7 @@ class TableState<T> implements Operator, Undoable {
 
   readonly change = (body: unknown): void => {
     const { read, keepVersionsMs = 0 } = this.#table.options;
+    this.#runtime.step = this.id;
     const { key, value, fromMs = Number.NEGATIVE_INFINITY } = read(body);
     const { undo, now } = this.#runtime;
     const slot = this.#keys.find(key);

@@ -133,6 +133,7 @@ export class Runtime {
     } catch (error) {
       undo.rollback();
       outputs.length = before;
+      this.now.key = ""; // whatever `keyBy` had set
       if (error instanceof Refusal) throw error.error;
       this.onDead(error);
       return false;

@@ -1,3 +1,4 @@
+import { type ChangelogOptions, overChangelog } from "../aggregates/changelog.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
@@ -7,6 +8,7 @@ import { type Embedded, EmbeddedStep } from "../keyed/embed.js";
 import { dedupeInto, Latest } from "../keyed/latest.js";
 import { type PatternOptions, patternFunction } from "../keyed/pattern.js";
 import { Process, type ProcessFunction } from "../keyed/process.js";
+import { type Dialogue, type Done, dialogue, type RequestOptions } from "../keyed/request.js";
 import { type ScoreOptions, ScoreStep } from "../keyed/score.js";
 import type { Key } from "../state/keys.js";
 import { InOrder } from "../time/in-order.js";
@@ -298,6 +300,32 @@ export class KeyedStream<K extends Key, V> implements Joint {
     return this.process(name, patternFunction<K, V, O>(options));
   }
 
+  /**
+   * Asks something outside and waits for the answer: what must wait goes through the log. See `RequestOptions`.
+   *
+   * Out:   under the value's own key, at the watermark of the answer; or at the value's time + timeoutMs when none came.
+   * State: the values that wait. Cuts, replays and restarts ask nothing twice: the question is an output like any other.
+   */
+  request<A, O>(name: string, options: RequestOptions<V, A, O>): KeyedStream<K, O> {
+    const { topology } = this;
+    const asked = this.map((value, at): Dialogue<K, V, A> => ({ id: options.id(value), of: { key: at.key, value } }));
+    const answers = topology.control(options.answers.kind, (body): Dialogue<K, V, A> => options.answers.read(body));
+    const said = asked
+      .values()
+      .union(answers)
+      .keyBy(({ id }) => id, { local: true })
+      .process(name, dialogue<K, V, A, O>(options));
+    said
+      .values()
+      .flatMap<V>(({ ask }, emit) => ask !== undefined && emit(ask.value))
+      .to(options.ask);
+    return said
+      .values()
+      .flatMap<Done<K, O>>(({ done }, emit) => done !== undefined && emit(done))
+      .keyBy(({ key }) => key, { local: true })
+      .map(({ result }) => result);
+  }
+
   /** Scores with a model of the key's own, or one for all keys. The model learns once the event has succeeded. */
   score<S, W>(name: string, options: ScoreOptions<V, S, W>): KeyedStream<K, W> {
     const make = (id: number, runtime: Runtime, next: Push<never>) => {
@@ -361,9 +389,14 @@ export class Windowed<K extends Key, V> {
     this.#spec = spec;
   }
 
-  aggregate<A extends Aggregates<V>>(aggregates: A): KeyedStream<K, WindowRow<K, Results<A>>> {
+  /** With `changelog` the stream holds rows and their retractions: what is taken back is taken out of the window again. */
+  aggregate<A extends Aggregates<V>>(
+    all: A,
+    changelog?: ChangelogOptions<V>,
+  ): KeyedStream<K, WindowRow<K, Results<A>>> {
     const name = this.#name;
     const spec = this.#spec;
+    const aggregates = changelog === undefined ? all : overChangelog<V, A>(name, all, changelog);
     planAggregates(aggregates); // complains now rather than at the start of a task
     const detail = `${describeWindow(spec)}: ${Object.entries(aggregates)
       .map(([as, { name: of }]) => (as === of ? of : `${as} = ${of}`))

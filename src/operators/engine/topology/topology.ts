@@ -95,7 +95,10 @@ export class Topology implements Pipeline {
       kind: "source",
       detail: `_ctl.${kind}`,
       make: (runtime, next: Push<C>) => {
-        listen(runtime, kind, (body) => next(check(body)));
+        listen(runtime, kind, (body) => {
+          runtime.step = node.id;
+          next(check(body));
+        });
         return [next];
       },
     });

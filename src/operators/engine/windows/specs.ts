@@ -69,6 +69,7 @@ export function hopping(options: {
   readonly latenessMs?: number;
 }): HoppingSpec {
   positive("hopping sizeMs", options.sizeMs);
+  noEarly("hopping", options, "a shorter slideMs says as much");
   positive("hopping slideMs", options.slideMs);
   checkLateness(options.latenessMs);
   if (options.slideMs > options.sizeMs) {
@@ -91,6 +92,7 @@ export function session(options: {
   readonly latenessMs?: number;
 }): SessionSpec {
   positive("session gapMs", options.gapMs);
+  noEarly("session", options, "a session has no end to be early for; process() says what it likes as it goes");
   checkLateness(options.latenessMs);
   const maxLengthMs = options.maxLengthMs ?? Math.max(86_400_000, options.gapMs);
   if (!(maxLengthMs >= options.gapMs)) {
@@ -108,6 +110,14 @@ export function countOf(size: number): CountSpec {
 function positive(what: string, value: number): void {
   if (!Number.isSafeInteger(value) || value <= 0) {
     throw new MillraceError("MR_OPTION_INVALID", `${what} must be a positive integer, got ${value}`);
+  }
+}
+
+/** Early rows are for windows whose end is known and far. The types say so already; a caller without types hears it here. */
+function noEarly(what: string, options: object, instead: string): void {
+  const early = Object.keys(options).find((name) => name.startsWith("early"));
+  if (early !== undefined) {
+    throw new MillraceError("MR_OPTION_INVALID", `${what} windows have no ${early}: ${instead}; tumbling() has it`);
   }
 }
 
