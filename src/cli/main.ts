@@ -6,7 +6,9 @@ import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
 import { keyCommand } from "./key.js";
+import { lintCommand } from "./lint.js";
 import { replayCommand } from "./replay.js";
+import { runCommand } from "./run.js";
 import { sqlCommand } from "./sql.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
@@ -16,13 +18,15 @@ const HELP = `
 Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
+  millrace run --data-dir data             join a running instance with one more process
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
+  millrace lint
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -32,9 +36,11 @@ async function main(): Promise<number> {
     .showSuggestionAfterError();
   for (const command of [
     upCommand(),
+    runCommand(),
     replayCommand(),
     sqlCommand(),
     topologyCommand(),
+    lintCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -1,4 +1,5 @@
 export { canonicalJson } from "./canonical.js";
+export type * from "./channels.js";
 export { systemClock } from "./clock.js";
 export { COMMANDS, type CommandName, type OperatorCommand } from "./commands.js";
 export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";
@@ -6,6 +7,7 @@ export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
 export {
   bool,
+  borrowed,
   type Decoded,
   type FieldKind,
   type FieldReader,

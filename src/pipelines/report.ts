@@ -1,20 +1,22 @@
 import {
+  type Alert,
   type Anomaly,
   type Domain,
-  type Emit,
   encodeToken,
   type Feature,
   type Origin,
   type Severity,
 } from "../core/index.js";
-import type { Incidents } from "../operators/index.js";
+import { incidents, type Sighting, type Stream, type Target } from "../operators/index.js";
 
 /** Who speaks: goes into every record of a pipeline's branch. */
 export interface Speaker {
   readonly pipeline: string;
   readonly domain: Domain;
-  readonly partition: number;
 }
+
+/** A feature without what its speaker adds. */
+export type FeatureRow = Omit<Feature, "kind" | "pipeline" | "domain">;
 
 /** Something a detector found in one window of one key. */
 export interface Finding {
@@ -34,42 +36,69 @@ export interface Finding {
   readonly evidence: readonly Origin[];
 }
 
-export function emitFeature(
-  speaker: Speaker,
-  feature: Omit<Feature, "kind" | "pipeline" | "domain">,
-  emit: Emit,
-): void {
-  const { pipeline, domain, partition } = speaker;
-  const subject = `features.${partition}.${encodeToken(pipeline)}.${encodeToken(feature.key)}`;
-  emit({ stream: "features", subject, record: { kind: "feature", pipeline, domain, ...feature } });
+/** How a rule turns its findings into alerts. */
+export interface Rule {
+  /** As alerts name it; the step has the same name. */
+  readonly rule: string;
+  readonly quietMs: number;
+  readonly maxKeys: number;
 }
 
-/** Writes the finding as an anomaly and shows it to the incidents of its rule, which may raise an alert. */
-export function emitFinding(speaker: Speaker, finding: Finding, rule: Incidents, emit: Emit): void {
-  const { pipeline, domain, partition } = speaker;
-  const { severity, title, labels, expected, ...found } = finding;
-  const expectedLow = expected?.low ?? null;
-  const expectedHigh = expected?.high ?? null;
-  const record: Anomaly = {
-    kind: "anomaly",
-    pipeline,
-    domain,
-    tsMs: finding.endMs,
-    ...found,
-    expectedLow,
-    expectedHigh,
-  };
-  emit({
+export type PartitionOf = (site: string, partitions: number) => number;
+
+/** Features, in the partition of their task or, where the next stage brings a site together, in that of their site. */
+export function features({ pipeline, domain }: Speaker, partitionOf?: PartitionOf): Target<FeatureRow> {
+  return {
     stream: "features",
-    subject: `features.${partition}.${encodeToken(pipeline)}.${encodeToken(finding.key)}`,
-    record,
-  });
-  rule.see({ ...found, timeMs: finding.endMs, severity, title, labels, expected }, sayTo(speaker, emit));
+    write(row, { partition, partitions }) {
+      const p = partitionOf?.(row.site, partitions) ?? partition;
+      const subject = `features.${p}.${encodeToken(pipeline)}.${encodeToken(row.key)}`;
+      return { stream: "features", subject, record: { kind: "feature", pipeline, domain, ...row } };
+    },
+  };
 }
 
-/** Where a rule's alerts go. */
-export function sayTo({ domain, partition }: Speaker, emit: Emit): Parameters<Incidents["advance"]>[1] {
-  return (record) => emit({ stream: "alerts", subject: `alerts.${partition}.${domain}`, record });
+/** Findings as data: the alert has the words. */
+export function anomalies({ pipeline, domain }: Speaker): Target<Finding> {
+  return {
+    stream: "features",
+    write(finding, { partition }) {
+      const { severity, title, labels, expected, ...found } = finding;
+      const [expectedLow, expectedHigh] = [expected?.low ?? null, expected?.high ?? null];
+      const record: Anomaly = {
+        ...{ kind: "anomaly", pipeline, domain, tsMs: finding.endMs },
+        ...found,
+        ...{ expectedLow, expectedHigh },
+      };
+      const subject = `features.${partition}.${encodeToken(pipeline)}.${encodeToken(finding.key)}`;
+      return { stream: "features", subject, record };
+    },
+  };
+}
+
+export function alerts({ domain }: Speaker): Target<Alert> {
+  return {
+    stream: "alerts",
+    write: (record, { partition }) => ({ stream: "alerts", subject: `alerts.${partition}.${domain}`, record }),
+  };
+}
+
+export function sightingOf(finding: Finding): Sighting {
+  return { kind: "sighting", ...finding, timeMs: finding.endMs };
+}
+
+/** Writes each finding as an anomaly and shows it to the incidents of its rule, which may raise an alert. */
+export function report(found: Stream<Finding>, speaker: Speaker, rule: Rule): void {
+  found.to(anomalies(speaker));
+  found
+    .map(sightingOf)
+    .keyBy(keyOfSighting, { local: true })
+    .process(rule.rule, incidents({ ...speaker, ...rule }))
+    .to(alerts(speaker));
+}
+
+function keyOfSighting({ key }: Sighting): string {
+  return key;
 }
 
 /** An alert deserves more attention the further its score is beyond the threshold: at four times it, somebody should look now. */

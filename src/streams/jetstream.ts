@@ -7,6 +7,7 @@ import { openObjects } from "./objects.js";
 import { countSubjects, last, publish } from "./publish.js";
 import { openReader } from "./reader.js";
 import { openRegisters } from "./registers.js";
+import { openRequests, type Requests } from "./requests.js";
 import { ensureStream, streamInfo } from "./stream.js";
 
 const DRAIN_MS_MOST = 2_000;
@@ -17,6 +18,7 @@ export interface Connection {
   readonly objects: Objects;
   readonly registers: Registers;
   readonly leases: Leases;
+  readonly requests: Requests;
   readonly serverVersion: string;
   /** The largest message the server takes, headers included. */
   readonly maxPayloadBytes: number;
@@ -56,6 +58,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     registers,
     objects: openObjects(link),
     leases: openLeases(registers, systemClock),
+    requests: openRequests(link),
     serverVersion: nc.info?.version ?? "unknown",
     maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
     connected: link.connected,

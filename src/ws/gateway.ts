@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import type { HttpRoute, Log, Logger, Registers } from "../core/index.js";
+import type { ChannelDeclaration, HttpRoute, Log, Logger, Registers } from "../core/index.js";
 import { admission } from "./access/admission.js";
 import type { ChannelRule } from "./access/channels.js";
 import type { JwtOptions } from "./access/jwt.js";
@@ -8,30 +8,23 @@ import { openAccess } from "./access/open.js";
 import { type ApiOptions, apiRoutes } from "./api.js";
 import { createAuditTrail } from "./audit.js";
 import { isLoopback } from "./auth.js";
+import type { Encoding } from "./channels/encoding.js";
+import { channelShape } from "./channels/names.js";
 import type { Feed } from "./feed.js";
 import { createHttpApp } from "./http-app.js";
 import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
-import { logFeed } from "./log-feed.js";
-import { createMetrics, type ForeignMetric, type GatewayMetrics } from "./metrics.js";
+import { type LogFeedOptions, logFeed } from "./log-feed.js";
+import { createMetrics, type ForeignMetric } from "./metrics.js";
+import { SUBPROTOCOLS } from "./protocol.js";
+import { sseEndpoint } from "./sse.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
-import { createServer, type TransportLimits, type WsEndpoint } from "./transport.js";
+import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
 
-/** A channel as data: records of a stream, or (without `stream`) the whole state each second. */
-export type ChannelSpec =
-  | { readonly name: string; readonly stream: string; readonly subjects: readonly string[]; readonly history: true }
-  | { readonly name: string; readonly history: false };
-
-/** The channels of this build. */
-export const CHANNELS: readonly ChannelSpec[] = [
-  { name: "alerts", stream: "alerts", subjects: ["alerts.*.*"], history: true },
-  { name: "plans", stream: "plans", subjects: ["plans.*.ready"], history: true },
-  { name: "stats", history: false },
-];
-
-export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
+export interface GatewayOptions extends Omit<ApiOptions, "metrics" | "mayRead"> {
   readonly log: Log;
-  readonly channels?: readonly ChannelSpec[];
+  /** What clients can subscribe to. A polled channel is read by `stats`. */
+  readonly channels: readonly ChannelDeclaration[];
   /** Doors, mounted beside the gateway's own routes. */
   readonly routes: readonly HttpRoute[];
   /** The built page; without it `/` is 404. */
@@ -68,9 +61,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** A longer client message closes the connection with 1009. */
-const MAX_MESSAGE_BYTES = 64 << 10;
-const STATE_EVERY_MS = 1_000;
+const PROTOCOLS = SUBPROTOCOLS.map((name) => ({ name, binary: name.endsWith(".msgpack") }));
 /** Longer than the query limit, shorter than a client's patience. */
 const HANDLER_MS = 30_000;
 const CLOSE_FRAMES_MS = 800;
@@ -90,7 +81,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     localKey: options.localKey,
     tokens: options.tokens ?? {},
     registers: options.registers,
-    channelRules: options.channelRules ?? [],
+    channelRules: [...(options.channelRules ?? []), ...declaredRules(options.channels)],
     limits: options.limits ?? {},
     trustedProxies: options.trustedProxies ?? [],
     audit,
@@ -105,16 +96,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     throw error;
   };
   const files = options.staticDir === undefined ? undefined : await loadStatic(options.staticDir).catch(giveUp);
-  const feeds = createFeeds(options, metrics);
+  let server: Server | undefined;
+  const topics = (encoding: Encoding) =>
+    server && encoding.name !== "sse" ? server.topic(encoding.binary) : loopTopic();
+  const feeds = createFeeds(options, { metrics, topics, maxBufferedBytes: limits.maxBufferedBytes });
   const hub = createHub({ feeds, limits, metrics, logger, access });
   const endpoint: WsEndpoint = {
     path: "/ws",
-    maxMessageBytes: MAX_MESSAGE_BYTES,
+    protocols: PROTOCOLS,
+    maxMessageBytes: limits.maxMessageBytes,
     maxBufferedBytes: limits.maxBufferedBytes,
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
-    routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
+    routes: [...apiRoutes({ ...options, metrics: metrics.text, mayRead: access.mayRead }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
     access,
@@ -123,31 +118,33 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
     count: metrics.request,
   });
-  const closeFeeds = () => Promise.all([...feeds.values()].map((feed) => feed.close()));
-  const server = await createServer({
+  const closeFeeds = () => Promise.all(feeds.map((feed) => feed.close()));
+  const listening = await createServer({
     transport: options.transport ?? "auto",
     host,
     port: options.port,
     app,
     endpoints: [endpoint],
+    streams: [sseEndpoint({ access, hub, allowedOrigins: options.allowedOrigins ?? [] })],
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {
     await closeFeeds();
     return giveUp(error);
   });
-  logger.info({ host, port: server.port, transport: server.transport }, "gateway listening");
+  server = listening;
+  logger.info({ host, port: listening.port, transport: listening.transport }, "gateway listening");
 
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
-    port: server.port,
-    transport: server.transport,
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${listening.port}`,
+    port: listening.port,
+    transport: listening.transport,
     metrics: metrics.text,
     close() {
       closing ??= (async () => {
         await hub.close(CLOSE_FRAMES_MS);
-        await Promise.all([server.close(CLOSE_REQUESTS_MS), closeFeeds()]);
+        await Promise.all([listening.close(CLOSE_REQUESTS_MS), closeFeeds()]);
         access.close();
         await audit.close();
         metrics.close();
@@ -157,12 +154,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-function createFeeds(options: GatewayOptions, metrics: GatewayMetrics): ReadonlyMap<string, Feed> {
-  const { log, logger, stats } = options;
-  const feeds = (options.channels ?? CHANNELS).map((channel) => {
-    if (!channel.history)
-      return stateFeed({ name: channel.name, everyMs: STATE_EVERY_MS, read: stats, metrics, logger });
-    return logFeed({ ...channel, log, metrics, logger });
-  });
-  return new Map(feeds.map((feed) => [feed.name, feed]));
+function createFeeds(
+  { channels, log, logger, stats }: GatewayOptions,
+  shared: Pick<LogFeedOptions, "metrics" | "topics" | "maxBufferedBytes">,
+): readonly Feed[] {
+  return channels.map((declaration) =>
+    declaration.kind === "polled"
+      ? stateFeed({ ...shared, declaration, read: stats, logger })
+      : logFeed({ ...shared, declaration, log, logger }),
+  );
+}
+
+/** The role a channel is declared for; rules that were given come before it. */
+function declaredRules(channels: readonly ChannelDeclaration[]): readonly ChannelRule[] {
+  return channels.flatMap((declaration) =>
+    channelShape(declaration).patterns.map((channel) => ({ channel, role: declaration.role })),
+  );
 }

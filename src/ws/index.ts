@@ -9,6 +9,6 @@ export {
 } from "./access/stored.js";
 export type { QueryAnswer, Readiness } from "./api.js";
 export { AUDIT_STREAM, type AuditEntry } from "./audit.js";
-export { CHANNELS, type ChannelSpec, createGateway, type Gateway, type GatewayOptions } from "./gateway.js";
+export { createGateway, type Gateway, type GatewayOptions } from "./gateway.js";
 export type { ForeignMetric } from "./metrics.js";
 export type * from "./protocol.js";

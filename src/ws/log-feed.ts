@@ -1,86 +1,174 @@
-import { isMillraceError, type Log, type Logger, type LogMessage, type LogReader } from "../core/index.js";
-import { Entry, type Feed, fanOut, type Subscriber, type Want } from "./feed.js";
-import type { GatewayMetrics } from "./metrics.js";
+import {
+  isMillraceError,
+  type Log,
+  type Logger,
+  type LogMessage,
+  type LogReader,
+  type StreamChannel,
+} from "../core/index.js";
+import { Channel, type ChannelOptions } from "./channels/channel.js";
+import { type Entry, readEntry } from "./channels/entry.js";
+import { fieldOf } from "./channels/filter.js";
+import { KeyedState } from "./channels/keyed-state.js";
+import { channelShape } from "./channels/names.js";
+import { createPending } from "./channels/pending.js";
+import { Recent } from "./channels/recent.js";
+import type { Feed, Since, SubscribedReply, Subscriber } from "./feed.js";
+import { lastMatch, type Place, replay } from "./replay.js";
+import { slots } from "./slots.js";
 
-export interface LogFeedOptions {
-  readonly name: string;
-  readonly stream: string;
-  /** Patterns of the subjects shown; stage markers (`<stream>._at.…`) never are. */
-  readonly subjects: readonly string[];
+export interface LogFeedOptions extends Pick<ChannelOptions, "topics" | "metrics" | "maxBufferedBytes"> {
+  readonly declaration: StreamChannel;
   readonly log: Log;
-  readonly metrics: GatewayMetrics;
   readonly logger: Logger;
 }
 
 /** Messages of one read, so that one slow turn does not hold up the other channels. */
 const BATCH = 256;
+/** Bytes of records handed on in one turn: sockets are written to between turns. */
+const TURN_BYTES = 256 << 10;
 /** Replays that read the log at the same time; more wait their turn. */
 const MAX_REPLAYS = 32;
 const RETRY_MS_FIRST = 100;
 const RETRY_MS_MOST = 5_000;
-
-/** Where the channel is in its stream. */
-interface Place {
-  readonly epoch: string;
-  /** Live subscribers get everything after this. */
-  position: number;
-  /** The last sequence that matched: a replay that has passed it may go live. */
-  tail: number;
-}
+/** Characters of records kept for clients that come back. */
+const RECENT_LENGTH = 4 << 20;
+/** A stream read on demand is read on for so long after the last subscriber left. */
+const LINGER_MS = 10_000;
 
 /**
- * A channel with history: one reader at the end of a stream for all live subscribers, and one of its own for each client that asks
- * for the past. `epoch` is the stream's incarnation, an offset its sequence. While the log is away, subscribers wait; when the
+ * Channels of one stream: one reader at its end for all live subscribers, and one of its own for each client that asks for more past
+ * than memory holds. `epoch` is the stream's incarnation, an offset its sequence. While the log is away, subscribers wait; when the
  * stream was replaced or cut under the reader, they are sent away to start over.
  */
-export function logFeed({ name, stream, subjects, log, metrics, logger }: LogFeedOptions): Feed {
-  const live = new Set<Subscriber>();
+export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions): Feed {
+  const { stream } = declaration;
+  const { metrics, maxBufferedBytes } = shared;
+  const shape = channelShape(declaration);
+  const key = keyOf(declaration.key);
+  const state = declaration.kind === "state" ? new KeyedState(key, declaration.gone) : undefined;
+  const channels = new Map<string, Channel>();
   const replays = slots(MAX_REPLAYS);
-  const stop = new AbortController();
   let place: Place | undefined;
   let reader: LogReader | undefined;
-  const running = run();
+  /** Set while the stream is being read. */
+  let session: { readonly stop: AbortController; readonly ended: Promise<void>; ready: Promise<boolean> } | undefined;
+  let lingering: NodeJS.Timeout | undefined;
+  if (declaration.reading !== "demand") startReading();
 
   return {
-    name,
-    attach(subscriber, want) {
-      if (!place) subscriber.unavailable("the log cannot be reached yet");
-      else if (want.since === undefined) join(subscriber, place, {});
-      else void recover(subscriber, want.since, want);
+    declaration,
+    shape,
+    attach(subscriber, since) {
+      clearTimeout(lingering);
+      const isStarting = session === undefined;
+      if (isStarting) startReading();
+      const now = readyPlace();
+      if (now) attachAt(now, subscriber, since);
+      else if (isStarting) void attachLater(subscriber, since);
+      else subscriber.unavailable("the log cannot be reached yet");
     },
-    detach: (subscriber) => live.delete(subscriber),
+    detach(subscriber) {
+      const channel = channels.get(subscriber.channel);
+      if (!channel) return;
+      channel.leave(subscriber);
+      if (channel.size === 0 && subscriber.channel !== shape.base) channels.delete(subscriber.channel);
+      if (declaration.reading === "demand" && isDeserted()) {
+        clearTimeout(lingering);
+        lingering = setTimeout(() => isDeserted() && void stopReading(), LINGER_MS).unref();
+      }
+    },
+    reached: (subscriber) => channels.get(subscriber.channel)?.reached(subscriber, place?.position ?? 0),
     async close() {
-      stop.abort();
-      await reader?.close();
-      await running;
+      clearTimeout(lingering);
+      await stopReading();
     },
   };
 
-  /** Live from here. Synchronous, so that no event passes between the answer and the set. */
-  function join(subscriber: Subscriber, { epoch, position }: Place, answer: { recovered?: false }): void {
-    subscriber.last = position;
-    subscriber.subscribed({ epoch, offset: position, ...answer });
-    live.add(subscriber);
+  function isDeserted(): boolean {
+    return [...channels.values()].every(({ size }) => size === 0);
   }
 
-  async function run(): Promise<void> {
-    for (let waitMs = RETRY_MS_FIRST; !stop.signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MOST)) {
+  function startReading(): void {
+    const mine = new AbortController();
+    let answer: (ready: boolean) => void = () => {};
+    const ready = new Promise<boolean>((resolve) => (answer = resolve));
+    session = { stop: mine, ended: run(mine.signal, answer), ready };
+  }
+
+  async function stopReading(): Promise<void> {
+    const ending = session;
+    session = undefined;
+    place = undefined;
+    ending?.stop.abort();
+    await reader?.close();
+    await ending?.ended;
+  }
+
+  function readyPlace(): Place | undefined {
+    return place && place.position >= place.readyAt ? place : undefined;
+  }
+
+  async function attachLater(subscriber: Subscriber, since: Since | undefined): Promise<void> {
+    await session?.ready;
+    if (!subscriber.isActive()) return;
+    const now = readyPlace();
+    if (now) attachAt(now, subscriber, since);
+    else subscriber.unavailable("the log cannot be reached yet");
+  }
+
+  function attachAt(now: Place, subscriber: Subscriber, since: Since | undefined): void {
+    if (since === undefined) join(subscriber, now, {});
+    else void recover(subscriber, now, since);
+  }
+
+  function channelOf(name: string): Channel {
+    let channel = channels.get(name);
+    if (!channel) {
+      channel = new Channel({ ...shared, name, label: shape.base, epoch: () => place?.epoch ?? "", key });
+      channels.set(name, channel);
+    }
+    return channel;
+  }
+
+  /** Live from here. Synchronous, so that no event passes between the answer and the group. */
+  function join(subscriber: Subscriber, { epoch, position }: Place, answer: { recovered?: false }): void {
+    const { channel, manner } = subscriber;
+    subscriber.last = position;
+    const reply: SubscribedReply = { epoch, offset: position, ...answer, ...(state ? { state: true as const } : {}) };
+    subscriber.subscribed(reply);
+    if (state) {
+      const { encoding, filter } = manner;
+      // No bound holds for the first frame, and the state is not larger than a bound's worth in any channel we know.
+      for (const frame of state.frames({ encoding, channel, epoch, offset: position, filter }))
+        if (!subscriber.send(frame)) return;
+    }
+    channelOf(channel).join(subscriber, manner);
+  }
+
+  async function run(signal: AbortSignal, ready: (ready: boolean) => void): Promise<void> {
+    for (let waitMs = RETRY_MS_FIRST; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MOST)) {
       try {
         await settle();
+        if (signal.aborted) return;
+        if (readyPlace()) ready(true);
         const { position } = place as Place;
-        reader = await log.read({ stream, subjects, fromSequence: position + 1 });
-        if (stop.signal.aborted) await reader.close();
+        reader = await log.read({ stream, subjects: [shape.pattern], fromSequence: position + 1 });
+        if (signal.aborted) await reader.close();
         for (;;) {
           const messages = await reader.next(BATCH);
-          if (messages.length === 0) return;
+          if (messages.length === 0 || signal.aborted) return;
           waitMs = RETRY_MS_FIRST;
-          publish(messages);
+          await publish(messages, signal);
+          if (readyPlace()) ready(true);
         }
       } catch (err) {
-        if (stop.signal.aborted) return;
-        if (waitMs === RETRY_MS_FIRST) logger.warn({ err, channel: name }, "a channel lost its stream and tries again");
+        ready(false);
+        if (signal.aborted) return;
+        if (waitMs === RETRY_MS_FIRST)
+          logger.warn({ err, channel: shape.base }, "a channel lost its stream and tries again");
         await reader?.close().catch(() => {});
-        await sleep(waitMs, stop.signal);
+        await sleep(waitMs, signal);
       }
     }
   }
@@ -93,131 +181,98 @@ export function logFeed({ name, stream, subjects, log, metrics, logger }: LogFee
       info.lastSequence >= place.position &&
       info.firstSequence <= place.position + 1;
     if (kept) return;
-    const tail = await lastMatch();
     const replaced = place !== undefined;
-    place = { epoch: info.incarnation, position: info.lastSequence, tail };
+    const readyAt = state ? await lastMatch({ log, stream, shape }, shape.pattern) : 0;
+    state?.clear();
+    const position = state ? 0 : info.lastSequence;
+    place = { epoch: info.incarnation, position, readyAt, recent: new Recent(position, RECENT_LENGTH) };
+    for (const channel of channels.values()) channel.isTailKnown = false;
     if (!replaced) return;
     logger.warn(
-      { channel: name, epoch: info.incarnation },
+      { channel: shape.base, epoch: info.incarnation },
       "the stream of a channel was replaced; its subscribers start over",
     );
-    for (const subscriber of live) subscriber.replaced();
-    live.clear();
+    for (const channel of channels.values())
+      for (const member of [...channel.members()]) (member as Subscriber).replaced();
   }
 
-  async function lastMatch(): Promise<number> {
-    let tail = 0;
-    for (const pattern of subjects) {
-      for (const subject of (await log.countSubjects(stream, pattern)).keys()) {
-        if (isMarker(subject)) continue;
-        tail = Math.max(tail, (await log.last(stream, subject))?.sequence ?? 0);
-      }
-    }
-    return tail;
-  }
-
-  function publish(messages: readonly LogMessage[]): void {
+  async function publish(messages: readonly LogMessage[], signal: AbortSignal): Promise<void> {
     const now = place as Place;
-    const entries = toEntries(messages);
-    const { frames, bytes } = fanOut(entries, live);
-    metrics.frames(name, frames, bytes);
-    now.position = messages.at(-1)?.sequence ?? now.position;
-    now.tail = Math.max(now.tail, entries.at(-1)?.offset ?? 0);
+    let bytes = 0;
+    for (const message of messages) {
+      const names = shape.namesOf(message.subject);
+      const entry = names.length === 0 ? undefined : toEntry(message);
+      if (entry) {
+        state?.apply(entry);
+        now.recent.add(entry);
+        for (const name of names) channels.get(name)?.push(entry);
+      }
+      now.position = message.sequence;
+      bytes += message.data.byteLength;
+      if (bytes < TURN_BYTES) continue;
+      bytes = 0;
+      await nextTurn();
+      if (signal.aborted) return;
+    }
+    if (messages.length === BATCH) await nextTurn();
   }
 
-  function toEntries(messages: readonly LogMessage[]): Entry[] {
-    return messages.flatMap(({ sequence, subject, data }) => {
-      if (isMarker(subject)) return [];
-      const body = jsonText(data);
-      if (body !== undefined) return [new Entry(name, sequence, body)];
-      metrics.skipped(name);
-      return [];
-    });
+  function toEntry({ sequence, subject, data }: LogMessage): Entry | undefined {
+    const entry = readEntry(sequence, subject, data);
+    if (!entry) metrics.skipped(shape.base);
+    return entry;
   }
 
-  function isMarker(subject: string): boolean {
-    return subject.startsWith(`${stream}._at.`);
-  }
-
-  async function recover(subscriber: Subscriber, since: number, want: Want): Promise<void> {
-    const release = await replays();
-    let replay: LogReader | undefined;
+  async function recover(subscriber: Subscriber, now: Place, since: Since): Promise<void> {
+    const lost = () => {
+      metrics.recovery("lost");
+      const then = readyPlace();
+      if (then) join(subscriber, then, { recovered: false });
+      else subscriber.unavailable("the log cannot be reached just now");
+    };
+    const { epoch } = now;
+    if ((since.epoch ?? epoch) !== epoch) return lost();
+    const channel = channelOf(subscriber.channel);
+    const { delivery } = subscriber.manner;
+    const pending = delivery === "lossless" ? undefined : createPending(delivery, key, maxBufferedBytes);
+    const source = { log, stream, shape, metrics, turn: replays, place: placeAt };
+    const want = { subscriber, channel, epoch, since: since.offset, pending, lost };
     try {
-      if (!subscriber.isActive()) return;
-      const info = await log.info(stream);
-      if (!subscriber.isActive()) return;
-      const now = place as Place;
-      const sameLog = info.incarnation === now.epoch && (want.epoch ?? now.epoch) === now.epoch;
-      const complete = since + 1 >= info.firstSequence && since <= Math.max(info.lastSequence, now.position);
-      metrics.recovery(sameLog && complete ? "recovered" : "lost");
-      if (!sameLog || !complete) return join(subscriber, now, { recovered: false });
-      subscriber.last = since;
-      if (since < now.tail) replay = await log.read({ stream, subjects, fromSequence: since + 1 });
-      if (!subscriber.isActive()) return;
-      subscriber.subscribed({ epoch: now.epoch, offset: since, recovered: true });
-      if (replay) await replayTo(subscriber, replay, since);
-      if (!subscriber.isActive()) return;
-      if (place?.epoch === now.epoch) live.add(subscriber);
-      else subscriber.replaced();
+      // Ahead of us: of another gateway on this log, or of no log at all.
+      if (since.offset > now.position && (await log.info(stream)).lastSequence < since.offset) return lost();
+      await replay(source, {
+        ...want,
+        join(untold) {
+          channel.join(subscriber, subscriber.manner, { pending, untold, isAhead: subscriber.last > now.position });
+        },
+      });
     } catch (err) {
       if (!subscriber.isActive()) return;
-      logger.warn({ err, channel: name }, "a replay was broken off");
+      logger.warn({ err, channel: shape.base }, "a replay was broken off");
       // Before the answer this is an error frame, after it the connection is closed: either way the client asks again.
       if (isMillraceError(err, "MR_LOG_UNAVAILABLE")) subscriber.unavailable("the log cannot be reached just now");
       else subscriber.replaced();
-    } finally {
-      release();
-      await replay?.close().catch(() => {});
     }
   }
 
-  /** Sends the past until the live reader has been met. Waits for the client, never for more than it has room for. */
-  async function replayTo(subscriber: Subscriber, replay: LogReader, since: number): Promise<void> {
-    let at = since;
-    while (at < (place as Place).tail && subscriber.isActive()) {
-      const messages = await replay.next(BATCH);
-      if (messages.length === 0) return;
-      for (const entry of toEntries(messages)) {
-        if (!subscriber.hasRoom() && !(await subscriber.room())) return;
-        const { frames, bytes } = fanOut([entry], [subscriber]);
-        metrics.frames(name, frames, bytes);
-      }
-      at = messages.at(-1)?.sequence ?? at;
-    }
+  function placeAt(epoch: string): Place | undefined {
+    return place?.epoch === epoch ? place : undefined;
   }
 }
 
-/** Undefined when `data` is not JSON in UTF-8: a frame made of it would be refused by every client. */
-function jsonText(data: Uint8Array): string | undefined {
-  try {
-    const text = decoder.decode(data);
-    JSON.parse(text);
-    return text;
-  } catch {
-    return undefined;
-  }
+/** What a newer record of a channel replaces. */
+function keyOf(path: string | undefined): (entry: Entry) => string {
+  if (path === undefined) return ({ subject }) => subject;
+  const read = fieldOf(path);
+  return ({ value, subject }) => {
+    const key = read(value);
+    return key === undefined ? subject : String(key);
+  };
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** At most `count` holders at a time, in order of asking. */
-function slots(count: number): () => Promise<() => void> {
-  const waiting: (() => void)[] = [];
-  let free = count;
-  const release = () => {
-    const next = waiting.shift();
-    if (next) next();
-    else free++;
-  };
-  return async () => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    let held = true;
-    return () => {
-      if (held) release();
-      held = false;
-    };
-  };
+/** Lets sockets be written to and read. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

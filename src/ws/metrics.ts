@@ -12,7 +12,16 @@ export interface ForeignMetric {
 }
 
 /** Why a connection ended, as a label. */
-export type CloseReason = "client" | "slow" | "rate" | "replaced" | "shutdown" | "protocol" | "lost";
+export type CloseReason =
+  | "client"
+  | "slow"
+  | "rate"
+  | "replaced"
+  | "shutdown"
+  | "protocol"
+  | "expired"
+  | "forbidden"
+  | "lost";
 
 export interface GatewayMetrics {
   opened(): void;

@@ -157,7 +157,6 @@ const dropped = z.object({
   op: z.literal("dropped"),
   channel,
   count: count.meta({ description: "events not sent since the last notice" }),
-  total: count.meta({ description: "events not sent since subscribing" }),
   reason: z.enum(DROP_REASONS),
 });
 const heartbeat = z.object({

@@ -1,69 +1,75 @@
 import { randomBytes } from "node:crypto";
-import type { Logger } from "../core/index.js";
-import { Entry, type Feed, fanOut, type Subscriber } from "./feed.js";
-import type { GatewayMetrics } from "./metrics.js";
+import type { Logger, PolledChannel } from "../core/index.js";
+import { Channel, type ChannelOptions } from "./channels/channel.js";
+import { Entry } from "./channels/entry.js";
+import { channelShape } from "./channels/names.js";
+import { createPending } from "./channels/pending.js";
+import type { Feed, Subscriber } from "./feed.js";
 
-export interface StateFeedOptions {
-  readonly name: string;
-  readonly everyMs: number;
+export interface StateFeedOptions extends Pick<ChannelOptions, "topics" | "metrics" | "maxBufferedBytes"> {
+  readonly declaration: PolledChannel;
   /** The whole state; asked for only while somebody is subscribed. */
   readonly read: () => unknown;
-  readonly metrics: GatewayMetrics;
   readonly logger: Logger;
 }
 
 /**
- * A channel without history: the whole state once every `everyMs`, the newest one at once to a newcomer. Offsets count what was sent
+ * A channel without history: the whole state once every `pollMs`, the newest one at once to a newcomer. Offsets count what was sent
  * since this process started; the epoch is random, so that nobody compares them with another run's.
  */
-export function stateFeed({ name, everyMs, read, metrics, logger }: StateFeedOptions): Feed {
+export function stateFeed({ declaration, read, logger, ...shared }: StateFeedOptions): Feed {
+  const shape = channelShape(declaration);
   const epoch = randomBytes(8).toString("hex");
-  const live = new Set<Subscriber>();
+  const key = () => ""; // each state replaces the one before
+  const channel = new Channel({ ...shared, name: shape.base, label: shape.base, epoch: () => epoch, key });
   let offset = 0;
   let latest: Entry | undefined;
   let timer: NodeJS.Timeout | undefined;
   let failing = false;
   let closed = false;
 
-  const send = (entry: Entry, to: Iterable<Subscriber>) => {
-    const { frames, bytes } = fanOut([entry], to);
-    metrics.frames(name, frames, bytes);
-  };
   const tick = async () => {
     const startedMs = performance.now();
     try {
-      const body = JSON.stringify(await read());
-      latest = new Entry(name, ++offset, body);
+      const text = JSON.stringify(await read());
+      latest = new Entry(++offset, shape.base, text);
       failing = false;
-      send(latest, live);
+      channel.push(latest);
     } catch (err) {
-      if (!failing) logger.warn({ err, channel: name }, "the state of a channel could not be read");
+      if (!failing) logger.warn({ err, channel: shape.base }, "the state of a channel could not be read");
       failing = true;
     }
-    if (closed || live.size === 0) {
+    if (closed || channel.size === 0) {
       timer = undefined;
       latest = undefined; // whoever comes next must not be shown an old state
       return;
     }
-    timer = setTimeout(() => void tick(), Math.max(0, everyMs - (performance.now() - startedMs)));
+    timer = setTimeout(() => void tick(), Math.max(0, declaration.pollMs - (performance.now() - startedMs)));
   };
   return {
-    name,
-    attach(subscriber, { since }) {
+    declaration,
+    shape,
+    attach(subscriber: Subscriber, since) {
+      const { manner } = subscriber;
       subscriber.last = latest ? latest.offset - 1 : offset;
-      const answer = since === undefined ? {} : { recovered: false };
-      subscriber.subscribed({ epoch, offset: subscriber.last, history: false, ...answer });
-      live.add(subscriber);
-      if (latest) send(latest, [subscriber]);
-      if (timer === undefined && !closed) {
-        timer = setTimeout(() => void tick(), 0);
-      }
+      subscriber.subscribed({
+        epoch,
+        offset: subscriber.last,
+        history: false,
+        ...(since === undefined ? {} : { recovered: false }),
+      });
+      const isWanted = latest && (manner.filter?.matches(latest.value) ?? true);
+      const pending = createPending(manner.delivery, key, shared.maxBufferedBytes);
+      if (latest && isWanted) pending.add(latest);
+      channel.join(subscriber, manner, { pending });
+      channel.flushOne(subscriber);
+      if (timer === undefined && !closed) timer = setTimeout(() => void tick(), 0);
     },
-    detach: (subscriber) => live.delete(subscriber),
+    detach: (subscriber) => channel.leave(subscriber),
+    reached: (subscriber) => channel.reached(subscriber, offset),
     async close() {
       closed = true;
       clearTimeout(timer);
-      live.clear();
     },
   };
 }

@@ -4,15 +4,21 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
-import type {
-  HttpApp,
-  RequestHead,
-  Server,
-  TransportOptions,
-  WsAdmission,
-  WsEndpoint,
-  WsListener,
-  WsSocket,
+import {
+  chooseProtocol,
+  type HttpApp,
+  type RequestHead,
+  type Server,
+  STREAM_HEADERS,
+  STREAM_PROTOCOL,
+  type StreamEndpoint,
+  type TransportOptions,
+  type WsAdmission,
+  type WsEndpoint,
+  type WsListener,
+  type WsProtocol,
+  type WsSocket,
+  type WsTopic,
 } from "./transport.js";
 
 /** `node:http` with `ws`: runs wherever Node does. Rejects with MR_PORT_IN_USE. */
@@ -37,7 +43,13 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
   });
   let inFlight = 0;
   let idle: (() => void) | undefined;
+  const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const stream = request.method === "GET" ? streams.get(request.url?.split("?")[0] ?? "") : undefined;
+    if (stream) {
+      serveStream(stream, request, response);
+      return;
+    }
     inFlight++;
     response.once("close", () => {
       inFlight--;
@@ -89,6 +101,7 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
     transport: "node",
     port: (server.address() as AddressInfo).port,
     connections: () => connections,
+    topic: (binary) => new Topic(binary),
     close(graceMs) {
       closing ??= (async () => {
         clearInterval(beat);
@@ -176,6 +189,48 @@ function writeReply(response: ServerResponse, reply: HttpReply, { close }: { clo
   response.end(bodyless || response.req.method === "HEAD" ? undefined : body);
 }
 
+function serveStream(endpoint: StreamEndpoint, request: IncomingMessage, response: ServerResponse): void {
+  request.on("error", () => {});
+  const decide = (admission: WsAdmission) => {
+    if (response.destroyed) return;
+    if (admission.kind === "refuse") {
+      writeReply(response, admission.reply, { close: false });
+      return;
+    }
+    response.writeHead(200, STREAM_HEADERS);
+    response.write(": hello\n\n");
+    request.socket.setTimeout(0);
+    const isOpen = () => !response.writableEnded && !response.destroyed;
+    let code = 1006;
+    const listener = admission.open({
+      protocol: STREAM_PROTOCOL,
+      send(frame) {
+        if (isOpen()) response.write(frame);
+      },
+      cork(work) {
+        response.cork();
+        try {
+          work();
+        } finally {
+          response.uncork();
+        }
+      },
+      bufferedBytes: () => (isOpen() ? response.writableLength : 0),
+      close(why) {
+        code = why;
+        if (isOpen()) response.end(() => request.socket.end());
+      },
+      terminate: () => response.destroy(),
+    });
+    response.on("drain", () => listener.drain());
+    response.once("close", () => listener.close(code));
+  };
+  const head = readHead(request);
+  const admission = head && endpoint.admit(head);
+  if (admission instanceof Promise) void admission.then(decide);
+  else if (admission) decide(admission);
+}
+
 /** After `upgrade` Node has let go of the socket, so the answer needs a response of its own. */
 function answerUpgrade(request: IncomingMessage, socket: Duplex, write: (response: ServerResponse) => void): void {
   const response = new ServerResponse(request);
@@ -197,6 +252,8 @@ interface NodeEndpoint {
 function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
   const server = new WebSocketServer({
     noServer: true,
+    // Called only when something was offered; undefined agrees on nothing.
+    handleProtocols: (offered) => chooseProtocol([...offered].join(), spec.protocols)?.name ?? false,
     maxPayload: spec.maxMessageBytes,
     perMessageDeflate: false,
     clientTracking: false,
@@ -229,30 +286,16 @@ function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
 
 function openSocket(spec: WsEndpoint, open: Open, ws: WebSocket, duplex: Duplex): void {
   const isOpen = () => ws.readyState === ws.OPEN;
-  const listener: WsListener = open({
-    send(frame) {
-      if (isOpen()) ws.send(frame, { binary: false });
-    },
-    cork(work) {
-      duplex.cork();
-      try {
-        work();
-      } finally {
-        duplex.uncork();
-      }
-    },
-    bufferedBytes: () => (isOpen() ? ws.bufferedAmount : 0),
-    close(code, reason) {
-      if (isOpen()) ws.close(code, reason);
-    },
-    terminate: () => ws.terminate(),
-  });
+  const protocol = spec.protocols.find(({ name }) => name === ws.protocol);
+  const binary = protocol?.binary ?? false;
+  const socket = new Socket(ws, duplex, protocol);
+  const listener: WsListener = open(socket);
   ws.on("message", (data, isBinary) => {
-    if (isBinary) {
-      ws.close(1003, "text frames only");
+    if (isBinary !== binary) {
+      ws.close(1003, binary ? "binary frames only" : "text frames only");
       return;
     }
-    if (isOpen()) listener.message(data.toString());
+    if (isOpen()) listener.message(binary ? (data as Buffer) : data.toString());
   });
   // Pongs are made by `ws` itself: a client that pings and never reads would grow them without end.
   ws.on("ping", () => {
@@ -262,5 +305,102 @@ function openSocket(spec: WsEndpoint, open: Open, ws: WebSocket, duplex: Duplex)
   duplex.on("drain", () => {
     if (isOpen()) listener.drain();
   });
-  ws.on("close", (code) => listener.close(code));
+  ws.on("close", (code) => {
+    socket.left();
+    listener.close(code);
+  });
+}
+
+class Socket implements WsSocket {
+  readonly protocol: string | undefined;
+  readonly #ws: WebSocket;
+  readonly #duplex: Duplex;
+  readonly #binary: boolean;
+  readonly #topics = new Set<Topic>();
+
+  constructor(ws: WebSocket, duplex: Duplex, protocol: WsProtocol | undefined) {
+    this.#ws = ws;
+    this.#duplex = duplex;
+    this.protocol = protocol?.name;
+    this.#binary = protocol?.binary ?? false;
+  }
+
+  get #isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.#isOpen) this.#ws.send(frame, { binary: this.#binary });
+  }
+
+  /** Whole frames as bytes of the connection: what `ws` would write, as long as nothing is compressed. */
+  write(frames: Buffer): void {
+    if (this.#isOpen) this.#duplex.write(frames);
+  }
+
+  cork(work: () => void): void {
+    this.#duplex.cork();
+    try {
+      work();
+    } finally {
+      this.#duplex.uncork();
+    }
+  }
+
+  bufferedBytes(): number {
+    return this.#isOpen ? this.#ws.bufferedAmount : 0;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isOpen) this.#ws.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  entered(topic: Topic): void {
+    this.#topics.add(topic);
+  }
+
+  left(topic?: Topic): void {
+    if (topic) this.#topics.delete(topic);
+    else for (const one of this.#topics) one.remove(this);
+  }
+}
+
+/** The frames are joined once into the bytes every connection gets: one write a socket, whatever their number. */
+class Topic implements WsTopic {
+  readonly #opcode: number;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(binary: boolean) {
+    this.#opcode = binary ? 2 : 1;
+  }
+
+  add(socket: WsSocket): void {
+    this.#sockets.add(socket as Socket);
+    (socket as Socket).entered(this);
+  }
+
+  remove(socket: WsSocket): void {
+    this.#sockets.delete(socket as Socket);
+    (socket as Socket).left(this);
+  }
+
+  publish(frames: readonly Uint8Array[]): void {
+    const bytes = Buffer.concat(frames.flatMap((frame) => [frameHeader(this.#opcode, frame.byteLength), frame]));
+    for (const socket of this.#sockets) socket.write(bytes);
+  }
+}
+
+/** RFC 6455 section 5.2: one unmasked frame that is the whole message. */
+function frameHeader(opcode: number, length: number): Buffer {
+  if (length < 126) return Buffer.from([0x80 | opcode, length]);
+  if (length < 65_536) return Buffer.from([0x80 | opcode, 126, length >> 8, length & 255]);
+  const header = Buffer.alloc(10);
+  header[0] = 0x80 | opcode;
+  header[1] = 127;
+  header.writeBigUInt64BE(BigInt(length), 2);
+  return header;
 }

@@ -1,5 +1,6 @@
 import {
   App,
+  type TemplatedApp,
   type HttpRequest as UwsRequest,
   type HttpResponse as UwsResponse,
   type WebSocket as UwsSocket,
@@ -9,11 +10,28 @@ import {
 import { STATUS_CODES } from "node:http";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
-import type { HttpApp, RequestHead, Server, TransportOptions, WsAdmission, WsListener, WsSocket } from "./transport.js";
+import {
+  chooseProtocol,
+  type HttpApp,
+  type RequestHead,
+  type Server,
+  STREAM_HEADERS,
+  STREAM_PROTOCOL,
+  type StreamEndpoint,
+  type TransportOptions,
+  type WsAdmission,
+  type WsListener,
+  type WsProtocol,
+  type WsSocket,
+  type WsTopic,
+} from "./transport.js";
 
 interface Connection {
+  readonly protocol: WsProtocol | undefined;
+  socket: Socket | undefined;
   listener: WsListener | undefined;
-  readonly open: (socket: WsSocket) => WsListener;
+  /** Let go of once called: it holds what was decided from the request. */
+  open: ((socket: WsSocket) => WsListener) | undefined;
 }
 
 /** Everything a server shares between its requests. */
@@ -42,8 +60,9 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
   // The filter counts a socket in and out while it speaks HTTP, but never out once it was upgraded.
   let filtered = 0;
   let upgraded = 0;
-  const live = new Set<UwsSocket<Connection>>();
-  const connections = () => filtered - upgraded + live.size;
+  let live = 0;
+  let topics = 0;
+  const connections = () => filtered - upgraded + live;
   const countSocket = (res: UwsResponse, change: number) => {
     filtered += change;
     if (change > 0 && (shared.closing || connections() > limits.maxConnections)) res.close();
@@ -53,18 +72,28 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
     server.ws<Connection>(endpoint.path, {
       // Over the native limit the connection is cut without a close frame, so ours (1009) is checked below it.
       maxPayloadLength: endpoint.maxMessageBytes * 4,
-      maxBackpressure: endpoint.maxBufferedBytes + (64 << 10), // room for the close frame
+      // Those who publish look at sockets long before this; who passes it all the same is cut off rather than skipped.
+      maxBackpressure: endpoint.maxBufferedBytes * 4 + (64 << 10),
+      closeOnBackpressureLimit: true,
       idleTimeout: limits.wsIdleS,
       sendPingsAutomatically: true,
       upgrade(res, req, context) {
         const key = req.getHeader("sec-websocket-key");
+        const protocol = chooseProtocol(req.getHeader("sec-websocket-protocol"), endpoint.protocols);
         const decide = (admission: WsAdmission) => {
           if (admission.kind === "refuse") {
             writeReply(res, admission.reply, { close: true, head: false });
             return;
           }
           upgraded++;
-          res.upgrade<Connection>({ listener: undefined, open: admission.open }, key, "", "", context);
+          const { open } = admission;
+          const connection = {
+            protocol,
+            open: (socket: WsSocket) => open(socket),
+            socket: undefined,
+            listener: undefined,
+          };
+          res.upgrade<Connection>(connection, key, protocol?.name ?? "", "", context);
         };
         const admission = endpoint.admit(readHead(req, res));
         if (!(admission instanceof Promise)) {
@@ -80,30 +109,38 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
         });
       },
       open(ws) {
-        live.add(ws);
+        live++;
         const connection = ws.getUserData();
-        connection.listener = openSocket(connection.open, ws, live);
+        connection.socket = new Socket(ws, connection.protocol);
+        connection.listener = connection.open?.(connection.socket);
+        connection.open = undefined;
       },
       message(ws, message, isBinary) {
-        if (isBinary) {
-          ws.end(1003, "text frames only");
+        const { protocol, listener } = ws.getUserData();
+        const binary = protocol?.binary ?? false;
+        if (isBinary !== binary) {
+          ws.end(1003, binary ? "binary frames only" : "text frames only");
           return;
         }
         if (message.byteLength > endpoint.maxMessageBytes) {
           ws.end(1009, "message too large");
           return;
         }
-        ws.getUserData().listener?.message(Buffer.from(message).toString());
+        const bytes = Buffer.from(message);
+        listener?.message(binary ? bytes : bytes.toString());
       },
       drain(ws) {
         ws.getUserData().listener?.drain();
       },
       close(ws, code) {
-        live.delete(ws);
-        ws.getUserData().listener?.close(code);
+        live--;
+        const { socket, listener } = ws.getUserData();
+        socket?.release();
+        listener?.close(code);
       },
     });
   }
+  for (const stream of options.streams) server.get(stream.path, (res, req) => serveStream(stream, res, req));
   server.any("/*", (res, req) => serveRequest(shared, res, req));
 
   const socket = await new Promise<us_listen_socket | false>((resolve) => {
@@ -126,6 +163,7 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
     transport: "uws",
     port: us_socket_local_port(socket),
     connections,
+    topic: (binary) => createTopic(server, String(++topics), binary),
     close(graceMs) {
       closed ??= (async () => {
         shared.closing = true;
@@ -215,25 +253,171 @@ function writeReply(res: UwsResponse, reply: HttpReply, { close, head }: { close
   });
 }
 
-function openSocket(
-  open: Connection["open"],
-  ws: UwsSocket<Connection>,
-  live: ReadonlySet<UwsSocket<Connection>>,
-): WsListener {
-  const isOpen = () => live.has(ws);
-  return open({
-    send(frame) {
-      if (isOpen()) ws.send(frame, false);
-    },
-    cork(work) {
-      if (isOpen()) ws.cork(work);
-    },
-    bufferedBytes: () => (isOpen() ? ws.getBufferedAmount() : 0),
-    close(code, reason) {
-      if (isOpen()) ws.end(code, reason);
-    },
-    terminate() {
-      if (isOpen()) ws.close();
-    },
+/** The handle of a closed connection must not be touched, so it is let go of. */
+class Socket implements WsSocket {
+  readonly protocol: string | undefined;
+  #ws: UwsSocket<Connection> | undefined;
+  readonly #binary: boolean;
+
+  constructor(ws: UwsSocket<Connection>, protocol: WsProtocol | undefined) {
+    this.#ws = ws;
+    this.protocol = protocol?.name;
+    this.#binary = protocol?.binary ?? false;
+  }
+
+  /** The connection has gone. */
+  release(): void {
+    this.#ws = undefined;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#ws?.send(frame, this.#binary);
+  }
+
+  cork(work: () => void): void {
+    this.#ws?.cork(work);
+  }
+
+  bufferedBytes(): number {
+    return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws?.end(code, reason);
+  }
+
+  terminate(): void {
+    this.#ws?.close();
+  }
+
+  subscribe(topic: string): void {
+    this.#ws?.subscribe(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#ws?.unsubscribe(topic);
+  }
+}
+
+function serveStream(endpoint: StreamEndpoint, res: UwsResponse, req: UwsRequest): void {
+  let socket: Stream | undefined;
+  let listener: WsListener | undefined;
+  let aborted = false;
+  res.onAborted(() => {
+    aborted = true;
+    socket?.release();
+    listener?.close(1006);
   });
+  const decide = (admission: WsAdmission) => {
+    if (admission.kind === "refuse") {
+      aborted = true;
+      writeReply(res, admission.reply, { close: false, head: false });
+      return;
+    }
+    res.cork(() => {
+      res.writeStatus("200 OK");
+      for (const [name, value] of Object.entries(STREAM_HEADERS)) res.writeHeader(name, value);
+      res.write(": hello\n\n");
+    });
+    let endedWith: number | undefined;
+    const stream = new Stream(res, (code) => {
+      endedWith = code;
+      listener?.close(code);
+    });
+    socket = stream;
+    const opened = admission.open(stream);
+    listener = opened;
+    // Refused before `open` came back: nobody was there to be told.
+    if (endedWith !== undefined) {
+      opened.close(endedWith);
+      return;
+    }
+    res.onWritable(() => {
+      if (stream.resume()) listener?.drain();
+      return true;
+    });
+  };
+  const admission = endpoint.admit(readHead(req, res));
+  if (admission instanceof Promise) void admission.then((decided) => !aborted && decide(decided));
+  else decide(admission);
+}
+
+/** A response does not say how much of it waits, so from the first sign of it we keep what follows to ourselves. */
+class Stream implements WsSocket {
+  readonly protocol = STREAM_PROTOCOL;
+  #res: UwsResponse | undefined;
+  readonly #ended: (code: number) => void;
+  #blocked = false;
+  #blockedBytes = 0;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+
+  constructor(res: UwsResponse, ended: (code: number) => void) {
+    this.#res = res;
+    this.#ended = ended;
+  }
+
+  release(): void {
+    this.#res = undefined;
+    this.#waiting = [];
+  }
+
+  send(frame: Uint8Array): void {
+    if (!this.#res) return;
+    if (this.#blocked) {
+      this.#waiting.push(frame);
+      this.#waitingBytes += frame.byteLength;
+    } else this.#write(frame);
+  }
+
+  #write(bytes: Uint8Array): void {
+    const res = this.#res;
+    res?.cork(() => {
+      this.#blocked = !res.write(bytes);
+    });
+    this.#blockedBytes = this.#blocked ? bytes.byteLength : 0;
+  }
+
+  /** False while there is still something waiting. */
+  resume(): boolean {
+    this.#blocked = false;
+    this.#blockedBytes = 0;
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (bytes.byteLength > 0) this.#write(bytes);
+    return !this.#blocked;
+  }
+
+  cork(work: () => void): void {
+    const res = this.#res;
+    if (res) res.cork(work);
+  }
+
+  bufferedBytes(): number {
+    return this.#waitingBytes + this.#blockedBytes;
+  }
+
+  close(code: number): void {
+    const res = this.#res;
+    if (!res) return;
+    const rest = Buffer.concat(this.#waiting);
+    this.release();
+    res.cork(() => res.end(rest, true));
+    this.#ended(code);
+  }
+
+  terminate(): void {
+    this.#res?.close();
+  }
+}
+
+function createTopic(server: TemplatedApp, id: string, binary: boolean): WsTopic {
+  return {
+    add: (socket) => (socket as Socket).subscribe(id),
+    remove: (socket) => (socket as Socket).unsubscribe(id),
+    publish(frames) {
+      for (const frame of frames) server.publish(id, frame, binary);
+    },
+  };
 }

@@ -35,7 +35,9 @@ export interface HttpApp {
 }
 
 export interface WsSocket {
-  /** UTF-8 JSON text. The bytes are not copied where that can be avoided: never change them afterwards. */
+  /** The subprotocol agreed on; undefined when the client named none of the endpoint's. */
+  readonly protocol: string | undefined;
+  /** A whole frame, text unless the subprotocol is binary. The bytes are not copied where that can be avoided: never change them. */
   send(frame: Uint8Array): void;
   /** Everything sent inside `work` leaves in as few system calls as possible. */
   cork(work: () => void): void;
@@ -47,16 +49,34 @@ export interface WsSocket {
   terminate(): void;
 }
 
+/**
+ * Sockets of one server that get the same frames. A frame published costs one call, whoever listens; it leaves with what this turn of
+ * the event loop sends otherwise, in order. A socket that has gone leaves by itself.
+ */
+export interface WsTopic {
+  add(socket: WsSocket): void;
+  remove(socket: WsSocket): void;
+  publish(frames: readonly Uint8Array[]): void;
+}
+
 export interface WsListener {
-  message(text: string): void;
+  /** Text, or bytes where the subprotocol is binary; the other kind closes the connection with 1003. */
+  message(data: string | Uint8Array): void;
   /** The kernel took some of what was buffered. */
   drain(): void;
   /** Last call. */
   close(code: number): void;
 }
 
+export interface WsProtocol {
+  readonly name: string;
+  readonly binary: boolean;
+}
+
 export interface WsEndpoint {
   readonly path: string;
+  /** The first of these that the client offers is agreed on; without one the connection is text. */
+  readonly protocols: readonly WsProtocol[];
   /** A longer message closes the connection with 1009. */
   readonly maxMessageBytes: number;
   /** Bytes a connection may have waiting before frames the transport itself makes (pong, close) are dropped too. */
@@ -64,6 +84,22 @@ export interface WsEndpoint {
   /** Who may connect is decided from the head alone; a promise where a signature has to be checked first. Never rejects. */
   admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
 }
+
+/** A response that goes on: `GET` of a path, answered 200 with server-sent events. Its socket takes events ready to be written. */
+export interface StreamEndpoint {
+  readonly path: string;
+  admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
+}
+
+/** The protocol of such a socket. */
+export const STREAM_PROTOCOL = "sse";
+
+export const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no", // proxies would wait for the end
+  "x-content-type-options": "nosniff",
+};
 
 export type WsAdmission =
   /** The answer instead of 101. */
@@ -98,6 +134,7 @@ export interface TransportOptions {
   readonly port: number;
   readonly app: HttpApp;
   readonly endpoints: readonly WsEndpoint[];
+  readonly streams: readonly StreamEndpoint[];
   readonly limits: TransportLimits;
 }
 
@@ -106,11 +143,14 @@ export interface Server {
   readonly port: number;
   /** Open connections of either kind. */
   connections(): number;
+  /** A topic for WebSockets of this server that speak text, or binary. */
+  topic(binary: boolean): WsTopic;
   /** Takes no more connections, gives requests in flight `graceMs` to end, then closes every socket. Safe to call twice. */
   close(graceMs: number): Promise<void>;
 }
 
-export interface CreateServerOptions extends Omit<TransportOptions, "limits"> {
+export interface CreateServerOptions extends Omit<TransportOptions, "limits" | "streams"> {
+  readonly streams?: readonly StreamEndpoint[];
   readonly transport: "auto" | "uws" | "node";
   readonly limits?: Partial<TransportLimits>;
   readonly logger: Logger;
@@ -129,6 +169,7 @@ export async function createServer(options: CreateServerOptions): Promise<Server
     port: options.port,
     app: options.app,
     endpoints: options.endpoints,
+    streams: options.streams ?? [],
     limits: { ...DEFAULT_LIMITS, ...options.limits },
   };
   if (transport !== "node") {
@@ -147,4 +188,29 @@ export async function createServer(options: CreateServerOptions): Promise<Server
   }
   const { createNodeServer } = await import("./transport-node.js");
   return createNodeServer(transportOptions);
+}
+
+/** The protocol to agree on: the client's order counts. */
+export function chooseProtocol(offered: string | undefined, known: readonly WsProtocol[]): WsProtocol | undefined {
+  for (const name of offered?.split(",") ?? []) {
+    const protocol = known.find((one) => one.name === name.trim());
+    if (protocol) return protocol;
+  }
+  return undefined;
+}
+
+/** A topic of any sockets: one call a socket. */
+export function loopTopic(): WsTopic {
+  const sockets = new Set<WsSocket>();
+  return {
+    add: (socket) => sockets.add(socket),
+    remove: (socket) => sockets.delete(socket),
+    publish(frames) {
+      for (const socket of sockets) {
+        socket.cork(() => {
+          for (const frame of frames) socket.send(frame);
+        });
+      }
+    },
+  };
 }

@@ -118,7 +118,7 @@ export function memoryLog(incarnation: () => string = () => randomBytes(8).toStr
       return { ...body, storedAt };
     },
     readMarker: async (stream, task) => readMarker(stream, task),
-    last: async (name, subject) => find(name).messages.findLast((message) => message.subject === subject),
+    last: async (name, pattern) => find(name).messages.findLast(({ subject }) => matches(pattern, subject)),
     async countSubjects(name, filter) {
       const counts = new Map<string, number>();
       for (const { subject } of find(name).messages) {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Alert, createLogger, type Plan, packageRoot, type Stats } from "../../src/core/index.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { connectClickhouse, createClickhouseSink, createQueryRunner, createSinkTask } from "../../src/sinks/index.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { createGateway, type Gateway } from "../../src/ws/index.js";
@@ -72,6 +73,7 @@ export async function openStage({ empty = false }: { empty?: boolean } = {}): Pr
   if (!existsSync(join(staticDir, "index.html"))) throw new Error(`${staticDir} is empty: run npm run build first`);
   const startGateway = (port: number): Promise<Gateway> =>
     createGateway({
+      channels: CHANNELS,
       log,
       logger,
       routes: [],

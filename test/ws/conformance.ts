@@ -60,6 +60,10 @@ export const sockets: { last?: WsSocket; closes: number[] } = { closes: [] };
 const access = createAccess({ localKey: KEY, audit: { record() {} } });
 const endpoint: WsEndpoint = {
   path: "/ws",
+  protocols: [
+    { name: "text.v1", binary: false },
+    { name: "bytes.v1", binary: true },
+  ],
   maxMessageBytes: 1_000,
   maxBufferedBytes: 1 << 20,
   async admit(head) {
@@ -74,7 +78,8 @@ const endpoint: WsEndpoint = {
 function echoing(socket: WsSocket): WsListener {
   sockets.last = socket;
   return {
-    message(text) {
+    message(data) {
+      const text = typeof data === "string" ? data : `bytes ${data.byteLength}`;
       socket.cork(() => {
         socket.send(Buffer.from(JSON.stringify({ length: text.length, text: text.slice(0, 20) })));
         socket.send(Buffer.from('{"second":true}'));

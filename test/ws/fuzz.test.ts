@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import fc from "fast-check";
 import t from "tap";
 import { createLogger } from "../../src/core/logger.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { createGateway } from "../../src/ws/index.js";
 import { memoryLog } from "../support/memory-log.js";
 import { client, TRANSPORTS } from "./support.js";
@@ -36,6 +37,7 @@ const piece = fc.oneof(
 for (const transport of TRANSPORTS) {
   t.test(`${transport}: survives any bytes, cut off anywhere`, { timeout: 60_000 }, async (t) => {
     const gateway = await createGateway({
+      channels: CHANNELS,
       transport,
       log: memoryLog(),
       routes: [],

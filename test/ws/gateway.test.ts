@@ -4,6 +4,7 @@ import { join } from "node:path";
 import t from "tap";
 import { type HttpRoute, MillraceError, type Stats } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { createCredential } from "../../src/ws/access/stored.js";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/ws/index.js";
@@ -40,6 +41,7 @@ type Scope = { teardown(work: () => unknown): void };
 
 async function start(t: Scope, extra: Extra = {}): Promise<Gateway> {
   const gateway = await createGateway({
+    channels: CHANNELS,
     log: memoryLog(),
     routes: [echo],
     host: "127.0.0.1",
@@ -121,7 +123,7 @@ for (const transport of TRANSPORTS) {
       ["a write as plain text", "INSERT", "text/plain", 403, "MR_QUERY_REFUSED", /only SELECT/],
       ["a mistake", '{"sql":"SELEC"}', "application/json", 400, "MR_REQUEST_INVALID", /syntax/],
       ["no JSON", "SELECT 1", "application/json", 400, "MR_REQUEST_INVALID", /text\/plain/],
-      ["null", "null", "application/json", 400, "MR_REQUEST_INVALID", /sql must be/],
+      ["null", "null", "application/json", 400, "MR_REQUEST_INVALID", /must be {"sql"/],
       ["no sql", '{"query":"SELECT 1"}', "application/json", 400, "MR_REQUEST_INVALID", /sql must be/],
       ["empty", " \n", "text/plain", 400, "MR_REQUEST_INVALID", /empty/],
       ["unknown format", '{"sql":"SELECT","format":"xml"}', "application/json", 400, "MR_REQUEST_INVALID", /format/],

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { createLogger } from "../../src/core/logger.js";
+import { CHANNELS } from "../../src/pipelines/channels.js";
 import { createGateway } from "../../src/ws/index.js";
 import { memoryLog } from "../support/memory-log.js";
 import { client, ready } from "./support.js";
@@ -16,7 +17,8 @@ t.test("docs/protocol.md shows what is really sent", async (t) => {
   );
   t.equal(sessions.length, 5);
   const log = memoryLog(() => "5f1d7a90c3b2e846");
-  for (const name of ["alerts", "plans"]) await log.ensureStream({ name, subjects: [`${name}.>`], maxBytes: 1 });
+  for (const name of ["alerts", "plans", "features"])
+    await log.ensureStream({ name, subjects: [`${name}.>`], maxBytes: 1 });
   const fillTo = async (offset: number) => {
     for (let { lastSequence } = await log.info("alerts"); lastSequence < offset; lastSequence++) {
       await log.publish({ subject: "alerts._at.mine%2F0", data: Buffer.from("{}") });
@@ -24,6 +26,7 @@ t.test("docs/protocol.md shows what is really sent", async (t) => {
   };
   await fillTo(41);
   const gateway = await createGateway({
+    channels: CHANNELS,
     log,
     routes: [],
     host: "127.0.0.1",

@@ -61,7 +61,7 @@ export async function openLogServer(
 }
 
 /** Credentials are taken out of a URL, so that it can be shown. */
-function logAt(text: string): Omit<LogOptions, "name"> {
+export function logAt(text: string): Omit<LogOptions, "name"> {
   const { url, user, password } = brokerAt(text);
   return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
 }

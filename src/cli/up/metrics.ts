@@ -1,18 +1,17 @@
 import type { Stats } from "../../core/index.js";
 import type { TaskStatus } from "../../runtime/index.js";
 import type { ForeignMetric } from "../../ws/index.js";
-import type { TasksThreadStatus } from "./tasks-thread.js";
+import type { ClusterView } from "./cluster.js";
 
 /** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets: task names, domains, tables. */
-export function foreignMetrics(tasks: TasksThreadStatus | undefined, stats: Stats): readonly ForeignMetric[] {
-  const all = tasks?.tasks ?? [];
+export function foreignMetrics({ tasks, solver }: ClusterView, stats: Stats): readonly ForeignMetric[] {
   const perTask = (
     name: string,
     help: string,
     type: ForeignMetric["type"],
     of: (task: TaskStatus) => number,
   ): ForeignMetric => {
-    return { name, help, type, samples: all.map((task) => ({ labels: { task: task.task }, value: of(task) })) };
+    return { name, help, type, samples: tasks.map((task) => ({ labels: { task: task.task }, value: of(task) })) };
   };
   const stored = Object.entries({
     github_events: stats.github,
@@ -65,7 +64,7 @@ export function foreignMetrics(tasks: TasksThreadStatus | undefined, stats: Stat
       name: "millrace_solver_plans_total",
       help: "Plans the solver published since the start",
       type: "counter",
-      samples: [{ value: tasks?.solver.plans ?? 0 }],
+      samples: [{ value: solver.plans }],
     },
   ];
 }

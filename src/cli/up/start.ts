@@ -1,13 +1,6 @@
 import { join } from "node:path";
-import {
-  type Config,
-  createLogger,
-  type Logger,
-  packageRoot,
-  type ReplayStats,
-  type Stats,
-  systemClock,
-} from "../../core/index.js";
+import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
+import { CHANNELS } from "../../pipelines/index.js";
 import {
   type Connection,
   connectLog,
@@ -17,21 +10,21 @@ import {
   streamSpecs,
   telemetryDoor,
 } from "../../streams/index.js";
-import { runClock } from "../../workers/clock/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { accessOptions } from "./access.js";
+import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
 import { type ReplayRun, startReplay } from "./replay.js";
-import type { SinkThreadData, SinkThreadStatus } from "./sink-thread.js";
+import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
-import type { TasksThreadData, TasksThreadStatus } from "./tasks-thread.js";
-import { Thread } from "./thread.js";
+import { startWorkers } from "./workers.js";
 
 /** The server's own limit for one message; the doors answer 413 above. */
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
-const LIVE_STREAMS = ["github", "telemetry"];
+/** A query may take ten seconds by itself, and wait for its turn. */
+const QUERY_MS = 60_000;
 
 export interface Running {
   readonly url: string;
@@ -88,39 +81,36 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
-  const { sinks, tasks, broken } = startThreads(context, server);
-  defer(() => sinks.stop());
-  defer(() => tasks.stop());
-  await Promise.all([sinks.ready(), tasks.ready()]);
+  const sabotage = sabotageOf(process.env);
+  const { partitions } = config;
+  const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
+  defer(() => workers.stop());
+  await Promise.race([workers.ready(), workers.broken.then(brokenStart)]);
+  const cluster = watchCluster(connection, () => statusOf(workers));
+  defer(async () => cluster.stop());
 
   let replay: ReplayRun | undefined;
   const stats = (): Stats => {
     const idle: ReplayStats = { done: false, sent: 0, total: 0, clock: null };
-    const state = replay?.progress(tasks.status?.tasks ?? []) ?? idle;
-    return assembleStats({ tasks: tasks.status, sinks: sinks.status, replay: state, startedMs, nowMs: Date.now() });
+    const { tasks, sinks } = cluster.view();
+    const state = replay?.progress(tasks) ?? idle;
+    return assembleStats({ tasks, sinks, replay: state, startedMs, nowMs: Date.now() });
   };
   const mqtt = openMqttDoor(server, connection, logger);
   if (mqtt) {
     defer(() => mqtt.close());
     await mqtt.subscribed;
   }
-  const gateway = await openGateway({ context, connection, key, webhookSecret, stats, sinks, tasks, mqtt });
+  const gateway = await openGateway({ context, connection, key, webhookSecret, stats, cluster, mqtt });
   defer(() => gateway.close());
 
   replay = await startReplay({ config, connection, server, gatewayUrl: gateway.url, webhookSecret, key, logger });
   const stopping = new AbortController();
-  const clock = runClock({
-    ...connection,
-    clock: systemClock,
-    logger,
-    streams: LIVE_STREAMS,
-    partitions: config.partitions,
-    signal: stopping.signal,
-  });
+  workers.tellTime();
   const replaying = replay.run(stopping.signal);
   defer(async () => {
     stopping.abort();
-    await Promise.allSettled([clock, replaying]);
+    await Promise.allSettled([replaying]);
   });
   const { url: natsUrl = "", user, password } = server.log;
   writeInstance(config.dataDir, {
@@ -137,29 +127,15 @@ async function startAll(context: Context): Promise<Running> {
     key,
     mqttPort: server.mqttPort,
     transport: gateway.transport,
-    database: sinks.status?.place ?? "",
+    database: cluster.view().sinks?.place ?? "",
     stats,
-    broken: Promise.race([broken, server.exited.then((how) => `nats-server ended: ${how}`)]),
+    broken: Promise.race([workers.broken, server.exited.then((how) => `nats-server ended: ${how}`)]),
     stop,
   };
 }
 
-function startThreads({ config, logger }: Context, server: LogServer) {
-  let breakWith: (reason: string) => void = () => undefined;
-  const broken = new Promise<string>((resolve) => {
-    breakWith = resolve;
-  });
-  const onFailure = (error: Error): void => {
-    logger.error({ err: error }, "a thread ended");
-    breakWith(error.message);
-  };
-  const log = { ...server.log, name: "thread" };
-  const { dataDir, clickhouseUrl, partitions, logLevel } = config;
-  const sinkData: SinkThreadData = { log, clickhouseUrl, dataDir, logLevel };
-  const tasksData: TasksThreadData = { log, partitions, logLevel };
-  const sinks = new Thread<SinkThreadStatus>(new URL("./sink-thread.js", import.meta.url), sinkData, onFailure);
-  const tasks = new Thread<TasksThreadStatus>(new URL("./tasks-thread.js", import.meta.url), tasksData, onFailure);
-  return { sinks, tasks, broken };
+function brokenStart(reason: string): never {
+  throw new Error(reason);
 }
 
 function openMqttDoor({ mqtt }: LogServer, { log }: Connection, logger: Logger): MqttDoor | undefined {
@@ -172,11 +148,10 @@ async function openGateway(parts: {
   key: string;
   webhookSecret: string;
   stats: () => Stats;
-  sinks: Thread<SinkThreadStatus>;
-  tasks: Thread<TasksThreadStatus>;
+  cluster: Cluster;
   mqtt: MqttDoor | undefined;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, stats, sinks, tasks, mqtt } = parts;
+  const { context, connection, key, webhookSecret, stats, cluster, mqtt } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
@@ -187,6 +162,7 @@ async function openGateway(parts: {
     port,
     transport,
     localKey: key,
+    channels: CHANNELS,
     registers,
     ...accessOptions(context.config),
     logger: context.logger.child({ component: "ws" }),
@@ -196,20 +172,18 @@ async function openGateway(parts: {
       telemetryDoor({ log, localKey: key }),
     ],
     stats,
-    query: (sql) => sinks.request<QueryAnswer>("query", { sql }),
-    readiness: () => reasonsNotReady(tasks.status, sinks.status, mqtt),
-    collect: async () => foreignMetrics(tasks.status, stats()),
+    query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),
+    readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt),
+    collect: async () => foreignMetrics(cluster.view(), stats()),
   });
 }
 
-function reasonsNotReady(
-  tasks: TasksThreadStatus | undefined,
-  sinks: SinkThreadStatus | undefined,
-  mqtt: MqttDoor | undefined,
-): string[] {
-  const stopped = (tasks?.tasks ?? []).filter(({ state }) => state !== "running");
+function reasonsNotReady({ tasks, sinks }: ClusterView, partitions: number, mqtt: MqttDoor | undefined): string[] {
+  const stopped = tasks.filter(({ state }) => state !== "running");
+  const covered = new Set(tasks.map(({ partition }) => partition));
+  const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
   return [
-    ...(tasks ? [] : ["tasks have not started"]),
+    ...idle.map((partition) => `nobody runs partition ${partition} yet`),
     ...(sinks ? [] : ["the database is not open"]),
     ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
     ...(sinks?.failures ?? []),

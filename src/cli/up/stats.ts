@@ -1,10 +1,9 @@
 import type { DomainStats, ReplayStats, Stats } from "../../core/index.js";
 import type { TaskStatus } from "../../runtime/index.js";
 import type { SinkThreadStatus } from "./sink-thread.js";
-import type { TasksThreadStatus } from "./tasks-thread.js";
 
 export interface StatsParts {
-  readonly tasks: TasksThreadStatus | undefined;
+  readonly tasks: readonly TaskStatus[];
   readonly sinks: SinkThreadStatus | undefined;
   readonly replay: ReplayStats;
   readonly startedMs: number;
@@ -13,10 +12,9 @@ export interface StatsParts {
 
 /** Puts together what each thread counted by itself; no figure is derived from another. */
 export function assembleStats({ tasks, sinks, replay, startedMs, nowMs }: StatsParts): Stats {
-  const all = tasks?.tasks ?? [];
   const stored = (table: string): number => sinks?.stored[table] ?? 0;
   const domain = (source: "github" | "telemetry", table: string): DomainStats => {
-    const own = all.filter((task) => task.source === source);
+    const own = tasks.filter((task) => task.source === source);
     const deadLettered = sum(own, (task) => task.counters.deadLettered) + (sinks?.poisoned[source] ?? 0);
     return {
       received: sum(own, (task) => task.counters.received),
@@ -32,7 +30,7 @@ export function assembleStats({ tasks, sinks, replay, startedMs, nowMs }: StatsP
     anomalies: { stored: stored("anomalies") },
     alerts: { stored: stored("alerts") },
     plans: { stored: stored("plans") },
-    late: sum(all, (task) => task.counters.late),
+    late: sum(tasks, (task) => task.counters.late),
     replay,
     uptimeS: Math.floor((nowMs - startedMs) / 1000),
   };

@@ -1,67 +1,53 @@
-import { setMaxListeners } from "node:events";
-import { hostname } from "node:os";
 import { workerData } from "node:worker_threads";
-import { createLogger, type Lease, systemClock } from "../../core/index.js";
-import { models, pipelines } from "../../pipelines/index.js";
-import { Task, type TaskStatus, whileHeld } from "../../runtime/index.js";
+import { createLogger, systemClock } from "../../core/index.js";
+import { models } from "../../pipelines/index.js";
+import type { TaskStatus } from "../../runtime/index.js";
 import { connectLog, type LogOptions } from "../../streams/index.js";
 import { createInference } from "../../workers/inference/index.js";
-import { createSolver, createSolverWorker, type SolverCounters } from "../../workers/solver/index.js";
+import { type Sabotage, sabotaged } from "./sabotage.js";
+import { createTaskSet } from "./task-set.js";
 import { serveThread } from "./thread.js";
+import { loadPipelines } from "./topologies.js";
 
 export interface TasksThreadData {
   readonly log: LogOptions;
   readonly partitions: number;
   readonly logLevel: string;
+  /** Module of the pipelines; undefined: the built-in applications. */
+  readonly topologies: string | undefined;
+  readonly sabotage: Sabotage | undefined;
 }
 
 export interface TasksThreadStatus {
   readonly tasks: readonly TaskStatus[];
-  readonly solver: SolverCounters;
 }
 
-/** The thread that runs every pipeline task and hands plan requests to the solver (which solves in a thread of its own). */
+/** A thread that runs the tasks of the partitions it is told to; their leases are held by the main thread, which runs no operator. */
 await serveThread<TasksThreadStatus>(async () => {
-  const { log: logOptions, partitions, logLevel } = workerData as TasksThreadData;
-  const logger = createLogger(logLevel);
-  const connection = await connectLog({ ...logOptions, name: "millrace-tasks" });
+  const { log: logOptions, partitions, logLevel, topologies, sabotage } = workerData as TasksThreadData;
+  const connected = await connectLog({ ...logOptions, name: "millrace-tasks" });
+  const means = { connection: connected, pipelines: await loadPipelines(topologies), heedLoss: true };
+  const { connection, pipelines, heedLoss } = sabotaged(sabotage, means);
   const inference = createInference({ models });
-  const solver = createSolver({});
-  const solverWorker = createSolverWorker({
-    log: connection.log,
-    logger: logger.child({ component: "workers.solver" }),
-    solver,
-  });
-  const shared = { ...connection, inference, partitions, clock: systemClock };
-  const holder = `${hostname()}/${process.pid}`;
-  const tasks = pipelines.flatMap((pipeline) =>
-    Array.from({ length: partitions }, (_, partition) => {
-      return new Task({ ...shared, pipeline, partition, logger: logger.child({ component: "runtime.task" }) });
-    }),
-  );
-  const stopping = new AbortController();
-  setMaxListeners(0, stopping.signal); // every task listens
-  const { leases } = connection;
-  const owned = Array.from({ length: partitions }, (_, partition) => {
-    const ours = tasks.filter((task) => task.status().partition === partition);
-    const work = async (lease: Lease, signal: AbortSignal): Promise<void> => {
-      setMaxListeners(0, signal);
-      await Promise.all(ours.map((task) => task.run(lease, signal)));
-    };
-    const name = `partition/${partition}`;
-    return whileHeld({ leases, clock: systemClock, name, holder, signal: stopping.signal, work });
-  });
-  const runs = [...owned, solverWorker.run(stopping.signal)];
+  const logger = createLogger(logLevel).child({ component: "runtime.task" });
+  const tasks = createTaskSet(pipelines, { ...connection, inference, partitions, clock: systemClock, logger });
+  const ending: Promise<void>[] = [];
   return {
-    status: () => ({
-      tasks: tasks.map((task) => task.status()),
-      solver: solverWorker.counters(),
-    }),
-    handlers: {},
+    status: () => ({ tasks: tasks.status() }),
+    handlers: {
+      run: async ({ partition, epoch }: { partition: number; epoch: number }) => {
+        const run = tasks.run(partition, epoch);
+        ending.push(run);
+        await run;
+      },
+      end: async ({ partition, lost }: { partition: number; lost: boolean }) => {
+        if (!lost || heedLoss) tasks.end(partition, lost);
+      },
+      pause: async ({ pipelines }: { pipelines: readonly string[] }) => tasks.pause(pipelines),
+    },
     stop: async () => {
-      stopping.abort();
-      await Promise.allSettled(runs);
-      await solver.close();
+      for (let partition = 0; partition < partitions; partition++) tasks.end(partition, false);
+      await Promise.allSettled(ending);
       await inference.close();
       await connection.close();
     },

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Alert, type Domain, formatTime, type Origin, type Severity } from "../../core/index.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
+import type { ProcessAt, ProcessFunction } from "../engine/index.js";
 
 export interface IncidentOptions {
   readonly pipeline: string;
@@ -15,6 +14,7 @@ export interface IncidentOptions {
 
 /** Something wrong, seen at `timeMs`. */
 export interface Sighting {
+  readonly kind: "sighting";
   readonly key: string;
   readonly timeMs: number;
   readonly startMs: number;
@@ -30,116 +30,95 @@ export interface Sighting {
   readonly evidence: readonly Origin[];
 }
 
-interface Incident {
-  revision: number;
+/** The reason is gone, as of `timeMs`. */
+export interface Clearance {
+  readonly kind: "clearance";
+  readonly key: string;
+  readonly timeMs: number;
+}
+
+export interface Incident {
+  readonly revision: number;
   /** Null when it is resolved. */
-  open: Alert | null;
-  startMs: number;
-  lastMs: number;
+  readonly open: Alert | null;
+  readonly startMs: number;
+  readonly lastMs: number;
 }
 
-type Say = (alert: Alert) => void;
-
-export interface Incidents extends Stateful {
-  /** Opens an incident (an alert), or prolongs one: an alert again only when the severity rises. Sightings of a key come in time order. */
-  see(sighting: Sighting, say: Say): void;
-  /** The reason is gone, as of `timeMs`: resolves the key's incident at once, if one is open. */
-  resolve(key: string, timeMs: number, say: Say): void;
-  /** Resolves every incident quiet for `quietMs`, in (time, key) order. No sighting earlier than `watermarkMs` may follow. */
-  advance(watermarkMs: number, say: Say): void;
-}
+type Reports = ProcessAt<string, Alert>;
 
 const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
 
 /**
- * Turns repeated sightings of one trouble into one incident: firing, firing again when it gets worse, resolved.
+ * Turns repeated sightings of one trouble into one incident: firing, firing again when it gets worse, resolved. For a stream by the
+ * sightings' key.
  *
  * Fingerprint: of pipeline, rule and key. Its revision grows by one with every alert, also over incidents.
- * Time:  resolution carries the moment quiet was complete (last sighting + quietMs), whenever the watermark passes it, so the
- *        spacing of ticks shows in no alert.
- * State: one open alert and two numbers a key, at most `maxKeys` keys. Cost O(1) a sighting, O(open) a watermark.
+ * Time:  sightings of a key come in time order, or nearly. Resolution carries the moment quiet was complete (last sighting +
+ *        quietMs), whenever the watermark passes it, so the spacing of ticks shows in no alert; a clearance resolves at once.
+ * State: one open alert and three numbers a key, at most `maxKeys` keys. Cost O(1) a sighting.
  */
-export function incidents({ pipeline, rule, domain, quietMs, maxKeys }: IncidentOptions): Incidents {
-  const all = keyed<Incident>({
-    maxKeys,
-    create: () => ({ revision: 0, open: null, startMs: 0, lastMs: 0 }),
-    save: (incident) => incident,
-    load: (saved) => saved as Incident,
-  });
-  /** When the earliest open incident could be over: lets most watermarks pass without a look. */
-  let earliestQuietMs = Number.POSITIVE_INFINITY;
+export function incidents(options: IncidentOptions): ProcessFunction<string, Sighting | Clearance, Incident, Alert> {
+  const { quietMs, maxKeys } = options;
 
-  function fire(incident: Incident, sighting: Sighting, say: Say): void {
-    const { key, timeMs, startMs, endMs, severity, title, labels, detector, score, value, expected, evidence } =
-      sighting;
-    incident.revision++;
-    incident.open = {
-      schema: "millrace.alert/1",
-      fingerprint: fingerprintOf(pipeline, rule, key),
-      revision: incident.revision,
-      state: "firing",
-      rule,
-      pipeline,
-      severity,
-      domain,
-      key,
-      labels,
-      title,
-      ts: formatTime(timeMs),
-      window: { start: formatTime(startMs), end: formatTime(endMs) },
-      detector,
-      score,
-      value,
-      expected,
-      evidence,
-    };
-    say(incident.open);
-  }
-
-  function close(incident: Incident, timeMs: number, say: Say): void {
-    if (incident.open === null) return;
-    incident.revision++;
-    const window = { start: formatTime(incident.startMs), end: formatTime(incident.lastMs) };
-    say({ ...incident.open, revision: incident.revision, state: "resolved", ts: formatTime(timeMs), window });
-    incident.open = null;
+  function see(incident: Incident, sighting: Sighting, at: Reports): Incident {
+    const { timeMs } = sighting;
+    const known = incident.revision > 0;
+    const overMs = incident.lastMs + quietMs;
+    if (known) at.cancelTimer(overMs);
+    const before = incident.open !== null && timeMs >= overMs ? close(incident, overMs, at) : incident;
+    const lastMs = known ? Math.max(incident.lastMs, timeMs) : timeMs;
+    at.setTimer(lastMs + quietMs);
+    if (before.open !== null && RANK[sighting.severity] <= RANK[before.open.severity]) return { ...before, lastMs };
+    const revision = before.revision + 1;
+    const open = alertOf(sighting, revision, options);
+    at.emit(open);
+    return { revision, open, startMs: before.open === null ? sighting.startMs : before.startMs, lastMs };
   }
 
   return {
-    see(sighting, say) {
-      const incident = all.at(sighting.key, sighting.timeMs);
-      if (incident.open !== null && sighting.timeMs >= incident.lastMs + quietMs)
-        close(incident, incident.lastMs + quietMs, say);
-      incident.lastMs = sighting.timeMs;
-      earliestQuietMs = Math.min(earliestQuietMs, sighting.timeMs + quietMs);
-      if (incident.open === null) {
-        incident.startMs = sighting.startMs;
-        fire(incident, sighting, say);
-      } else if (RANK[sighting.severity] > RANK[incident.open.severity]) fire(incident, sighting, say);
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys,
+    init: () => ({ revision: 0, open: null, startMs: 0, lastMs: 0 }),
+    onEvent(incident, news, at) {
+      if (news.kind === "sighting") return see(incident, news, at);
+      if (incident.revision === 0) return undefined; // nothing of it was ever said
+      at.cancelTimer(incident.lastMs + quietMs);
+      return close({ ...incident, lastMs: Math.max(incident.lastMs, news.timeMs) }, news.timeMs, at);
     },
-    resolve(key, timeMs, say) {
-      const incident = all.get(key);
-      if (incident === undefined) return;
-      incident.lastMs = Math.max(incident.lastMs, timeMs);
-      close(incident, timeMs, say);
-    },
-    advance(watermarkMs, say) {
-      if (watermarkMs < earliestQuietMs) return;
-      earliestQuietMs = Number.POSITIVE_INFINITY;
-      const over: (readonly [number, string, Incident])[] = [];
-      for (const [key, incident] of all.entries()) {
-        if (incident.open === null) continue;
-        const quietSinceMs = incident.lastMs + quietMs;
-        if (quietSinceMs <= watermarkMs) over.push([quietSinceMs, key, incident]);
-        else earliestQuietMs = Math.min(earliestQuietMs, quietSinceMs);
-      }
-      over.sort(([a, keyA], [b, keyB]) => a - b || (keyA < keyB ? -1 : 1));
-      for (const [quietSinceMs, , incident] of over) close(incident, quietSinceMs, say);
-    },
-    save: () => all.save(),
-    load(state) {
-      all.load(state as ReturnType<typeof all.save>);
-      earliestQuietMs = Number.NEGATIVE_INFINITY; // the first watermark looks
-    },
+    onTimer: close,
+  };
+}
+
+function close(incident: Incident, timeMs: number, at: Reports): Incident {
+  if (incident.open === null) return incident;
+  const revision = incident.revision + 1;
+  const window = { start: formatTime(incident.startMs), end: formatTime(incident.lastMs) };
+  at.emit({ ...incident.open, revision, state: "resolved", ts: formatTime(timeMs), window });
+  return { ...incident, revision, open: null };
+}
+
+function alertOf(sighting: Sighting, revision: number, { pipeline, rule, domain }: IncidentOptions): Alert {
+  const { key, timeMs, startMs, endMs, severity, title, labels, detector, score, value, expected, evidence } = sighting;
+  return {
+    schema: "millrace.alert/1",
+    fingerprint: fingerprintOf(pipeline, rule, key),
+    revision,
+    state: "firing",
+    rule,
+    pipeline,
+    severity,
+    domain,
+    key,
+    labels,
+    title,
+    ts: formatTime(timeMs),
+    window: { start: formatTime(startMs), end: formatTime(endMs) },
+    detector,
+    score,
+    value,
+    expected,
+    evidence,
   };
 }
 

@@ -1,9 +1,10 @@
 import { type Detector, slidingLof } from "ml-anomaly-detection";
+import type { ScoreModel } from "../engine/index.js";
 import { emptyScale, learnScale, type RunningScale, scaled, usualRange } from "../features/running-scale.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
 
-export interface LofScoreOptions {
+export interface LofScoreOptions<V> {
+  /** The vector of a value; undefined: it is neither scored nor learned. */
+  readonly vectorOf: (value: V) => readonly number[] | undefined;
   /** Numbers in a vector. */
   readonly width: number;
   /** Vectors of a key that are "normal". */
@@ -17,7 +18,6 @@ export interface LofScoreOptions {
   readonly leastSpreads: number;
   /** Spreads are never taken to be smaller than this, in units of the vector. @default 1e-9 */
   readonly leastSpread?: number;
-  readonly maxKeys: number;
 }
 
 export interface LofScore {
@@ -30,68 +30,46 @@ export interface LofScore {
   readonly usual: { readonly low: number; readonly high: number };
 }
 
-export interface LofScorer extends Stateful {
-  /** Scores the vector against its key's past, then learns it. Undefined while warming up. */
-  process(key: string, timeMs: number, vector: readonly number[]): LofScore | undefined;
-}
-
-interface State {
-  scale: RunningScale;
-  readonly detector: Detector;
-}
-
 /** Rows that only teach the scale: distances mean nothing before each number's spread is roughly known. */
 const SCALE_ROWS = 8;
 /** Two vectors nearer than this, in spreads, are the same: without it repeats make every other value infinitely strange. */
 const RESOLUTION = 0.5;
 
 /**
- * Local outlier factor of a vector among the last vectors of its key, each number measured in its own running spreads.
+ * Local outlier factor of a key's vectors among its last ones, each number measured in its own running spreads. For `score`.
  *
  * Scores before it learns, and learns anomalies too: what lasts becomes normal.
- * State:  per key `window` x `width` numbers and the scale; at most `maxKeys` keys. Cost O(window x width) a vector.
- * Errors: AD_OPTION_INVALID and MR_OPTION_INVALID for options out of range; MR_STATE_INCOMPATIBLE by the container on load.
+ * State:  per key `window` x `width` numbers and the scale. Cost O(window x width) a vector.
+ * Errors: AD_OPTION_INVALID for options out of range.
  */
-export function lofScorer(options: LofScoreOptions): LofScorer {
-  const { width, window, neighbours, threshold, leastSpreads, leastSpread = 1e-9, maxKeys } = options;
+export function lofModel<V>(options: LofScoreOptions<V>): ScoreModel<V, LofScore> {
+  const { width, window, neighbours, threshold, leastSpreads, leastSpread = 1e-9, vectorOf } = options;
   const warmUp = Math.max(options.warmUp - SCALE_ROWS, neighbours + 1);
-  const create = (): State => ({
-    scale: emptyScale(width, leastSpread),
-    detector: slidingLof({ features: width, window, neighbours, warmUp, resolution: RESOLUTION }),
-  });
-  const states = keyed<State>({
-    maxKeys,
-    create,
-    save: ({ scale, detector }) => ({ scale, detector: Buffer.from(detector.save()).toString("base64") }),
-    load(saved) {
-      const { scale, detector } = saved as { scale: RunningScale; detector: string };
-      const state = create();
-      state.scale = scale;
-      state.detector.load(Buffer.from(detector, "base64"));
-      return state;
-    },
-  });
-  create(); // refuses wrong options now, not at the first event
-
+  const detector: Detector = slidingLof({ features: width, window, neighbours, warmUp, resolution: RESOLUTION });
+  let scale = emptyScale(width, leastSpread);
   return {
-    process(key, timeMs, vector) {
-      const { scale, detector } = states.at(key, timeMs);
-      let found: LofScore | undefined;
-      if (scale.count >= SCALE_ROWS) {
-        const row = scaled(scale, vector);
-        const score = detector.scoreOne(row);
-        if (score !== undefined) {
-          const mostUnusual = indexOfLargest(row.map(Math.abs));
-          const isAnomaly = score > threshold && Math.abs(row[mostUnusual] as number) >= leastSpreads;
-          found = { score, isAnomaly, mostUnusual, usual: usualRange(scale, mostUnusual) };
-        }
-        detector.learnOne(row);
-      }
-      learnScale(scale, vector);
-      return found;
+    scoreOne(value) {
+      const vector = vectorOf(value);
+      if (vector === undefined || scale.count < SCALE_ROWS) return undefined;
+      const row = scaled(scale, vector);
+      const score = detector.scoreOne(row);
+      if (score === undefined) return undefined;
+      const mostUnusual = indexOfLargest(row.map(Math.abs));
+      const isAnomaly = score > threshold && Math.abs(row[mostUnusual] as number) >= leastSpreads;
+      return { score, isAnomaly, mostUnusual, usual: usualRange(scale, mostUnusual) };
     },
-    save: () => states.save(),
-    load: (state) => states.load(state as ReturnType<typeof states.save>),
+    learnOne(value) {
+      const vector = vectorOf(value);
+      if (vector === undefined) return;
+      if (scale.count >= SCALE_ROWS) detector.learnOne(scaled(scale, vector));
+      learnScale(scale, vector);
+    },
+    save: () => ({ scale, detector: detector.save() }),
+    load(saved) {
+      const state = saved as { scale: RunningScale; detector: Uint8Array };
+      scale = state.scale;
+      detector.load(state.detector);
+    },
   };
 }
 

@@ -1,8 +1,6 @@
 import { type Adwin, type AdwinOptions, adwin } from "ml-anomaly-detection";
 import { MillraceError } from "../../core/index.js";
 import { addMoment, emptyMoments, standardDeviation } from "../features/moments.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
 
 export interface DriftOptions {
   /** Chance of a false cut at one test. */
@@ -16,7 +14,6 @@ export interface DriftOptions {
    * for values of unit size: it is deaf to smaller ones and nervous about larger ones.
    */
   readonly spread: number | "first";
-  readonly maxKeys: number;
 }
 
 export interface Drift {
@@ -28,75 +25,73 @@ export interface Drift {
   readonly meanAfter: number;
 }
 
-export interface DriftWatch extends Stateful {
-  /** Takes the next value of a key; what changed, when it reveals that the mean did. */
-  process(key: string, timeMs: number, value: number): Drift | undefined;
+/** What is known of a key's values. Plain data, never changed in place. */
+export interface DriftState {
+  /** The detector's own bytes. */
+  readonly detector: Uint8Array;
+  /** What the detector counts in: (value - origin) / spread. Null while a key's first values are collected. */
+  readonly unit: { readonly origin: number; readonly spread: number } | null;
+  /** The last `minWindow` values, oldest first. */
+  readonly recent: readonly number[];
 }
 
-interface State {
-  readonly detector: Adwin;
-  /** What the detector counts in: (value - origin) / spread. Null while a key's first values are collected. */
-  unit: { readonly origin: number; readonly spread: number } | null;
-  /** The last `minWindow` values, oldest first. */
-  recent: number[];
+export interface DriftWatch {
+  /** Of a key without values. */
+  readonly fresh: DriftState;
+  /** Takes a key's next value; says what changed, when it reveals that the mean did. */
+  next(state: DriftState, value: number): { readonly state: DriftState; readonly drift: Drift | undefined };
 }
 
 /**
- * ADWIN per key: tells when the mean of a key's values has changed, and from what to what.
+ * ADWIN for the state of a process function: tells when the mean of a key's values has changed, and from what to what.
  *
  * Means:  of the newest values and of those before, not of ADWIN's two parts: it fires while most of what it keeps is still old, and
  *         the mean of that would understate the change.
- * State:  O(log values) + `minWindow` numbers a key, at most `maxKeys` keys. O(minWindow) a value, O(log values) every `clock`.
+ * State:  O(log values) + `minWindow` numbers a key. O(minWindow + log values) a value: the detector is read from its bytes and
+ *         written again, some microseconds, so that a value can be taken back.
  * Errors: AD_OPTION_INVALID and MR_OPTION_INVALID for options out of range.
  */
-export function driftWatch({ maxKeys, delta, clock, minWindow, spread }: DriftOptions): DriftWatch {
+export function driftWatch({ delta, clock, minWindow, spread }: DriftOptions): DriftWatch {
   const options: AdwinOptions = { delta, clock, minWindow, gracePeriod: 2 * minWindow };
   if (spread !== "first" && !(spread > 0)) {
     throw new MillraceError("MR_OPTION_INVALID", `drift needs a positive spread or "first", got ${spread}`);
   }
-  const create = (): State => {
-    return { detector: adwin(options), unit: spread === "first" ? null : { origin: 0, spread }, recent: [] };
+  const detector: Adwin = adwin(options); // at work for one key at a time
+  const fresh: DriftState = {
+    detector: detector.save(),
+    unit: spread === "first" ? null : { origin: 0, spread },
+    recent: [],
   };
-  const states = keyed<State>({
-    maxKeys,
-    create,
-    save: ({ detector, ...state }) => ({ ...state, detector: Buffer.from(detector.save()).toString("base64") }),
-    load(saved) {
-      const { detector: bytes, ...state } = saved as Omit<State, "detector"> & { detector: string };
-      const { detector } = create();
-      detector.load(Buffer.from(bytes, "base64"));
-      return { ...state, detector };
-    },
-  });
-  create(); // refuses wrong options now, not at the first event
+
+  function firstUnit(state: DriftState, recent: readonly number[]): DriftState {
+    const unit = unitOf(recent);
+    detector.load(state.detector);
+    for (const early of recent) detector.update((early - unit.origin) / unit.spread);
+    return { detector: detector.save(), unit, recent };
+  }
 
   return {
-    process(key, timeMs, value) {
-      const state = states.at(key, timeMs);
-      const { recent, unit } = state;
-      recent.push(value);
-      if (unit !== null) return update(state, unit, value);
-      if (recent.length < minWindow) return undefined;
-      const learned = unitOf(recent);
-      state.unit = learned;
-      for (const early of recent) state.detector.update((early - learned.origin) / learned.spread);
-      return undefined;
+    fresh,
+    next(state, value) {
+      const { unit } = state;
+      const recent = [...state.recent, value].slice(-minWindow);
+      if (unit === null) {
+        const next = recent.length < minWindow ? { ...state, recent } : firstUnit(state, recent);
+        return { state: next, drift: undefined };
+      }
+      detector.load(state.detector);
+      const inUnit = (value - unit.origin) / unit.spread;
+      const began = detector.score !== undefined && detector.score > 1; // it fired last time: this value begins a new window
+      const [width, total] = began ? [1, inUnit] : [detector.width + 1, detector.total + inUnit];
+      const fired = detector.update(inUnit);
+      const next: DriftState = { detector: detector.save(), unit, recent };
+      if (!fired) return { state: next, drift: undefined };
+      const newest = recent.reduce((sum, one) => sum + one, 0);
+      const all = total * unit.spread + width * unit.origin;
+      const meanBefore = (all - newest) / (width - recent.length);
+      return { state: next, drift: { score: detector.score ?? 1, meanBefore, meanAfter: newest / recent.length } };
     },
-    save: () => states.save(),
-    load: (state) => states.load(state as ReturnType<typeof states.save>),
   };
-
-  function update({ detector, recent }: State, unit: NonNullable<State["unit"]>, value: number): Drift | undefined {
-    if (recent.length > minWindow) recent.shift();
-    const inUnit = (value - unit.origin) / unit.spread;
-    const fresh = detector.score !== undefined && detector.score > 1; // it fired last time: this value begins a new window
-    const [width, total] = fresh ? [1, inUnit] : [detector.width + 1, detector.total + inUnit];
-    if (!detector.update(inUnit)) return undefined;
-    const newest = recent.reduce((sum, one) => sum + one, 0);
-    const all = total * unit.spread + width * unit.origin;
-    const meanBefore = (all - newest) / (width - recent.length);
-    return { score: detector.score ?? 1, meanBefore, meanAfter: newest / recent.length };
-  }
 }
 
 /** Of values that hardly vary the spread is a hundredth of their size: less is noise of the measurement. */

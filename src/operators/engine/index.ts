@@ -27,6 +27,7 @@ export type { ScoreModel, ScoreOptions } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";
 export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.js";
 export type { Tick, TimeOptions } from "./time/marks.js";
+export { forgetTime } from "./topology/forget-time.js";
 export { type LintFinding, type LintOptions, lint } from "./topology/lint.js";
 export { topologyJson, topologyMermaid, topologyText } from "./topology/print.js";
 export type { At, Late, OperatorMetrics } from "./topology/runtime.js";
@@ -43,7 +44,7 @@ export {
 } from "./topology/source.js";
 export type { StepOptions, Target } from "./topology/steps.js";
 export type { KeyedStream, Stream, Windowed } from "./topology/stream.js";
-export { pipeline, type SilenceEvent, type Topology, type TopologyOptions } from "./topology/topology.js";
+export { pipeline, type SilenceEvent, Topology, type TopologyOptions } from "./topology/topology.js";
 export type { PerKeyOptions } from "./windows/per-key.js";
 export {
   countOf,

@@ -1,45 +1,43 @@
-import type { Origin } from "../../core/index.js";
-import type { Aggregate } from "../windows/tumbling.js";
-import { addWitness, type Extremes, evidenceOf, noExtremes, type Witness } from "./extremes.js";
-import { addMoment, emptyMoments, type Moments, standardDeviation } from "./moments.js";
+import { count, custom, max, mean, min, stddev } from "../engine/index.js";
+import { evidence, type Witness } from "./extremes.js";
 
-interface Accumulator {
-  readonly moments: Moments;
-  readonly evidence: Extremes;
-}
-
-export interface SensorWindow {
-  readonly values: {
-    readonly count: number;
-    readonly mean: number;
-    readonly std: number;
-    readonly min: number;
-    readonly max: number;
-    readonly last: number;
-    readonly range: number;
-  };
-  readonly evidence: readonly Origin[];
-}
-
-/** Level, spread and extremes of one sensor over a window, with its lowest and highest readings as evidence. Units: the sensor's. */
-export const sensorWindow: Aggregate<Witness, Accumulator, SensorWindow> = {
-  init: () => ({ moments: emptyMoments(), evidence: noExtremes() }),
-  add({ moments, evidence }, witness) {
-    addMoment(moments, witness.value, witness.timeMs);
-    addWitness(evidence, witness);
+/** The value with the latest time; of equal times the larger one, so that the order of arrival cannot decide. */
+const newest = custom<Witness, { readonly value: number; readonly timeMs: number } | null, number>({
+  name: "newest",
+  init: () => null,
+  add(newest, { value, timeMs }) {
+    const isNewer = newest === null || timeMs > newest.timeMs || (timeMs === newest.timeMs && value > newest.value);
+    return isNewer ? { value, timeMs } : newest;
   },
-  result({ moments, evidence }) {
-    const { count, mean, min, max, last } = moments;
-    const [low, high] = [min ?? 0, max ?? 0];
-    const values = {
-      count,
-      mean,
-      std: standardDeviation(moments),
-      min: low,
-      max: high,
-      last: last ?? 0,
-      range: high - low,
-    };
-    return { values, evidence: evidenceOf(evidence) };
-  },
+  result: (newest) => newest?.value ?? 0,
+});
+
+const numberOf = ({ value }: Witness): number => value;
+
+/** Aggregates: level, spread and extremes of one sensor over a window, its lowest and highest readings as evidence. Units: the sensor's. */
+export const sensorWindow = {
+  count: count(),
+  mean: mean(numberOf),
+  std: stddev(numberOf),
+  min: min(numberOf),
+  max: max(numberOf),
+  last: newest,
+  evidence: evidence<Witness>((witness) => witness),
 };
+
+export type SensorValues = {
+  readonly count: number;
+  readonly mean: number;
+  /** Of the sample (n - 1); 0 of one value. */
+  readonly std: number;
+  readonly min: number;
+  readonly max: number;
+  readonly last: number;
+  readonly range: number;
+};
+
+/** The numbers of a window, for its feature. */
+export function sensorValues(row: Omit<SensorValues, "range">): SensorValues {
+  const { count, mean, std, min, max, last } = row;
+  return { count, mean, std: count < 2 ? 0 : std, min, max, last, range: max - min };
+}

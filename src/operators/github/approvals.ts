@@ -1,38 +1,62 @@
 import { HOUR_MS } from "../../core/index.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
+import type { ProcessFunction } from "../engine/index.js";
+import type { Merge } from "./repository-day.js";
 
-export interface Approvals extends Stateful {
-  /** Notes an approving review; the earliest of a pull request counts, whatever order they come in. */
-  approve(repository: string, number: number, timeMs: number): void;
-  /** Hours from first approval to merge; undefined without an approval before the merge. The pull request is then forgotten. */
-  hoursToMerge(repository: string, number: number, mergedMs: number): number | undefined;
+/** Somebody else than its author approved a pull request. */
+export interface Approval {
+  readonly kind: "approval";
+  readonly number: number;
+  readonly timeMs: number;
+}
+
+/** When each open pull request of a repository was first approved. */
+type Approvals = readonly (readonly [number: number, firstMs: number])[];
+
+export interface ApprovalOptions {
+  readonly maxRepositories: number;
+  /** Approved and open pull requests of a repository; those approved first are forgotten first. */
+  readonly maxOpen: number;
 }
 
 /**
- * Remembers when open pull requests were first approved. An approval after the merge measures nothing and is dropped.
+ * Measures the time from approval to merge: remembers first approvals, and adds the hours to the merges of a day. For a stream by
+ * repository.
  *
- * State: one number an approved pull request, at most `maxOpen`; those longest without an approval go first.
+ * Order:  approvals in whatever order, the earliest of a pull request counts; one after the merge measures nothing.
+ * Out:    the day, with `waits[i]` the hours from first approval to merge i, undefined without one. The pull request is then forgotten.
+ * State:  two numbers an approved pull request. O(open) an approval or merge.
  */
-export function approvals({ maxOpen }: { maxOpen: number }): Approvals {
-  const open = keyed<{ firstMs: number | null }>({
-    maxKeys: maxOpen,
-    create: () => ({ firstMs: null }),
-    save: (value) => value,
-    load: (saved) => saved as { firstMs: number | null },
-  });
+export function approvals<Day extends { readonly kind: "day"; readonly merges: readonly Merge[] }>({
+  maxRepositories,
+  maxOpen,
+}: ApprovalOptions): ProcessFunction<
+  string,
+  Approval | Day,
+  Approvals,
+  Day & { readonly waits: readonly (number | undefined)[] }
+> {
   return {
-    approve(repository, number, timeMs) {
-      const approval = open.at(`${repository}#${number}`, timeMs);
-      approval.firstMs = approval.firstMs === null ? timeMs : Math.min(approval.firstMs, timeMs);
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys: maxRepositories,
+    init: () => [],
+    onEvent(open, news, at) {
+      if (news.kind === "approval") return approve(open, news, maxOpen);
+      at.emit({ ...news, waits: news.merges.map((merge) => hoursToMerge(open, merge)) });
+      const merged = new Set(news.merges.map(({ number }) => number));
+      return open.filter(([number]) => !merged.has(number));
     },
-    hoursToMerge(repository, number, mergedMs) {
-      const key = `${repository}#${number}`;
-      const firstMs = open.get(key)?.firstMs ?? undefined;
-      open.delete(key);
-      return firstMs === undefined || firstMs > mergedMs ? undefined : (mergedMs - firstMs) / HOUR_MS;
-    },
-    save: () => open.save(),
-    load: (state) => open.load(state as ReturnType<typeof open.save>),
   };
+}
+
+function approve(open: Approvals, { number, timeMs }: Approval, maxOpen: number): Approvals {
+  const known = open.find(([other]) => other === number);
+  if (known !== undefined && known[1] <= timeMs) return open;
+  const others = open.filter((one) => one !== known);
+  const next = [...others, [number, timeMs] as const].sort(([a, atA], [b, atB]) => atA - atB || a - b);
+  return next.slice(-maxOpen);
+}
+
+function hoursToMerge(open: Approvals, { number, timeMs }: Merge): number | undefined {
+  const firstMs = open.find(([other]) => other === number)?.[1];
+  return firstMs === undefined || firstMs > timeMs ? undefined : (timeMs - firstMs) / HOUR_MS;
 }

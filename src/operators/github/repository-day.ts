@@ -1,7 +1,7 @@
 import { HOUR_MS, type Origin } from "../../core/index.js";
-import { addWitness, type Extremes, evidenceOf, noExtremes } from "../features/extremes.js";
+import { count, custom, distinctExact, type Results, sumIntegers } from "../engine/index.js";
+import { evidence } from "../features/extremes.js";
 import { median } from "../features/quantile.js";
-import type { Aggregate } from "../windows/tumbling.js";
 
 /** What happened to a repository, reduced to what the features read. */
 export interface RepositoryEvent {
@@ -29,32 +29,11 @@ export interface Merge {
   readonly cycleH: number;
 }
 
-interface Day {
-  opened: number;
-  closedUnmerged: number;
-  merges: Merge[];
-  reviews: number;
-  comments: number;
-  pushes: number;
-  commits: number;
-  byPeople: number;
-  byBots: number;
-  people: Tally;
-  reviewers: Tally;
-  inside: number;
-  outside: number;
-  evidence: Extremes;
-}
-
-/** Counts by login, behind a prefix: a login may be `constructor`. Stays in the state; only sizes and shares leave it. */
-type Tally = Record<string, number>;
-
 export interface RepositoryDay {
   /** Absent where there was nothing to measure: an empty day has no median, not a median of 0. */
   readonly values: Readonly<Record<string, number>>;
   /** By time. */
   readonly merges: readonly Merge[];
-  readonly evidence: readonly Origin[];
 }
 
 /** Reviews below which the top reviewer's share says nothing. */
@@ -62,77 +41,81 @@ const FEWEST_REVIEWS = 5;
 /** Working hours are shown for groups only: fewer people would be somebody's diary. */
 const FEWEST_PEOPLE = 5;
 
+const countOf = (holds: (event: RepositoryEvent) => boolean) =>
+  sumIntegers((event: RepositoryEvent) => (holds(event) ? 1 : 0));
+const cycleHours = ({ timeMs, createdMs }: RepositoryEvent): number =>
+  createdMs === undefined ? 0 : Math.max(0, timeMs - createdMs) / HOUR_MS;
+
+/** Merged pull requests, by time. */
+const merges = custom<RepositoryEvent, readonly Merge[], readonly Merge[]>({
+  name: "merges",
+  init: () => [],
+  add(merges, event) {
+    if (event.kind !== "merged") return merges;
+    const { number = 0, timeMs, eventId } = event;
+    return [...merges, { number, timeMs, eventId, cycleH: cycleHours(event) }];
+  },
+  result: (merges) => [...merges].sort((a, b) => a.timeMs - b.timeMs || (a.eventId < b.eventId ? -1 : 1)),
+});
+
+/** Reviews by people, and how many of them the busiest reviewer gave. By login, behind a prefix: a login may be `constructor`. */
+const reviewers = custom<
+  RepositoryEvent,
+  Readonly<Record<string, number>>,
+  { readonly reviews: number; readonly most: number }
+>({
+  name: "reviewers",
+  init: () => ({}),
+  add(tally, { kind, isBot, actor }) {
+    if (kind !== "reviewed" || isBot) return tally;
+    return { ...tally, [`@${actor}`]: (tally[`@${actor}`] ?? 0) + 1 };
+  },
+  result(tally) {
+    const counts = Object.values(tally);
+    return { reviews: counts.reduce((sum, n) => sum + n, 0), most: Math.max(0, ...counts) };
+  },
+});
+
 /**
- * A repository's activity over one window: what was opened, merged, reviewed, pushed and said, and how it was shared.
- *
- * Out: counts and shares, never a name. Medians in hours. `topReviewerShare01` from 5 reviews on, `afterHoursShare01` from 5
- *      people on and only of commits that state a local time.
- * Source: the definitions of shared metrics at CHAOSS (change request duration, absence factor).
+ * Aggregates: a repository's activity over one window: what was opened, merged, reviewed, pushed and said, and how it was shared.
+ * Logins stay in the state; only sizes and shares leave it.
  */
-export const repositoryDay: Aggregate<RepositoryEvent, Day, RepositoryDay> = {
-  init: () => ({
-    ...{
-      opened: 0,
-      closedUnmerged: 0,
-      merges: [],
-      reviews: 0,
-      comments: 0,
-      pushes: 0,
-      commits: 0,
-      byPeople: 0,
-      byBots: 0,
-    },
-    ...{ people: {}, reviewers: {}, inside: 0, outside: 0, evidence: noExtremes() },
+export const repositoryWindow = {
+  events: count(),
+  opened: countOf(({ kind }) => kind === "opened"),
+  closedUnmerged: countOf(({ kind }) => kind === "closed"),
+  reviews: countOf(({ kind }) => kind === "reviewed"),
+  comments: countOf(({ kind }) => kind === "commented"),
+  pushes: countOf(({ kind }) => kind === "pushed"),
+  commits: sumIntegers(({ commits = 0 }: RepositoryEvent) => commits),
+  byBots: countOf(({ isBot }) => isBot),
+  inside: sumIntegers(({ localHours }: RepositoryEvent) => localHours?.inside ?? 0),
+  outside: sumIntegers(({ localHours }: RepositoryEvent) => localHours?.outside ?? 0),
+  people: distinctExact(({ isBot, actor }: RepositoryEvent) => (isBot ? null : actor)),
+  reviewers,
+  merges,
+  evidence: evidence((event: RepositoryEvent) => {
+    return { value: cycleHours(event), timeMs: event.timeMs, eventId: event.eventId, origin: event.origin };
   }),
-  add(day, event) {
-    const { kind, timeMs, eventId, origin } = event;
-    const cycleH = event.createdMs === undefined ? 0 : Math.max(0, timeMs - event.createdMs) / HOUR_MS;
-    if (event.isBot) day.byBots++;
-    else {
-      day.byPeople++;
-      count(day.people, event.actor);
-    }
-    if (kind === "opened") day.opened++;
-    else if (kind === "closed") day.closedUnmerged++;
-    else if (kind === "merged") day.merges.push({ number: event.number ?? 0, timeMs, eventId, cycleH });
-    else if (kind === "commented") day.comments++;
-    else if (kind === "pushed") addPush(day, event);
-    else if (kind === "reviewed") {
-      day.reviews++;
-      if (!event.isBot) count(day.reviewers, event.actor);
-    }
-    addWitness(day.evidence, { value: cycleH, timeMs, eventId, origin });
-  },
-  result(day) {
-    const merges = [...day.merges].sort((a, b) => a.timeMs - b.timeMs || (a.eventId < b.eventId ? -1 : 1));
-    const people = Object.keys(day.people).length;
-    const values: Record<string, number> = {
-      ...{ opened: day.opened, merged: merges.length, closedUnmerged: day.closedUnmerged, reviews: day.reviews },
-      ...{ comments: day.comments, pushes: day.pushes, commits: day.commits, actors: people },
-      ...{
-        humanShare01: day.byPeople / (day.byPeople + day.byBots),
-        botShare01: day.byBots / (day.byPeople + day.byBots),
-      },
-    };
-    const cycleHoursP50 = median(merges.map(({ cycleH }) => cycleH));
-    if (cycleHoursP50 !== undefined) values.cycleHoursP50 = cycleHoursP50;
-    const reviewsByPeople = Object.values(day.reviewers);
-    const reviews = reviewsByPeople.reduce((sum, n) => sum + n, 0);
-    if (reviews >= FEWEST_REVIEWS) values.topReviewerShare01 = Math.max(...reviewsByPeople) / reviews;
-    const timed = day.inside + day.outside;
-    if (timed > 0 && people >= FEWEST_PEOPLE) values.afterHoursShare01 = day.outside / timed;
-    return { values, merges, evidence: evidenceOf(day.evidence) };
-  },
 };
 
-function addPush(day: Day, { commits = 0, localHours }: RepositoryEvent): void {
-  day.pushes++;
-  day.commits += commits;
-  day.inside += localHours?.inside ?? 0;
-  day.outside += localHours?.outside ?? 0;
-}
-
-function count(tally: Tally, login: string): void {
-  const key = `@${login}`;
-  tally[key] = (tally[key] ?? 0) + 1;
+/**
+ * What a day was: counts and shares, never a name. Medians in hours. `topReviewerShare01` from 5 reviews on, `afterHoursShare01` from 5
+ * people on and only of commits that state a local time.
+ *
+ * Source: the definitions of shared metrics at CHAOSS (change request duration, absence factor).
+ */
+export function repositoryDay(row: Omit<Results<typeof repositoryWindow>, "evidence">): RepositoryDay {
+  const { events, opened, closedUnmerged, reviews, comments, pushes, commits, byBots, inside, outside } = row;
+  const { people, reviewers, merges } = row;
+  const values: Record<string, number> = {
+    ...{ opened, merged: merges.length, closedUnmerged, reviews, comments, pushes, commits, actors: people },
+    ...{ humanShare01: (events - byBots) / events, botShare01: byBots / events },
+  };
+  const cycleHoursP50 = median(merges.map(({ cycleH }) => cycleH));
+  if (cycleHoursP50 !== undefined) values.cycleHoursP50 = cycleHoursP50;
+  if (reviewers.reviews >= FEWEST_REVIEWS) values.topReviewerShare01 = reviewers.most / reviewers.reviews;
+  const timed = inside + outside;
+  if (timed > 0 && people >= FEWEST_PEOPLE) values.afterHoursShare01 = outside / timed;
+  return { values, merges };
 }

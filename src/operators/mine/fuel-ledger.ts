@@ -1,6 +1,5 @@
 import { HOUR_MS } from "../../core/index.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
+import type { ProcessFunction } from "../engine/index.js";
 
 /** What went into a truck against what its work should have burnt since the last refuelling. */
 export interface FuelBalance {
@@ -13,54 +12,61 @@ export interface FuelBalance {
   readonly residualRatio: number;
 }
 
-export interface FuelLedger extends Stateful {
-  /** Notes a cycle of the truck; `litres` is undefined when nothing could be predicted. In event-time order. */
-  burn(truck: string, timeMs: number, litres: number | undefined): void;
-  /** Closes the interval; undefined when it cannot be trusted. In event-time order, a cycle ending at this moment before it. */
-  refuel(truck: string, timeMs: number, litres: number): FuelBalance | undefined;
-}
+/** A cycle that burnt, predicted, or a refuelling. `litres` of a cycle is null when nothing could be predicted. */
+export type FuelEvent =
+  | { readonly kind: "cycle"; readonly litres: number | null }
+  | { readonly kind: "refuel"; readonly litres: number };
 
 interface Truck {
-  sinceMs: number | null;
-  predictedL: number;
-  cycles: number;
-  unknown: number;
+  readonly sinceMs: number | null;
+  readonly predictedL: number;
+  readonly cycles: number;
+  readonly unknown: number;
 }
 
 /** Intervals beyond these are a meter error or a missed refuelling (the filter the model's own baseline was measured with). */
 const PLAUSIBLE = { cyclesLeast: 4, cyclesMost: 30, hoursBelow: 40, litresLeast: 1_500, litresMost: 5_000 };
 
 /**
- * Predicted litres of each truck since it was last refuelled.
+ * Predicted litres of each truck since it was last refuelled: says each refuelling, with the balance of the interval it closes where
+ * that can be trusted. For a stream by truck, in event-time order, a cycle ending at the moment of a refuelling before it.
  *
  * State: four numbers a truck, at most `maxTrucks`. O(1) an event.
  */
-export function fuelLedger({ maxTrucks }: { maxTrucks: number }): FuelLedger {
-  const trucks = keyed<Truck>({
-    maxKeys: maxTrucks,
-    create: () => ({ sinceMs: null, predictedL: 0, cycles: 0, unknown: 0 }),
-    save: (truck) => truck,
-    load: (saved) => saved as Truck,
-  });
+export function fuelLedger<V extends FuelEvent>({
+  maxTrucks,
+}: {
+  readonly maxTrucks: number;
+}): ProcessFunction<
+  string,
+  V,
+  Truck,
+  { readonly refuel: V & { readonly kind: "refuel" }; readonly balance: FuelBalance | undefined }
+> {
   return {
-    burn(name, timeMs, litres) {
-      const truck = trucks.at(name, timeMs);
-      truck.cycles++;
-      if (litres === undefined || !Number.isFinite(litres)) truck.unknown++;
-      else truck.predictedL += litres;
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys: maxTrucks,
+    init: () => ({ sinceMs: null, predictedL: 0, cycles: 0, unknown: 0 }),
+    onEvent(truck, event, at) {
+      if (event.kind === "cycle") return burn(truck, event.litres);
+      const refuel = event as V & { readonly kind: "refuel" };
+      at.emit({ refuel, balance: balanceOf(truck, at.timeMs, refuel.litres) });
+      return { sinceMs: at.timeMs, predictedL: 0, cycles: 0, unknown: 0 };
     },
-    refuel(name, timeMs, litres) {
-      const truck = trucks.at(name, timeMs);
-      const { sinceMs, predictedL, cycles, unknown } = truck;
-      truck.sinceMs = timeMs;
-      truck.predictedL = truck.cycles = truck.unknown = 0;
-      if (sinceMs === null || unknown > 0 || predictedL <= 0 || timeMs - sinceMs >= PLAUSIBLE.hoursBelow * HOUR_MS)
-        return undefined;
-      if (cycles < PLAUSIBLE.cyclesLeast || cycles > PLAUSIBLE.cyclesMost) return undefined;
-      if (!(litres >= PLAUSIBLE.litresLeast && litres <= PLAUSIBLE.litresMost)) return undefined;
-      return { startMs: sinceMs, endMs: timeMs, litres, predictedL, cycles, residualRatio: litres / predictedL - 1 };
-    },
-    save: () => trucks.save(),
-    load: (state) => trucks.load(state as ReturnType<typeof trucks.save>),
   };
+}
+
+function burn(truck: Truck, litres: number | null): Truck {
+  const cycles = truck.cycles + 1;
+  if (litres === null || !Number.isFinite(litres)) return { ...truck, cycles, unknown: truck.unknown + 1 };
+  return { ...truck, cycles, predictedL: truck.predictedL + litres };
+}
+
+function balanceOf(truck: Truck, timeMs: number, litres: number): FuelBalance | undefined {
+  const { sinceMs, predictedL, cycles, unknown } = truck;
+  if (sinceMs === null || unknown > 0 || predictedL <= 0 || timeMs - sinceMs >= PLAUSIBLE.hoursBelow * HOUR_MS)
+    return undefined;
+  if (cycles < PLAUSIBLE.cyclesLeast || cycles > PLAUSIBLE.cyclesMost) return undefined;
+  if (!(litres >= PLAUSIBLE.litresLeast && litres <= PLAUSIBLE.litresMost)) return undefined;
+  return { startMs: sinceMs, endMs: timeMs, litres, predictedL, cycles, residualRatio: litres / predictedL - 1 };
 }

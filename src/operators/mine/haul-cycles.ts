@@ -1,6 +1,5 @@
 import { HOUR_MS } from "../../core/index.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
+import type { ProcessFunction } from "../engine/index.js";
 
 /** A truck's round, in the order it must report them. */
 export const CYCLE_STEPS = [
@@ -14,7 +13,6 @@ export const CYCLE_STEPS = [
 
 /** A step of a truck's round, as its status event says it. */
 export interface CycleStep {
-  readonly truck: string;
   readonly timeMs: number;
   /** One of `CYCLE_STEPS`; anything else spoils the cycle. */
   readonly status: string;
@@ -23,7 +21,6 @@ export interface CycleStep {
 }
 
 export interface HaulCycle {
-  readonly truck: string;
   readonly shovel: string;
   readonly load: string;
   readonly dump: string;
@@ -38,11 +35,6 @@ export interface HaulCycle {
   readonly values: Readonly<Record<string, number>>;
 }
 
-export interface HaulCycles extends Stateful {
-  /** Takes the truck's next step, in the order it reported them; the cycle, when this completes one. */
-  step(step: CycleStep): HaulCycle | undefined;
-}
-
 /** Real loads weigh 182 to 366 t. 0: nothing was weighed; 65519: a 16-bit wrap of the scale. */
 const PAYLOAD_LOW_T = 100;
 const PAYLOAD_HIGH_T = 400;
@@ -52,14 +44,14 @@ const PAUSE_LIMIT_H = 2;
 
 interface Truck {
   /** Times of the steps of the open cycle; empty: waiting for the next `assigned-load`. */
-  times: number[];
+  readonly times: readonly number[];
   /** Shovel and bench are named from the first step on, the dump from the fourth. */
-  labels: Record<string, string>;
-  lastDumpedMs: number | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly lastDumpedMs: number | null;
 }
 
 /**
- * Puts a truck's status events together to haul cycles.
+ * Puts a truck's status events together to haul cycles, each with the event that completed it. For a stream by truck.
  *
  * Rule:  a cycle counts when its six steps come in this order, with times that do not run back; `assigned-load` begins one anew,
  *        any other step out of turn spoils it until the next `assigned-load`. Telemetry of real fleets has missing, doubled and
@@ -67,48 +59,40 @@ interface Truck {
  * Order: of the log, not of time: a step and the next often carry the same second.
  * State: five times and four labels a truck, at most `maxTrucks`. O(1) a step.
  */
-export function haulCycles({ maxTrucks }: { maxTrucks: number }): HaulCycles {
-  const trucks = keyed<Truck>({
-    maxKeys: maxTrucks,
-    create: () => ({ times: [], labels: {}, lastDumpedMs: null }),
-    save: (truck) => truck,
-    load: (saved) => saved as Truck,
-  });
+export function haulCycles<V>({
+  maxTrucks,
+  stepOf,
+}: {
+  readonly maxTrucks: number;
+  readonly stepOf: (value: V) => CycleStep;
+}): ProcessFunction<string, V, Truck, { readonly cycle: HaulCycle; readonly by: V }> {
   return {
-    step(step) {
-      const truck = trucks.at(step.truck, step.timeMs);
-      const place = CYCLE_STEPS.indexOf(step.status as (typeof CYCLE_STEPS)[number]);
-      if (place === 0) {
-        truck.times = [step.timeMs];
-        truck.labels = { ...step.labels };
-        return undefined;
-      }
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys: maxTrucks,
+    init: () => ({ times: [], labels: {}, lastDumpedMs: null }),
+    onEvent(truck, value, at) {
+      const { timeMs, status, labels, values } = stepOf(value);
+      const place = CYCLE_STEPS.indexOf(status as (typeof CYCLE_STEPS)[number]);
+      if (place === 0) return { ...truck, times: [timeMs], labels };
       const previousMs = truck.times[truck.times.length - 1];
-      if (previousMs === undefined || place !== truck.times.length || step.timeMs < previousMs) {
-        truck.times = [];
-        return undefined;
-      }
-      truck.times.push(step.timeMs);
-      Object.assign(truck.labels, step.labels);
-      return place === CYCLE_STEPS.length - 1 ? complete(truck, step) : undefined;
+      if (previousMs === undefined || place !== truck.times.length || timeMs < previousMs)
+        return { ...truck, times: [] };
+      const next = { ...truck, times: [...truck.times, timeMs], labels: { ...truck.labels, ...labels } };
+      if (place < CYCLE_STEPS.length - 1) return next;
+      at.emit({ cycle: cycleOf(next, values), by: value });
+      return { ...next, times: [], lastDumpedMs: timeMs };
     },
-    save: () => trucks.save(),
-    load: (state) => trucks.load(state as ReturnType<typeof trucks.save>),
   };
 }
 
-function complete(truck: Truck, { truck: name, values }: CycleStep): HaulCycle {
-  const { times, labels, lastDumpedMs } = truck;
+function cycleOf({ times, labels, lastDumpedMs }: Truck, values: CycleStep["values"]): HaulCycle {
   const [startMs, endMs] = [times[0] as number, times[5] as number];
   const pauseMs = lastDumpedMs === null ? 0 : Math.max(0, startMs - lastDumpedMs);
-  truck.times = [];
-  truck.lastDumpedMs = endMs;
   const { shovel = "", load = "", dump = "", dumpType = "" } = labels;
   const payloadT = values.payloadT;
   const payloadMeasured = payloadT !== undefined && payloadT >= PAYLOAD_LOW_T && payloadT <= PAYLOAD_HIGH_T;
   const usedT = payloadMeasured ? payloadT : PAYLOAD_USUAL_T;
   return {
-    truck: name,
     shovel,
     load,
     dump,

@@ -1,7 +1,5 @@
 import { HOUR_MS, type PlanRequest, type Route } from "../../core/index.js";
 import { median, quantileOfSorted } from "../features/quantile.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
 
 /** A finished round, as far as planning needs it. */
 export interface MeasuredCycle {
@@ -22,17 +20,13 @@ export type Measured = Pick<PlanRequest, "trucks" | "routes" | "dumps"> & {
   readonly shovels: readonly { readonly shovel: string; readonly loadMin: number }[];
 };
 
-export interface LastHour extends Stateful {
-  /** In event-time order. Cycles that cannot be (no travel at all, faster than a truck, longer than four hours) do not count. */
-  add(site: string, cycle: MeasuredCycle): void;
-  /** The site's hour up to `nowMs`; undefined until an hour has been measured, or when nothing moved in it. */
-  measure(site: string, nowMs: number): Measured | undefined;
+/** The cycles of a site's last hour or two. Plain data, never changed in place; at most 5,000, the oldest go first. */
+export interface LastHour {
+  readonly firstMs: number | null;
+  readonly cycles: readonly MeasuredCycle[];
 }
 
-interface Site {
-  firstMs: number | null;
-  cycles: MeasuredCycle[];
-}
+export const NOTHING_MEASURED: LastHour = { firstMs: null, cycles: [] };
 
 const MOST_CYCLES = 5_000;
 const TRAVEL_LEAST_MIN = 2;
@@ -41,43 +35,28 @@ const ROUND_MOST_MIN = 240;
 const WITHOUT_WAITING = 0.25;
 
 /**
- * The last hour of each site: its routes, what they took and cost, its shovels and dumps.
- *
- * State: the cycles of an hour, at most 5,000 a site (the oldest go first). O(1) a cycle, O(cycles log cycles) a measurement.
+ * The hour with one more cycle, in event-time order. Cycles that cannot be (no travel at all, faster than a truck, longer than four hours)
+ * do not count. O(cycles).
  */
-export function lastHour({ maxSites }: { maxSites: number }): LastHour {
-  const sites = keyed<Site>({
-    maxKeys: maxSites,
-    create: () => ({ firstMs: null, cycles: [] }),
-    save: (site) => site,
-    load: (saved) => saved as Site,
-  });
-  return {
-    add(name, cycle) {
-      const { travelMin, atShovelMin, atDumpMin, shovel, dump, endMs } = cycle;
-      if (
-        travelMin < TRAVEL_LEAST_MIN ||
-        travelMin + atShovelMin + atDumpMin > ROUND_MOST_MIN ||
-        shovel === "" ||
-        dump === ""
-      )
-        return;
-      const site = sites.at(name, endMs);
-      site.firstMs ??= endMs;
-      site.cycles.push(cycle);
-      if (site.cycles.length > MOST_CYCLES || (site.cycles[0] as MeasuredCycle).endMs <= endMs - 2 * HOUR_MS) {
-        site.cycles = site.cycles.filter((old) => old.endMs > endMs - HOUR_MS).slice(-MOST_CYCLES);
-      }
-    },
-    measure(name, nowMs) {
-      const site = sites.get(name);
-      if (site === undefined || site.firstMs === null || nowMs - site.firstMs < HOUR_MS) return undefined;
-      const cycles = site.cycles.filter(({ endMs }) => endMs > nowMs - HOUR_MS && endMs <= nowMs);
-      return cycles.length === 0 ? undefined : measured(cycles);
-    },
-    save: () => sites.save(),
-    load: (state) => sites.load(state as ReturnType<typeof sites.save>),
-  };
+export function withCycle(hour: LastHour, cycle: MeasuredCycle): LastHour {
+  const { travelMin, atShovelMin, atDumpMin, shovel, dump, endMs } = cycle;
+  const roundMin = travelMin + atShovelMin + atDumpMin;
+  if (travelMin < TRAVEL_LEAST_MIN || roundMin > ROUND_MOST_MIN || shovel === "" || dump === "") return hour;
+  const cycles = [...hour.cycles, cycle];
+  const firstMs = hour.firstMs ?? endMs;
+  if (cycles.length <= MOST_CYCLES && (cycles[0] as MeasuredCycle).endMs > endMs - 2 * HOUR_MS)
+    return { firstMs, cycles };
+  return { firstMs, cycles: cycles.filter((old) => old.endMs > endMs - HOUR_MS).slice(-MOST_CYCLES) };
+}
+
+/**
+ * The hour up to `nowMs`: its routes, what they took and cost, its shovels and dumps; undefined until an hour has been measured, or
+ * when nothing moved in it. O(cycles log cycles).
+ */
+export function measureHour(hour: LastHour, nowMs: number): Measured | undefined {
+  if (hour.firstMs === null || nowMs - hour.firstMs < HOUR_MS) return undefined;
+  const cycles = hour.cycles.filter(({ endMs }) => endMs > nowMs - HOUR_MS && endMs <= nowMs);
+  return cycles.length === 0 ? undefined : measured(cycles);
 }
 
 function measured(cycles: readonly MeasuredCycle[]): Measured {

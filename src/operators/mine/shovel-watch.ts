@@ -1,7 +1,6 @@
 import { MINUTE_MS, type Origin } from "../../core/index.js";
+import type { ProcessFunction } from "../engine/index.js";
 import { median } from "../features/quantile.js";
-import { keyed } from "../keyed.js";
-import type { Stateful } from "../state.js";
 
 export interface ShovelWatchOptions {
   /** Silence shorter than this is ordinary, ms of working time. */
@@ -27,31 +26,26 @@ export interface Silence {
   readonly evidence: readonly Origin[];
 }
 
-export interface ShovelWatch extends Stateful {
-  /**
-   * Takes a load, in event-time order. `resumed`: the shovel was silent and loads again. `silent`: shovels found silent by this,
-   * by name, each once until it loads again.
-   */
-  loaded(
-    site: string,
-    shovel: string,
-    timeMs: number,
-    origin: Origin,
-  ): { readonly resumed: boolean; readonly silent: readonly Silence[] };
-  isSilent(site: string, shovel: string): boolean;
+/** What a load reveals about the shovels of its site. */
+export interface ShovelNews {
+  /** The shovel was silent and loads again. */
+  readonly resumed: string | undefined;
+  /** Shovels found silent by this, by name, each once until it loads again. */
+  readonly silent: readonly Silence[];
 }
 
 interface Shovel {
   /** Its last loads: event time, working time, place in the log. Newest last. */
-  loads: { timeMs: number; workMs: number; origin: Origin }[];
-  silent: boolean;
+  readonly loads: readonly { readonly timeMs: number; readonly workMs: number; readonly origin: Origin }[];
+  readonly silent: boolean;
 }
 
 interface Site {
-  lastMs: number | null;
+  readonly lastMs: number | null;
   /** Working time: grows between loads of any shovel, but by no more than `STILL_WORKING_MS` a gap. */
-  workMs: number;
-  shovels: Map<string, Shovel>;
+  readonly workMs: number;
+  /** By name. */
+  readonly shovels: readonly (readonly [name: string, shovel: Shovel])[];
 }
 
 /** A site with a dozen shovels loads every minute; a longer gap without any load is a site that stands. */
@@ -61,61 +55,42 @@ const MAX_SHOVELS = 200;
 const SHOWN = 8;
 
 /**
- * Finds shovels that fell silent while the rest of their site works on.
+ * Finds shovels that fell silent while the rest of their site works on. For a stream of loads by site, in event-time order.
  *
  * Silence is measured in working time, a clock that stands still while nobody loads: a shift change, a blast or a lost radio link
  * silences every shovel at once and is no shovel's fault. Judged at the loads of others, so a lone shovel is never silent.
  * State: 21 loads a shovel, for the first 200 shovels of a site. O(shovels) a load.
  */
-export function shovelWatch(options: ShovelWatchOptions): ShovelWatch {
-  const { maxSites } = options;
-  const sites = keyed<Site>({
-    maxKeys: maxSites,
-    create: () => ({ lastMs: null, workMs: 0, shovels: new Map() }),
-    save: ({ shovels, ...site }) => ({ ...site, shovels: byName(shovels) }),
-    load(saved) {
-      const { shovels, ...site } = saved as Omit<Site, "shovels"> & { shovels: (readonly [string, Shovel])[] };
-      return { ...site, shovels: new Map(shovels) };
-    },
-  });
+export function shovelWatch(
+  options: ShovelWatchOptions,
+): ProcessFunction<string, { readonly shovel: string; readonly origin: Origin }, Site, ShovelNews> {
   return {
-    loaded(siteName, name, timeMs, origin) {
-      const site = sites.at(siteName, timeMs);
-      if (site.lastMs !== null) site.workMs += Math.min(timeMs - site.lastMs, STILL_WORKING_MS);
-      site.lastMs = timeMs;
-      const shovel = site.shovels.get(name) ?? { loads: [], silent: false };
-      if (site.shovels.size < MAX_SHOVELS) site.shovels.set(name, shovel);
-      const resumed = shovel.silent;
-      shovel.silent = false;
-      shovel.loads.push({ timeMs, workMs: site.workMs, origin });
-      if (shovel.loads.length > REMEMBERED_LOADS) shovel.loads.shift();
-      return { resumed, silent: findSilent(site, name, options) };
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys: options.maxSites,
+    init: () => ({ lastMs: null, workMs: 0, shovels: [] }),
+    onEvent(site, { shovel: name, origin }, at) {
+      const { timeMs } = at;
+      const workMs = site.workMs + (site.lastMs === null ? 0 : Math.min(timeMs - site.lastMs, STILL_WORKING_MS));
+      const before = site.shovels.find(([other]) => other === name)?.[1] ?? { loads: [], silent: false };
+      const loads = [...before.loads, { timeMs, workMs, origin }].slice(-REMEMBERED_LOADS);
+      const others = site.shovels.filter(([other]) => other !== name);
+      const silent = others.flatMap(([other, shovel]) => silenceOf(other, shovel, workMs, options) ?? []);
+      if (before.silent || silent.length > 0) at.emit({ resumed: before.silent ? name : undefined, silent });
+      const fallen = new Set(silent.map(({ shovel }) => shovel));
+      const judged = others.map(([other, shovel]) => {
+        return [other, fallen.has(other) ? { ...shovel, silent: true } : shovel] as const;
+      });
+      const known = judged.length < MAX_SHOVELS ? [...judged, [name, { loads, silent: false }] as const] : judged;
+      return { lastMs: timeMs, workMs, shovels: known.sort(([a], [b]) => (a < b ? -1 : 1)) };
     },
-    isSilent: (site, shovel) => sites.get(site)?.shovels.get(shovel)?.silent ?? false,
-    save: () => sites.save(),
-    load: (state) => sites.load(state as ReturnType<typeof sites.save>),
   };
 }
 
-function findSilent(site: Site, working: string, options: ShovelWatchOptions): readonly Silence[] {
-  const found: Silence[] = [];
-  for (const [name, shovel] of byName(site.shovels)) {
-    if (name === working || shovel.silent) continue;
-    const silence = silenceOf(name, shovel, site.workMs, options);
-    if (silence === undefined) continue;
-    shovel.silent = true;
-    found.push(silence);
-  }
-  return found;
-}
-
-function byName(shovels: ReadonlyMap<string, Shovel>): (readonly [string, Shovel])[] {
-  return [...shovels].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function silenceOf(name: string, { loads }: Shovel, workMs: number, options: ShovelWatchOptions): Silence | undefined {
+/** Undefined when it is not, or is known to be. */
+function silenceOf(name: string, shovel: Shovel, workMs: number, options: ShovelWatchOptions): Silence | undefined {
+  const { loads } = shovel;
   const last = loads[loads.length - 1];
-  if (last === undefined) return undefined;
+  if (last === undefined || shovel.silent) return undefined;
   const silentMs = workMs - last.workMs;
   if (silentMs <= options.leastSilenceMs) return undefined;
   const recent = loads.filter(({ timeMs }) => timeMs > last.timeMs - options.recentMs);

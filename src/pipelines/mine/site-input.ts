@@ -1,15 +1,9 @@
-import {
-  encodeToken,
-  type Feature,
-  type Inference,
-  type LogMessage,
-  type Mark,
-  type Origin,
-} from "../../core/index.js";
-import { jsonOf, kindOf } from "../subject.js";
+import { encodeToken, type Feature, type Inference, type LogMessage, type Origin } from "../../core/index.js";
+import { type Source, source } from "../../operators/index.js";
 
 const MODEL = "litres-per-cycle";
-const PRODUCER = encodeToken("mine.telemetry");
+const PRODUCER = "mine.telemetry";
+const PRODUCER_TOKEN = encodeToken(PRODUCER);
 const LEG_LIMIT_H = 1; // a longer leg holds a stop: the model was trained with this limit
 
 /** What `mine.site` reads of stage one's features, reduced to what it needs. JSON: it is held until its time has come. */
@@ -49,10 +43,22 @@ export interface SiteRecord {
   readonly event: SiteEvent;
 }
 
-/** The records of one message, and how many rows of model input come with it. */
+/** The records of one message. */
 export type SiteInput = readonly SiteRecord[];
 
 type Stored = Feature & { readonly id: string };
+
+/** Loads, cycles and refuellings as the tasks of mine.telemetry say them; time has come as far as the marks of all of them. */
+export const siteSource: Source<SiteRecord> = source<SiteRecord>({
+  stream: "features",
+  decode(message, found, ahead) {
+    const { length } = message.data;
+    for (const record of (ahead as SiteInput | undefined) ?? recordsOf(message)) found.event(record, 0, length);
+  },
+  time: ({ timeMs }) => timeMs,
+  id: ({ id }) => id,
+  producers: ({ partitions }) => Array.from({ length: partitions }, (_, p) => `${PRODUCER}/${p}`),
+});
 
 /**
  * Reads the features of a slice of messages and predicts the litres of all its cycles in one batch. Pure: what a message yields does
@@ -74,13 +80,6 @@ export async function readAhead(messages: readonly LogMessage[], inference: Infe
   );
 }
 
-/** The mark in the message's body; undefined when it is none. */
-export function markOf({ data }: LogMessage): Mark | undefined {
-  const body = jsonOf(data) as Partial<Mark> | null | undefined;
-  if (typeof body?.task !== "string" || !Number.isSafeInteger(body.watermarkMs)) return undefined;
-  return { kind: "mark", task: body.task, watermarkMs: body.watermarkMs as number };
-}
-
 const WIDTH = 7;
 
 /** Features in the model's order (models/litres-per-cycle.json); undefined when one was not measured. */
@@ -95,7 +94,7 @@ function modelRow(values: Readonly<Record<string, number>>): readonly number[] |
 
 function recordsOf(message: LogMessage): SiteInput {
   const { subject, data, sequence } = message;
-  if (kindOf(message) !== "event" || subject.split(".")[2] !== PRODUCER) return [];
+  if (subject.split(".")[2] !== PRODUCER_TOKEN) return []; // marks and other pipelines, this one's own writing too
   const lines = Buffer.from(data).toString("utf8").split("\n");
   return lines.flatMap((line, index) => {
     const stored = JSON.parse(line) as Stored; // our own writing: what is not JSON here is a damaged log

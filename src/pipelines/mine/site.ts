@@ -1,236 +1,230 @@
+import { HOUR_MS, MINUTE_MS, type Origin } from "../../core/index.js";
 import {
-  type Counters,
-  type Emit,
-  encodeToken,
-  HOUR_MS,
-  MINUTE_MS,
-  type Origin,
-  type Pipeline,
-  type Program,
-  type TaskContext,
-} from "../../core/index.js";
-import {
+  type Clearance,
+  type DriftState,
   driftWatch,
   type FuelBalance,
   fuelLedger,
   incidents,
-  inOrder,
-  keyed,
-  lastHour,
-  loadState,
+  type ProcessFunction,
+  pipeline,
+  type ShovelNews,
+  type Sighting,
   type Silence,
-  type Stateful,
-  saveState,
   shovelWatch,
-  stageMarks,
 } from "../../operators/index.js";
-import { emitFeature, emitFinding, plain, type Speaker, sayTo } from "../report.js";
-import { kindOf } from "../subject.js";
-import { planner } from "./planner.js";
-import { markOf, readAhead, type SiteEvent, type SiteInput } from "./site-input.js";
+import { alerts, anomalies, type FeatureRow, type Finding, features, plain, report, sightingOf } from "../report.js";
+import { type PlanNews, planner, planRequests } from "./planner.js";
+import { readAhead, type SiteEvent, type SiteRecord, siteSource } from "./site-input.js";
 
 const NAME = "mine.site";
-const VERSION = 1;
-const PRODUCER = "mine.telemetry";
+const VERSION = 2;
+const SPEAKER = { pipeline: NAME, domain: "mine" } as const;
 const MAX_SITES = 100;
+const MAX_TRUCKS = 10_000;
 /** An hour without a load and four times its usual gap, of a shovel that made sixteen in the three hours before. */
 const SILENCE = { leastSilenceMs: HOUR_MS, gaps: 4, leastLoads: 16, recentMs: 3 * HOUR_MS, maxSites: MAX_SITES };
 /** A shovel silent for half a day was taken out of service: nobody waits for it any more. */
-const OUT_OF_SERVICE_MS = 12 * HOUR_MS;
+const SILENT = { rule: "shovel-silent", quietMs: 12 * HOUR_MS, maxKeys: 10_000 };
 /** One refuelling says little (a spread of 12 %): at least sixteen on each side of a change, tested at every eighth. */
-const FUEL = { delta: 0.002, clock: 8, minWindow: 16, spread: 0.12, maxKeys: MAX_SITES };
+const FUEL = driftWatch({ delta: 0.002, clock: 8, minWindow: 16, spread: 0.12 });
 const FUEL_QUIET_MS = 24 * HOUR_MS;
 const SHOWN_REFUELS = 8;
 
+type Load = SiteEvent & { readonly kind: "load" };
+type Cycle = SiteEvent & { readonly kind: "cycle" };
+type Refuel = SiteEvent & { readonly kind: "refuel" };
+
 /** A mine as a whole: fuel against the model, shovels that fell silent, and requests for a new dispatch plan. */
-export const site: Pipeline = {
-  name: NAME,
+export const site = pipeline(NAME, {
   summary: "haul cycles and refuellings of a site to fuel residuals, silent shovels and dispatch plan requests",
-  source: "features",
-  writes: ["features", "alerts", "plans", "late"],
   version: VERSION,
-  steps: [
-    {
-      name: "features",
-      kind: "source",
-      detail: "features.<p>: loads, cycles and refuellings of mine.telemetry, its marks",
-    },
-    { name: "litres", kind: "predict", detail: "ONNX litres-per-cycle over the cycles of a slice, in one batch" },
-    {
-      name: "held",
-      kind: "operator",
-      detail: "event-time order, by the marks of every mine.telemetry task",
-      to: ["late"],
-    },
-    { name: "shovels", kind: "operator", detail: "silence of a shovel in the working time of its site" },
-    {
-      name: "ledger",
-      kind: "operator",
-      detail: "predicted litres of each truck since its last refuelling",
-      to: ["features"],
-    },
-    { name: "fuelDrift", kind: "score", detail: "ADWIN over the site's fuel residuals", to: ["features"] },
-    { name: "silences", kind: "alert", detail: "shovel-silent, resolved when it loads again", to: ["alerts"] },
-    { name: "drifts", kind: "alert", detail: "fuel-drift, over after a quiet day", to: ["alerts"] },
-    {
-      name: "plans",
-      kind: "sink",
-      detail: "the last hour's routes, at most every 30 min unless another shovel",
-      to: ["plans"],
-    },
-  ],
-  create: (context) => createSite(context),
-};
+  lookAhead: (messages, { inference }) => readAhead(messages, inference),
+  late: ({ value }) => ({ domain: "mine", key: (value as SiteRecord).key }),
+});
 
-function createSite({ partition, partitions, inference }: TaskContext): Program {
-  const speaker: Speaker = { pipeline: NAME, domain: "mine", partition };
-  const marks = stageMarks(Array.from({ length: partitions }, (_, p) => `${PRODUCER}/${p}`));
-  const held = inOrder<SiteEvent>();
-  const shovels = shovelWatch(SILENCE);
-  const ledger = fuelLedger({ maxTrucks: 10_000 });
-  const hour = lastHour({ maxSites: MAX_SITES });
-  const fuelDrift = driftWatch(FUEL);
-  const lastRefuels = keyed<Origin[]>({
-    maxKeys: MAX_SITES,
-    create: () => [],
-    save: (origins) => origins,
-    load: (saved) => saved as Origin[],
-  });
-  const rule = { pipeline: NAME, domain: "mine" } as const;
-  const silences = incidents({ ...rule, rule: "shovel-silent", quietMs: OUT_OF_SERVICE_MS, maxKeys: 10_000 });
-  const drifts = incidents({ ...rule, rule: "fuel-drift", quietMs: FUEL_QUIET_MS, maxKeys: MAX_SITES });
-  const plans = planner(hour, shovels, MAX_SITES);
-  const counts = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 } satisfies Counters;
-  const operators: Record<string, Stateful> = {
-    ...{ marks, held, shovels, ledger, hour, fuelDrift, lastRefuels, silences, drifts, plans },
-    counts: { save: () => ({ ...counts }), load: (saved) => void Object.assign(counts, saved) },
-  };
+/** In event-time order by the marks of every telemetry task: how their messages interleave must never show. */
+const events = site
+  .from(siteSource)
+  .inOrder("held", { order: ({ order }) => order })
+  .map(eventOf);
+const cycles = events.filter(isCycle);
 
-  function take(records: SiteInput, emit: Emit): void {
-    for (const { id, timeMs, key, order, event } of records) {
-      counts.received++;
-      if (held.add(timeMs, order, event)) {
-        counts.accepted++;
-        continue;
-      }
-      counts.late++;
-      const lateByMs = (marks.watermarkMs() ?? timeMs) - timeMs;
-      const record = {
-        kind: "late",
-        pipeline: NAME,
-        domain: "mine",
-        key,
-        eventId: id,
-        tsMs: timeMs,
-        lateByMs,
-      } as const;
-      emit({ stream: "late", subject: `late.${encodeToken(NAME)}`, record });
-    }
-  }
+const shovels = events.filter(isLoad).keyBy(siteOf, { local: true }).process("shovels", shovelWatch(SILENCE));
+shovels.flatMap(silencesIn).values().to(anomalies(SPEAKER));
+shovels
+  .flatMap(silenceNews)
+  .values()
+  .keyBy(shovelOf, { local: true })
+  .process(SILENT.rule, incidents({ ...SPEAKER, ...SILENT }))
+  .to(alerts(SPEAKER));
 
-  function happen(timeMs: number, event: SiteEvent, emit: Emit): void {
-    if (event.kind === "load") loaded(timeMs, event, emit);
-    else if (event.kind === "cycle") finished(timeMs, event, emit);
-    else refuelled(timeMs, event, emit);
-  }
+const refuels = events
+  .filter(isFuel)
+  .keyBy(truckOf, { local: true })
+  .process("ledger", fuelLedger<Cycle | Refuel>({ maxTrucks: MAX_TRUCKS }));
+refuels.flatMap(residual).to(features(SPEAKER));
+const drifts = refuels.values().keyBy(refuelledSite, { local: true }).process("fuelResiduals", fuelDrift());
+report(drifts.values(), SPEAKER, { rule: "fuel-drift", quietMs: FUEL_QUIET_MS, maxKeys: MAX_SITES });
 
-  function loaded(timeMs: number, { site: name, shovel, origin }: SiteEvent & { kind: "load" }, emit: Emit): void {
-    const { resumed, silent } = shovels.loaded(name, shovel, timeMs, origin);
-    if (resumed) silences.resolve(`${name}/${shovel}`, timeMs, sayTo(speaker, emit));
-    for (const silence of silent) fellSilent(name, timeMs, silence, emit);
-  }
+cycles
+  .flatMap(measuredCycle)
+  .union(shovels.map(shovelNews).values(), drifts.map(driftNews).values())
+  .keyBy(siteOf, { local: true })
+  .map(planNews)
+  .process("plans", planner({ maxSites: MAX_SITES }))
+  .to(planRequests);
 
-  function fellSilent(name: string, timeMs: number, silence: Silence, emit: Emit): void {
-    const { shovel, sinceMs, silentMs, medianGapMs, limitMs, evidence } = silence;
-    const [silentMin, usualMin] = [silentMs / MINUTE_MS, medianGapMs / MINUTE_MS];
-    const usual = usualMin < 1 ? "several a minute" : `one every ${plain(usualMin)} min`;
-    const title = `${shovel}: no load for ${plain(silentMin)} min while others work, usually ${usual}`;
-    const finding = {
-      ...{
-        feature: "mine.load",
-        site: name,
-        key: `${name}/${shovel}`,
-        startMs: sinceMs,
-        endMs: timeMs,
-        evidence,
-        title,
-      },
-      ...{
-        detector: "silence",
-        score: silentMs / limitMs,
-        threshold: 1,
-        value: silentMin,
-        severity: "warning" as const,
-      },
-      ...{ expected: { low: 0, high: limitMs / MINUTE_MS }, labels: { shovel } },
-    };
-    emitFinding(speaker, finding, silences, emit);
-    plans.ask(name, timeMs, { kind: "shovel-silent", key: shovel }, title, emit);
-  }
+function eventOf({ event }: SiteRecord): SiteEvent {
+  return event;
+}
 
-  function finished(timeMs: number, event: SiteEvent & { kind: "cycle" }, emit: Emit): void {
-    const { site: name, truck, shovel, dump, values, litres } = event;
-    ledger.burn(`${name}/${truck}`, timeMs, litres ?? undefined);
-    if (litres === null) return;
-    const minutes = (hours = 0): number => hours * 60;
-    hour.add(name, {
-      ...{ truck, shovel, dump, endMs: timeMs, litres, payloadT: values.payloadT ?? 0 },
-      travelMin: minutes(values.travelEmptyH) + minutes(values.travelFullH),
-      atShovelMin: minutes(values.atShovelH),
-      atDumpMin: minutes(values.atDumpH),
-    });
-    plans.start(name, timeMs, emit);
-  }
+function isLoad(event: SiteEvent): event is Load {
+  return event.kind === "load";
+}
 
-  function refuelled(timeMs: number, event: SiteEvent & { kind: "refuel" }, emit: Emit): void {
-    const { site: name, truck, litres, origin } = event;
-    const balance = ledger.refuel(`${name}/${truck}`, timeMs, litres);
-    const shown = lastRefuels.at(name, timeMs);
-    shown.push(origin);
-    if (shown.length > SHOWN_REFUELS) shown.shift();
-    if (balance !== undefined) balanced(name, truck, balance, shown, emit);
-  }
+function isCycle(event: SiteEvent): event is Cycle {
+  return event.kind === "cycle";
+}
 
-  function balanced(name: string, truck: string, balance: FuelBalance, refuels: readonly Origin[], emit: Emit): void {
-    const { startMs, endMs, litres, predictedL, cycles, residualRatio } = balance;
-    const values = { litres, predictedL, cycles, residualL: litres - predictedL, residualRatio };
-    const feature = "mine.fuel-residual";
-    emitFeature(
-      speaker,
-      { feature, site: name, key: `${name}/${truck}`, startMs, endMs, values, labels: {}, scores: {} },
-      emit,
-    );
-    const drift = fuelDrift.process(name, endMs, residualRatio);
-    if (drift === undefined) return;
-    const { score, meanBefore, meanAfter: value } = drift;
-    const title = `${name}: trucks take ${morePercent(value)} fuel than predicted, before ${morePercent(meanBefore)}`;
-    const finding = {
-      ...{ feature, site: name, key: name, startMs, endMs, evidence: [...refuels], title, labels: {} },
-      ...{ detector: "adwin", score, threshold: 1, value, expected: { low: meanBefore, high: meanBefore } },
-      severity: value > meanBefore ? ("warning" as const) : ("info" as const),
-    };
-    emitFinding(speaker, finding, drifts, emit);
-    plans.ask(name, endMs, { kind: "fuel-drift", key: name }, title, emit);
-  }
+function isFuel(event: SiteEvent): event is Cycle | Refuel {
+  return event.kind !== "load";
+}
 
+function siteOf({ site }: { readonly site: string }): string {
+  return site;
+}
+
+function truckOf({ site, truck }: Cycle | Refuel): string {
+  return JSON.stringify([site, truck]);
+}
+
+function shovelOf({ key }: Sighting | Clearance): string {
+  return key;
+}
+
+function refuelledSite({ refuel }: Refuelled): string {
+  return refuel.site;
+}
+
+function planNews({ news }: SiteNews): PlanNews {
+  return news;
+}
+
+interface Where {
+  readonly key: string;
+  readonly timeMs: number;
+}
+
+function silencesIn({ silent }: ShovelNews, emit: (finding: Finding) => void, at: Where): void {
+  for (const silence of silent) emit(findingOf(silence, at));
+}
+
+function silenceNews({ resumed, silent }: ShovelNews, emit: (news: Sighting | Clearance) => void, at: Where): void {
+  if (resumed !== undefined) emit({ kind: "clearance", key: `${at.key}/${resumed}`, timeMs: at.timeMs });
+  for (const silence of silent) emit(sightingOf(findingOf(silence, at)));
+}
+
+function titleOf({ shovel, silentMs, medianGapMs }: Silence): string {
+  const usualMin = medianGapMs / MINUTE_MS;
+  const usual = usualMin < 1 ? "several a minute" : `one every ${plain(usualMin)} min`;
+  return `${shovel}: no load for ${plain(silentMs / MINUTE_MS)} min while others work, usually ${usual}`;
+}
+
+function findingOf(silence: Silence, { key: name, timeMs: endMs }: Where): Finding {
+  const { shovel, sinceMs: startMs, silentMs, limitMs, evidence } = silence;
   return {
-    lookAhead: (messages) => readAhead(messages, inference),
-    apply(message, ahead, emit) {
-      if (kindOf(message) === "event") return take(ahead as SiteInput, emit);
-      const mark = kindOf(message) === "mark" ? markOf(message) : undefined;
-      if (mark === undefined || !marks.mark(mark.task, mark.watermarkMs)) return;
-      const watermarkMs = marks.watermarkMs() as number;
-      held.drain(watermarkMs, (timeMs, event) => happen(timeMs, event, emit));
-      silences.advance(watermarkMs, sayTo(speaker, emit));
-      drifts.advance(watermarkMs, sayTo(speaker, emit));
+    ...{ feature: "mine.load", site: name, key: `${name}/${shovel}`, startMs, endMs, evidence },
+    ...{ detector: "silence", score: silentMs / limitMs, threshold: 1, value: silentMs / MINUTE_MS },
+    ...{ expected: { low: 0, high: limitMs / MINUTE_MS }, labels: { shovel } },
+    ...{ severity: "warning", title: titleOf(silence) },
+  };
+}
+
+interface Refuelled {
+  readonly refuel: Refuel;
+  readonly balance: FuelBalance | undefined;
+}
+
+function residual({ refuel, balance }: Refuelled, emit: (row: FeatureRow) => void): void {
+  if (balance === undefined) return;
+  const { startMs, endMs, litres, predictedL, cycles, residualRatio } = balance;
+  const { site, truck } = refuel;
+  const values = { litres, predictedL, cycles, residualL: litres - predictedL, residualRatio };
+  const about = { feature: "mine.fuel-residual", site, key: `${site}/${truck}`, startMs, endMs };
+  emit({ ...about, values, labels: {}, scores: {} });
+}
+
+interface FuelState {
+  readonly drift: DriftState;
+  /** The site's last refuellings, trusted or not. */
+  readonly refuels: readonly Origin[];
+}
+
+/** ADWIN over a site's fuel residuals. */
+function fuelDrift(): ProcessFunction<string, Refuelled, FuelState, Finding> {
+  return {
+    ttlMs: Number.POSITIVE_INFINITY,
+    maxKeys: MAX_SITES,
+    init: () => ({ drift: FUEL.fresh, refuels: [] }),
+    onEvent(before, { refuel, balance }, at) {
+      const refuels = [...before.refuels, refuel.origin].slice(-SHOWN_REFUELS);
+      if (balance === undefined) return { ...before, refuels };
+      const { state, drift } = FUEL.next(before.drift, balance.residualRatio);
+      if (drift !== undefined) {
+        const { score, meanBefore, meanAfter: value } = drift;
+        const { startMs, endMs } = balance;
+        at.emit({
+          ...{
+            feature: "mine.fuel-residual",
+            site: at.key,
+            key: at.key,
+            startMs,
+            endMs,
+            evidence: refuels,
+            labels: {},
+          },
+          ...{ detector: "adwin", score, threshold: 1, value, expected: { low: meanBefore, high: meanBefore } },
+          severity: value > meanBefore ? "warning" : "info",
+          title: `${at.key}: trucks take ${morePercent(value)} fuel than predicted, before ${morePercent(meanBefore)}`,
+        });
+      }
+      return { drift: state, refuels };
     },
-    counters: () => ({ ...counts }),
-    watermarkMs: marks.watermarkMs,
-    save: () => saveState(NAME, VERSION, operators),
-    load: (state) => loadState(state, NAME, VERSION, operators),
   };
 }
 
 function morePercent(ratio: number): string {
   return `${plain(Math.abs(100 * ratio))} % ${ratio < 0 ? "less" : "more"}`;
+}
+
+interface SiteNews {
+  readonly site: string;
+  readonly news: PlanNews;
+}
+
+/** A cycle the model had no litres for cannot be planned with. */
+function measuredCycle(
+  { site, truck, shovel, dump, values, litres }: Cycle,
+  emit: (news: SiteNews) => void,
+  { timeMs: endMs }: { readonly timeMs: number },
+): void {
+  if (litres === null) return;
+  const minutes = (hours = 0): number => hours * 60;
+  const cycle = {
+    ...{ truck, shovel, dump, endMs, litres, payloadT: values.payloadT ?? 0 },
+    travelMin: minutes(values.travelEmptyH) + minutes(values.travelFullH),
+    atShovelMin: minutes(values.atShovelH),
+    atDumpMin: minutes(values.atDumpH),
+  };
+  emit({ site, news: { kind: "cycle", cycle } });
+}
+
+function shovelNews({ resumed, silent }: ShovelNews, { key: site }: { readonly key: string }): SiteNews {
+  const reasons = silent.map((silence) => ({ shovel: silence.shovel, reason: titleOf(silence) }));
+  return { site, news: { kind: "shovels", resumed, silent: reasons } };
+}
+
+function driftNews({ site, title: reason }: Finding): SiteNews {
+  return { site, news: { kind: "fuel-drift", reason } };
 }

@@ -1,6 +1,5 @@
+import { createHash } from "node:crypto";
 import { type LogMessage, parseTimeMs } from "../../core/index.js";
-import { hashOf } from "../intake.js";
-import { jsonOf } from "../subject.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,6 +18,10 @@ export interface Delivery {
   readonly tsMs: number | undefined;
   readonly body: string;
   readonly payload: Fields;
+}
+
+export interface DecodedDelivery {
+  readonly delivery: Delivery;
   /** Why it cannot be accepted. */
   readonly refusal: string | undefined;
 }
@@ -45,28 +48,43 @@ const NO_FIELDS: Fields = {};
  *
  * Never throws: what is wrong is said in `refusal`. Without an id header the id is a hash of kind and body.
  */
-export function decodeDelivery(message: LogMessage): Delivery {
+export function decodeDelivery(message: LogMessage): DecodedDelivery {
   const event = message.header("X-GitHub-Event") ?? "";
   const body = Buffer.from(message.data).toString("utf8");
   const parsed = jsonOf(message.data);
   const payload = isFields(parsed) ? parsed : NO_FIELDS;
   const [owner = "", repo = ""] = fullNameOf(payload)?.split("/") ?? [];
   const sender = fieldsAt(payload, "sender");
-  const actor = textAt(sender, "login");
-  return {
-    eventId: message.header("X-GitHub-Delivery") || hashOf(Buffer.concat([Buffer.from(`${event}\n`), message.data])),
+  const delivery: Delivery = {
+    eventId: message.header("X-GitHub-Delivery") || hashOf(event, message.data),
     source: message.header("Millrace-Source") ?? "live",
     event,
     action: textAt(payload, "action"),
     owner,
     repo,
-    actor,
+    actor: textAt(sender, "login"),
     isBot: isBot(sender),
     tsMs: eventTimeMs(event, payload),
     body,
     payload,
-    refusal: isFields(parsed) ? refusalOf(event, payload) : "not a JSON object",
   };
+  return { delivery, refusal: isFields(parsed) ? refusalOf(event, payload) : "not a JSON object" };
+}
+
+/** 32 hex digits of SHA-256. */
+function hashOf(event: string, body: Uint8Array): string {
+  return createHash("sha256").update(`${event}\n`).update(body).digest("hex").slice(0, 32);
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The body as JSON; undefined when it is not UTF-8 JSON. */
+function jsonOf(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(data));
+  } catch {
+    return undefined;
+  }
 }
 
 function refusalOf(event: string, payload: Fields): string | undefined {

@@ -1,6 +1,7 @@
 import t from "tap";
 import { HOUR_MS } from "../../../src/core/index.js";
-import { type RepositoryEvent, repositoryDay } from "../../../src/operators/index.js";
+import { type RepositoryEvent, repositoryDay, repositoryWindow } from "../../../src/operators/index.js";
+import { aggregated } from "../support/keyed-kit.js";
 
 let n = 0;
 const event = (kind: RepositoryEvent["kind"], actor: string, more: Partial<RepositoryEvent> = {}): RepositoryEvent => ({
@@ -16,9 +17,7 @@ const event = (kind: RepositoryEvent["kind"], actor: string, more: Partial<Repos
 });
 
 function day(...events: readonly RepositoryEvent[]) {
-  const accumulator = repositoryDay.init();
-  for (const one of events) repositoryDay.add(accumulator, one);
-  return repositoryDay.result(JSON.parse(JSON.stringify(accumulator)));
+  return repositoryDay(aggregated(repositoryWindow, events));
 }
 
 t.test("counts what happened and who, as a number", async (t) => {

@@ -1,9 +1,9 @@
 import t from "tap";
-import { type HaulCycle, truckWindow } from "../../../src/operators/index.js";
+import { type HaulCycle, truckValues, truckWindow } from "../../../src/operators/index.js";
+import { aggregated } from "../support/keyed-kit.js";
 
 const event = (i: number, change: Partial<HaulCycle> & { values: HaulCycle["values"] }) => ({
   cycle: {
-    truck: "t",
     shovel: "s",
     load: "l",
     dump: "d",
@@ -18,7 +18,6 @@ const event = (i: number, change: Partial<HaulCycle> & { values: HaulCycle["valu
 });
 
 t.test("means over the cycles, payload of measured ones only, speed by distance", async (t) => {
-  const sums = truckWindow.init();
   const base = {
     cycleH: 1,
     travelEmptyH: 0.25,
@@ -28,9 +27,9 @@ t.test("means over the cycles, payload of measured ones only, speed by distance"
     distFullKm: 6,
     payloadT: 290,
   };
-  truckWindow.add(sums, event(1, { values: base }));
-  truckWindow.add(sums, event(2, { values: { ...base, travelFullH: 1, payloadT: 303 }, payloadMeasured: false }));
-  const { values, evidence } = truckWindow.result(JSON.parse(JSON.stringify(sums)));
+  const slow = event(2, { values: { ...base, travelFullH: 1, payloadT: 303 }, payloadMeasured: false });
+  const row = aggregated(truckWindow, [event(1, { values: base }), slow]);
+  const values = truckValues(row);
   t.match(values, {
     cycles: 2,
     cycleMeanH: 1,
@@ -41,17 +40,12 @@ t.test("means over the cycles, payload of measured ones only, speed by distance"
     speedFullKmh: 8,
   });
   t.equal(values.queueShare01, 0.5 / 2.5);
-  t.equal(evidence.length, 2);
+  t.equal(row.evidence.length, 2);
 });
 
 t.test("what cannot be measured is absent, not 0", async (t) => {
-  const sums = truckWindow.init();
-  truckWindow.add(sums, event(1, { values: {}, payloadMeasured: false }));
-  t.same(Object.keys(truckWindow.result(sums).values), [
-    "cycles",
-    "cycleMeanH",
-    "travelEmptyMeanH",
-    "travelFullMeanH",
-    "waitMeanH",
+  const row = aggregated(truckWindow, [event(1, { values: {}, payloadMeasured: false })]);
+  t.same(Object.keys(truckValues(row)), [
+    ...["cycles", "cycleMeanH", "travelEmptyMeanH", "travelFullMeanH", "waitMeanH"],
   ]);
 });

@@ -11,12 +11,11 @@ import {
   type Feature,
   HOUR_MS,
   type Pipeline,
-  type Program,
 } from "../../../src/core/index.js";
-import { detectorScorer, loadState, saveState } from "../../../src/operators/index.js";
+import { type DetectorScore, detectorModel, pipeline } from "../../../src/operators/index.js";
+import { perSensor, type SensorValue, telemetrySource } from "../../../src/pipelines/mine/sensor-input.js";
 import { telemetry } from "../../../src/pipelines/mine/telemetry.js";
-import { emitFeature } from "../../../src/pipelines/report.js";
-import { kindOf } from "../../../src/pipelines/subject.js";
+import { type FeatureRow, features } from "../../../src/pipelines/report.js";
 import { type Runner, runProgram, sampleLines, type TestMessage, tick } from "../../support/program-runner.js";
 import { sharedData } from "../../support/shared-data.js";
 
@@ -41,35 +40,26 @@ interface Reading {
   readonly message: TestMessage;
 }
 
-/** A pipeline of the real contract that shows every score, which mine.telemetry does of alarms only. */
-const scoresOnly: Pipeline = {
-  ...{ name: "test.scores", summary: "every score of every reading", source: "telemetry", writes: ["features"] },
-  ...{ version: 1, steps: [] },
-  create({ partition }): Program {
-    const scores = detectorScorer({ create: autoDetector, maxKeys: 100 });
-    const operators = { scores };
-    return {
-      apply(message, _ahead, emit) {
-        if (kindOf(message) !== "event") return;
-        for (const item of decodeReadings(message.data, undefined)) {
-          if (!item.ok) continue;
-          const { site, equipment, group, tsMs, values } = item.reading;
-          for (const [name, value] of Object.entries(values)) {
-            const key = `${site}/${equipment}/${group}/${name}`;
-            const found = scores.process(key, tsMs, value);
-            const feature = { feature: "score", site, key, startMs: tsMs, endMs: tsMs, values: { value }, labels: {} };
-            const speaker = { pipeline: "test.scores", domain: "sensor", partition } as const;
-            emitFeature(speaker, { ...feature, scores: found === undefined ? {} : { auto: found.score } }, emit);
-          }
-        }
-      },
-      counters: () => ({ received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 }),
-      watermarkMs: () => undefined,
-      save: () => saveState("test.scores", 1, operators),
-      load: (state) => loadState(state, "test.scores", 1, operators),
-    };
-  },
-};
+/** The real source, and every score of it, which mine.telemetry shows of alarms only. */
+const scoresOnly = pipeline("test.scores");
+perSensor(scoresOnly.from(telemetrySource))
+  .score("scores", {
+    model: () =>
+      detectorModel<SensorValue>({
+        create: autoDetector,
+        rowOf: ({ value }) => value,
+        timeMsOf: ({ timeMs }) => timeMs,
+      }),
+    maxKeys: 100,
+    combine: scoreOf,
+  })
+  .to(features({ pipeline: "test.scores", domain: "sensor" }));
+
+function scoreOf({ site, equipment, group, name, timeMs, value }: SensorValue, found?: DetectorScore): FeatureRow {
+  const key = `${site}/${equipment}/${group}/${name}`;
+  const scores: Record<string, number> = found === undefined ? {} : { auto: found.score };
+  return { feature: "score", site, key, startMs: timeMs, endMs: timeMs, values: { value }, labels: {}, scores };
+}
 
 /** Sends the readings with a tick each hour of their time, as the replay driver does, and restarts `restarts` times on the way. */
 async function play(pipeline: Pipeline, readings: readonly Reading[], restarts: number): Promise<Runner> {

@@ -1,80 +1,73 @@
 import t from "tap";
-import { MINUTE_MS, type Output, type PlanRequest } from "../../../src/core/index.js";
-import { lastHour, shovelWatch } from "../../../src/operators/index.js";
-import { planner } from "../../../src/pipelines/mine/planner.js";
-
-const WATCH = { leastSilenceMs: 1, gaps: 1, leastLoads: 1, recentMs: 1, maxSites: 1 };
+import { MINUTE_MS, type PlanRequest } from "../../../src/core/index.js";
+import { type PlanNews, planner, planRequests } from "../../../src/pipelines/mine/planner.js";
+import { processKit } from "../../operators/support/keyed-kit.js";
 
 function world(trips = 30) {
-  const hour = lastHour({ maxSites: 2 });
-  for (let i = 0; i <= trips; i++) {
-    const endMs = (i * 59 * MINUTE_MS) / trips + 2 * MINUTE_MS;
-    hour.add("m.1", {
-      truck: `t${i % 4}`,
-      shovel: "s1",
-      dump: "d1",
-      endMs,
-      travelMin: 20,
-      atShovelMin: 4,
-      atDumpMin: 2,
-      litres: 150,
-      payloadT: 300,
+  const kit = processKit(planner({ maxSites: 2 }));
+  const tell = (minute: number, value: PlanNews) => kit.event(minute * MINUTE_MS, { key: "m.1", value });
+  const drive = (minute: number, change: { readonly endMs?: number } = {}) =>
+    tell(minute, {
+      kind: "cycle",
+      cycle: {
+        ...{ truck: `t${minute % 4}`, shovel: "s1", dump: "d1", endMs: minute * MINUTE_MS },
+        ...{ travelMin: 20, atShovelMin: 4, atDumpMin: 2, litres: 150, payloadT: 300, ...change },
+      },
     });
-  }
-  const plans = planner(hour, shovelWatch(WATCH), 2);
-  const outputs: Output[] = [];
-  const emit = (output: Output) => void outputs.push(output);
-  const requests = () => outputs.map(({ record }) => record as PlanRequest);
-  return { plans, outputs, emit, requests, hour };
+  for (let i = 0; i <= trips; i++) drive((i * 59) / trips + 2);
+  const silent = (minute: number, ...shovels: readonly string[]) =>
+    tell(minute, {
+      kind: "shovels",
+      resumed: undefined,
+      silent: shovels.map((shovel) => ({ shovel, reason: `${shovel} stands` })),
+    });
+  return { tell, drive, silent, requests: () => kit.rows<PlanRequest>() };
 }
-const silent = (key: string) => ({ kind: "shovel-silent", key }) as const;
 
 t.test("the first hour starts, once", async (t) => {
-  const { plans, emit, outputs, requests } = world();
-  plans.start("m.1", 30 * MINUTE_MS, emit);
-  t.same(outputs, []);
-  plans.start("m.1", 62 * MINUTE_MS, emit);
-  plans.start("m.1", 900 * MINUTE_MS, emit);
-  t.equal(outputs.length, 1);
-  t.match(outputs[0], { stream: "plans", subject: "plans.m%2E1.request" });
+  const { drive, requests } = world();
+  t.same(requests(), [], "59 minutes");
+  drive(62, { endMs: 62 * MINUTE_MS });
+  drive(62.5);
+  t.equal(requests().length, 1);
   t.match(requests()[0], {
-    ...{
-      kind: "plan-request",
-      site: "m.1",
-      ts: "1970-01-01T01:02:00.000Z",
-      trigger: { kind: "start", key: "m.1" },
-      horizonMin: 60,
-      trucks: 4,
-    },
-    ...{ targetT: 9000, shovels: [{ shovel: "s1", loadMin: 4, available: true }], dumps: [{ dump: "d1", dumpMin: 2 }] },
-    routes: [{ shovel: "s1", dump: "d1", cycleMin: 26, litres: 150, payloadT: 300, trips: 30 }],
+    ...{ kind: "plan-request", site: "m.1", ts: "1970-01-01T01:02:00.000Z", trigger: { kind: "start", key: "m.1" } },
+    ...{ horizonMin: 60, targetT: 9300, dumps: [{ dump: "d1", dumpMin: 2 }] },
+    shovels: [{ shovel: "s1", loadMin: 4, available: true }],
+    routes: [{ shovel: "s1", dump: "d1", cycleMin: 26, litres: 150, payloadT: 300, trips: 31 }],
+  });
+  t.match(planRequests.write(requests()[0] as PlanRequest, {} as never), {
+    ...{ stream: "plans", subject: "plans.m%2E1.request" },
   });
 });
 
 t.test("at most every half hour, unless another shovel; never from a site that stands", async (t) => {
-  const { plans, emit, requests } = world();
-  const ask = (minute: number, trigger: Parameters<typeof plans.ask>[2]) =>
-    plans.ask("m.1", minute * MINUTE_MS, trigger, "why", emit);
-  ask(62, silent("a"));
-  ask(65, silent("a"));
-  ask(65, { kind: "fuel-drift", key: "m.1" });
+  const { tell, silent, requests } = world();
+  silent(62, "a");
+  silent(65, "a");
+  tell(65, { kind: "fuel-drift", reason: "more fuel" });
   t.equal(requests().length, 1);
-  ask(66, silent("b"));
+  silent(66, "b");
   t.equal(requests().length, 2);
-  ask(95, silent("b"));
+  silent(95, "b");
   t.equal(requests().length, 2, "29 minutes");
-  ask(96, silent("b"));
+  silent(96, "b");
   t.equal(requests().length, 2, "by now too few trips are left in the hour");
   const idle = world(10);
-  idle.plans.start("m.1", 62 * MINUTE_MS, idle.emit);
+  idle.drive(62);
   t.same(idle.requests(), []);
 });
 
-t.test("a restart remembers what was asked", async (t) => {
-  const { plans, emit, requests, hour } = world();
-  plans.start("m.1", 62 * MINUTE_MS, emit);
-  const again = planner(hour, shovelWatch(WATCH), 2);
-  again.load(JSON.parse(JSON.stringify(plans.save())));
-  again.start("m.1", 63 * MINUTE_MS, emit);
-  t.equal(requests().length, 1);
+t.test("silent shovels are not available, whichever of several is asked for; one that loads again is", async (t) => {
+  const { tell, silent, requests } = world();
+  silent(62, "s1", "s2");
+  t.match(
+    requests().map(({ trigger, reason, shovels }) => [trigger.key, reason, shovels[0]?.available]),
+    [
+      ["s1", "s1 stands", false],
+      ["s2", "s2 stands", false],
+    ],
+  );
+  tell(63, { kind: "shovels", resumed: "s1", silent: [{ shovel: "s3", reason: "s3 stands" }] });
+  t.match(requests()[2], { trigger: { key: "s3" }, shovels: [{ shovel: "s1", available: true }] });
 });

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Inference } from "../../../src/core/index.js";
-import { markOf, readAhead, type SiteInput } from "../../../src/pipelines/mine/site-input.js";
+import { readAhead, type SiteInput, type SiteRecord, siteSource } from "../../../src/pipelines/mine/site-input.js";
 import { logMessage } from "../../support/program-runner.js";
 
 const VALUES = { efhEmptyKm: 4, efhFullKm: 5, payloadT: 290, travelEmptyH: 0.25, travelFullH: 3, queueAndIdleH: 0.5 };
@@ -92,8 +92,18 @@ t.test("nothing to predict asks nothing", async (t) => {
   t.same(inference.asked, []);
 });
 
-t.test("marks", async (t) => {
-  const mark = (data: string) => markOf(logMessage({ subject: "features.0._mark.x", data }, 1));
-  t.same(mark('{"kind":"mark","task":"a/0","watermarkMs":5}'), { kind: "mark", task: "a/0", watermarkMs: 5 });
-  for (const bad of ["", "null", "{}", '{"task":"a","watermarkMs":"5"}']) t.equal(mark(bad), undefined, bad);
+t.test("the source takes what was read ahead, and reads by itself where nothing was", async (t) => {
+  const one = message(1, cycle(), feature("mine.load"));
+  const [ahead] = await readAhead([one], summing());
+  const found = (input: SiteInput | undefined): SiteRecord[] => {
+    const records: SiteRecord[] = [];
+    siteSource.decode(
+      one,
+      { event: (record) => records.push(record), malformed: (reason) => void t.fail(reason) },
+      input,
+    );
+    return records;
+  };
+  t.same(found(ahead), ahead);
+  t.match(found(undefined), [{ event: { kind: "cycle", litres: null } }, { event: { kind: "load" } }]);
 });

@@ -94,14 +94,13 @@ t.test("accepted as it is: raw body, own time or the source's where it has none 
   t.ok(runner.outputs.every(({ pack }) => pack === true));
 });
 
-t.test("control messages and broken ticks pass by", async (t) => {
+t.test("control messages pass by; a broken tick says nothing about time, and is set aside", async (t) => {
   const runner = await started();
   const before = runner.program.save();
-  await runner.send(
-    { subject: "github.0._ctl.threshold", data: "{}" },
-    { subject: "github.0._tick.live", data: "broken" },
-  );
+  await runner.send({ subject: "github.0._ctl.threshold", data: "{}" });
   t.same(runner.program.save(), before);
+  await runner.send({ subject: "github.0._tick.live", data: "broken" });
+  t.match(runner.records("dead"), [{ kind: "dead", reason: /^control message github\.0\._tick\.live: / }]);
 });
 
 t.test("an unusual day raises one alert that says what and how much; it names nobody", async (t) => {

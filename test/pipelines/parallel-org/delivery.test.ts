@@ -6,9 +6,10 @@ const REPOSITORY = { full_name: "rust-lang/docs.rs" };
 
 function decode(event: string, payload: unknown, headers: Record<string, string> = {}) {
   const data = typeof payload === "string" ? payload : JSON.stringify(payload);
-  return decodeDelivery(
+  const { delivery, refusal } = decodeDelivery(
     logMessage({ subject: "github.0.a.b.c", data, headers: { "X-GitHub-Event": event, ...headers } }, 1),
   );
+  return { ...delivery, refusal };
 }
 
 t.test("who did what to what; the id is GitHub's, or a hash of kind and body", async (t) => {

@@ -9,7 +9,7 @@ const delivery = (event: string, payload: object) => {
   const data = JSON.stringify({ repository: { full_name: "o/r" }, sender: { login: "ann" }, ...payload });
   return decodeDelivery(
     logMessage({ subject: "github.0.o.r.e", data, headers: { "X-GitHub-Event": event, "X-GitHub-Delivery": "d" } }, 1),
-  );
+  ).delivery;
 };
 const eventOf = (event: string, payload: object) => repositoryEventOf(delivery(event, payload), 5, ORIGIN);
 

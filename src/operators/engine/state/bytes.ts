@@ -98,32 +98,31 @@ export class ByteWriter {
   }
 
   /**
-   * The shape of a record (its sorted keys), which is returned: a known one by its number, a new one in full. Events of one kind have
-   * one shape, so their keys are written once.
+   * The shape of a record (its keys in their own order), which is returned: a known one by its number, a new one in full. Events of one
+   * kind have one shape, so their keys are written once.
    */
   shape(record: object): readonly string[] {
     const shapes = this.selfContained ? this.#whole : this.#numbered;
     const known = shapes.find(record);
     if (known !== undefined) {
       this.#append(known.head);
-      return known.sorted;
+      return known.keys;
     }
     const keys = Object.keys(record);
-    const sorted = [...keys].sort();
     const head = new ByteWriter(16);
     if (this.selfContained) {
-      head.#define(SELF_CONTAINED, sorted);
+      head.#define(SELF_CONTAINED, keys);
       this.#append(head.finish());
     } else {
-      head.uint(this.#number(sorted));
+      head.uint(this.#number(keys));
     }
-    shapes.add({ keys, sorted, head: head.finish() });
-    return sorted;
+    shapes.add({ keys, head: head.finish() });
+    return keys;
   }
 
   /** Writes the shape's number, or its definition when it is new. */
-  #number(sorted: readonly string[]): number {
-    const name = JSON.stringify(sorted); // joined by any character, two lists could look alike
+  #number(keys: readonly string[]): number {
+    const name = JSON.stringify(keys); // joined by any character, two lists could look alike
     const known = this.#shapes.get(name);
     if (known !== undefined) {
       this.uint(known);
@@ -131,14 +130,14 @@ export class ByteWriter {
     }
     const number = this.#shapes.size + FIRST_SHAPE;
     this.#shapes.set(name, number);
-    this.#define(NEW_SHAPE, sorted);
+    this.#define(NEW_SHAPE, keys);
     return number;
   }
 
-  #define(tag: number, sorted: readonly string[]): void {
+  #define(tag: number, keys: readonly string[]): void {
     this.uint(tag);
-    this.uint(sorted.length);
-    for (const key of sorted) this.text(key);
+    this.uint(keys.length);
+    for (const key of keys) this.text(key);
   }
 
   /** While true, records carry their keys themselves: for pieces that are written apart and put together later. */
@@ -311,7 +310,6 @@ function isWellFormed(text: string): boolean {
 interface Shape {
   /** In the record's own order. */
   readonly keys: readonly string[];
-  readonly sorted: readonly string[];
   /** What a record of this shape begins with. */
   readonly head: Uint8Array;
 }

@@ -16,8 +16,8 @@ const UINT = 10;
 const SMALL = 0x4000_0000;
 
 /**
- * Writes a plain value: JSON's kinds, undefined, bigint and Uint8Array, nested. Records are written with sorted keys, so equal
- * values give equal bytes. Cost: O(n log n) in keys.
+ * Writes a plain value: JSON's kinds, undefined, bigint and Uint8Array, nested. Records keep the order of their keys: parts of the state
+ * go into outputs, and those must be the same text whether or not the state was saved and read in between. Cost: O(n).
  *
  * Errors: MR_OPTION_INVALID for anything else (functions, class instances, Maps): state must be plain data.
  */

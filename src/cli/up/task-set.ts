@@ -1,0 +1,86 @@
+import { setMaxListeners } from "node:events";
+import type { Lease, Pipeline } from "../../core/index.js";
+import { Task, type TaskOptions, type TaskStatus } from "../../runtime/index.js";
+
+export interface TaskSet {
+  /** Runs every task of a partition under a lease that another thread holds; resolves when all have ended. */
+  run(partition: number, epoch: number): Promise<void>;
+  /** Ends a partition's tasks: with a last snapshot, or at once when its lease is `lost`. */
+  end(partition: number, lost: boolean): void;
+  /** These pipelines rest, after a last snapshot; all others run. */
+  pause(pipelines: readonly string[]): void;
+  status(): readonly TaskStatus[];
+  /** The task `<pipeline>/<partition>` while it runs here. */
+  find(name: string): Task | undefined;
+}
+
+interface Held {
+  readonly lost: AbortController;
+  readonly end: AbortController;
+}
+
+/** The tasks of one thread: those of the partitions it was given, but for the pipelines that are paused. */
+export function createTaskSet(
+  pipelines: readonly Pipeline[],
+  shared: Omit<TaskOptions, "pipeline" | "partition">,
+): TaskSet {
+  const held = new Map<number, Held>();
+  const atWork = new Map<string, { readonly task: Task; readonly stop: AbortController }>();
+  let paused: ReadonlySet<string> = new Set();
+  let waiting: (() => void)[] = [];
+  const wake = (): void => {
+    const woken = waiting;
+    waiting = [];
+    for (const resolve of woken) resolve();
+  };
+
+  const keep = async (pipeline: Pipeline, partition: number, lease: Lease, over: AbortSignal): Promise<void> => {
+    while (!over.aborted) {
+      if (paused.has(pipeline.name)) {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        continue;
+      }
+      const stop = new AbortController();
+      const task = new Task({ ...shared, pipeline, partition });
+      atWork.set(task.name, { task, stop });
+      const signal = AbortSignal.any([over, stop.signal]);
+      setMaxListeners(0, signal);
+      await task.run(lease, signal);
+      // Fenced: somebody has a larger epoch, so the lease goes as well, a moment later.
+      while (!signal.aborted) await new Promise<void>((resolve) => waiting.push(resolve));
+      atWork.delete(task.name);
+    }
+  };
+
+  return {
+    async run(partition, epoch) {
+      const holding: Held = { lost: new AbortController(), end: new AbortController() };
+      const { lost, end } = holding;
+      const lease: Lease = {
+        name: `partition/${partition}`,
+        holder: "",
+        epoch,
+        lost: lost.signal,
+        release: async () => undefined,
+      };
+      const over = AbortSignal.any([lost.signal, end.signal]);
+      setMaxListeners(0, over, lost.signal);
+      held.set(partition, holding);
+      await Promise.all(pipelines.map((pipeline) => keep(pipeline, partition, lease, over)));
+      held.delete(partition);
+    },
+    end(partition, lost) {
+      const holding = held.get(partition);
+      if (lost) holding?.lost.abort();
+      holding?.end.abort();
+      wake();
+    },
+    pause(names) {
+      paused = new Set(names);
+      for (const { task, stop } of atWork.values()) if (paused.has(task.status().pipeline)) stop.abort();
+      wake();
+    },
+    status: () => [...atWork.values()].map(({ task }) => task.status()),
+    find: (name) => atWork.get(name)?.task,
+  };
+}

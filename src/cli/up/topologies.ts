@@ -1,0 +1,22 @@
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { MillraceError, type Pipeline } from "../../core/index.js";
+import { pipelines as builtIn } from "../../pipelines/index.js";
+
+/**
+ * The pipelines to run: the built-in applications, or those of a module that exports `pipelines`.
+ * Errors: MR_OPTION_INVALID when the module cannot be loaded or exports none.
+ */
+export async function loadPipelines(path: string | undefined): Promise<readonly Pipeline[]> {
+  if (path === undefined) return builtIn;
+  const found = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MillraceError("MR_OPTION_INVALID", `loading topologies from ${path}: ${reason}`, { cause });
+  });
+  const { pipelines } = found as { pipelines?: readonly Pipeline[] };
+  if (Array.isArray(pipelines) && pipelines.length > 0) return pipelines;
+  throw new MillraceError(
+    "MR_OPTION_INVALID",
+    `loading topologies from ${path}: the module must export a list \`pipelines\` of at least one topology`,
+  );
+}

@@ -1,0 +1,34 @@
+import { DuckDBInstance } from "@duckdb/node-api";
+import { WINDOW_MS } from "./topologies.js";
+
+/** What must stand in the tables after a round. */
+export interface Rows {
+  readonly readings: number;
+  readonly late: number;
+  /** `unit startMs events total`, sorted: the rows of the windows themselves. */
+  readonly windows: readonly string[];
+}
+
+/** Computed by DuckDB from the input file alone. */
+export async function expectedRows(path: string): Promise<Rows> {
+  const instance = await DuckDBInstance.create(":memory:");
+  const connection = await instance.connect();
+  try {
+    const columns = "{id: 'VARCHAR', unit: 'VARCHAR', ts: 'BIGINT', v: 'BIGINT', late: 'BOOLEAN'}";
+    const file = `read_json('${path}', format = 'newline_delimited', columns = ${columns})`;
+    await connection.run(`CREATE TABLE once AS SELECT DISTINCT id, unit, ts, v, late FROM ${file}`);
+    const read = async (sql: string) => (await connection.runAndReadAll(sql)).getRows();
+    const [counts] = await read("SELECT count(*), count(*) FILTER (WHERE late) FROM once");
+    const windows = await read(
+      `SELECT unit, ts // ${WINDOW_MS} * ${WINDOW_MS} AS s, count(*), sum(v) FROM once WHERE NOT late GROUP BY unit, s`,
+    );
+    return {
+      readings: Number(counts?.[0]),
+      late: Number(counts?.[1]),
+      windows: windows.map((row) => row.join(" ")).sort(),
+    };
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
