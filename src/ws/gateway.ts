@@ -16,6 +16,7 @@ import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
 import { type LogFeedOptions, logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric } from "./metrics.js";
 import { SUBPROTOCOLS } from "./protocol.js";
+import { sseEndpoint } from "./sse.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
 import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
@@ -124,6 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     port: options.port,
     app,
     endpoints: [endpoint],
+    streams: [sseEndpoint({ access, hub, allowedOrigins: options.allowedOrigins ?? [] })],
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {
