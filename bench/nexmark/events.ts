@@ -1,4 +1,4 @@
-import { num, str, variantReader } from "../../src/core/index.js";
+import { borrowed, type FieldKind, num, str, variantReader } from "../../src/core/index.js";
 import { jsonFields, type Source, source } from "../../src/operators/engine/index.js";
 
 /** Columns by event type; a query names those it reads. */
@@ -56,15 +56,26 @@ export interface Reads {
   readonly person?: readonly (keyof typeof PERSON)[];
   readonly auction?: readonly (keyof typeof AUCTION)[];
   readonly bid?: readonly (keyof typeof BID)[];
+  /** No text is kept from one event to the next, so that texts may be borrowed from their message. */
+  readonly keepsNoText?: true;
 }
 
-function take<F extends object>(fields: F, names: readonly (keyof F)[] = []): Partial<F> {
-  return Object.fromEntries(names.map((name) => [name, fields[name]])) as Partial<F>;
+type Kinds = Readonly<Record<string, FieldKind<unknown>>>;
+
+function take(fields: Kinds, names: readonly string[] = [], keepsNoText = false): Kinds {
+  const kindOf = (name: string): FieldKind<unknown> => fields[name] as FieldKind<unknown>;
+  const read = (name: string) => (keepsNoText && kindOf(name).kind === "text" ? borrowed(str) : kindOf(name));
+  return Object.fromEntries(names.map((name) => [name, read(name)]));
 }
 
 /** The stream of all events, of which only the columns in `reads` are decoded. */
 export function nexmarkSource(reads: Reads): Source<Event> {
-  const variants = { 0: take(PERSON, reads.person), 1: take(AUCTION, reads.auction), 2: take(BID, reads.bid) };
+  const { person, auction, bid, keepsNoText } = reads;
+  const variants = {
+    0: take(PERSON, person, keepsNoText),
+    1: take(AUCTION, auction, keepsNoText),
+    2: take(BID, bid, keepsNoText),
+  };
   const reader = variantReader("event_type", { event_type: num, dateTime: num }, variants as never);
   return source<Event>({
     stream: "nexmark",

@@ -7,6 +7,7 @@ export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
 export {
   bool,
+  borrowed,
   type Decoded,
   type FieldKind,
   type FieldReader,

@@ -3,6 +3,7 @@ import { isMillraceError } from "../core/index.js";
 import type { Access } from "./access/access.js";
 import { type Identity, isPermitted, refused, type Verdict } from "./access/identity.js";
 import { problem, problemOf, refusalReply } from "./problem.js";
+import { decodeBody } from "./rest/encoding.js";
 import type { StaticFiles } from "./static.js";
 import type { HttpApp, RequestHead } from "./transport.js";
 
@@ -102,9 +103,24 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
 
   async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, verdict: Verdict): Promise<HttpReply> {
     if (verdict.kind === "refused") return audited(route, head, verdict, refusalReply(verdict));
-    const reply = await handle(route, head, body, verdict.identity);
+    const reply = await decoded(route, head, body, verdict.identity);
     if (route.access === "own") return audited(route, head, signed(reply), reply);
     return needsOf(route) === undefined ? answered(route.path, reply) : audited(route, head, verdict, reply);
+  }
+
+  /** Signatures are over the bytes as sent, so doors that check by themselves get those. */
+  async function decoded(route: HttpRoute, head: RequestHead, body: Uint8Array, caller: Identity): Promise<HttpReply> {
+    const encoding = route.access === "own" ? undefined : head.header("content-encoding");
+    if (encoding === undefined) return handle(route, head, body, caller);
+    try {
+      const plain = await decodeBody(body, encoding, route.maxBodyBytes);
+      if (plain.kind === "body") return await handle(route, head, plain.body, caller);
+      return problem(415, `content-encoding ${plain.encoding.slice(0, 50)}`, {
+        headers: { "accept-encoding": "gzip" },
+      });
+    } catch (error) {
+      return problemOf(error);
+    }
   }
 
   async function handle(route: HttpRoute, head: RequestHead, body: Uint8Array, caller: Identity): Promise<HttpReply> {

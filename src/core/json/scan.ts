@@ -55,6 +55,8 @@ export class Scanner {
   isObject = false;
   /** Where the text stopped being JSON. */
   errorAt = 0;
+  /** Keys of the top-level object, duplicates counted. */
+  members = 0;
 
   readonly #fieldNames: FieldNames;
   #nesting = new Uint8Array(64);
@@ -112,6 +114,7 @@ export class Scanner {
       this.#words = new DataView(data.buffer, data.byteOffset, data.byteLength);
     }
     this.isObject = false;
+    this.members = 0;
     const start = this.#skipSpace(from, to);
     let at: number;
     if (start < to && data[start] === OPEN_OBJECT) {
@@ -149,7 +152,10 @@ export class Scanner {
       if (at < 0) return -1;
       if (at < to && (data[at] as number) <= 0x20) at = this.#skipSpace(at, to);
       if (at >= to) return this.#fail(at);
-      if (data[at] === CLOSE_OBJECT) return at + 1;
+      if (data[at] === CLOSE_OBJECT) {
+        this.members = member;
+        return at + 1;
+      }
       if (data[at] !== COMMA) return this.#fail(at);
       at++;
       if (at < to && (data[at] as number) <= 0x20) at = this.#skipSpace(at, to);
@@ -178,6 +184,17 @@ export class Scanner {
     if (!fits) return;
     this.#knownFields[member] = field;
     for (let i = 0; i < length; i++) this.#knownKeys.setUint8(member * KEY_BYTES + i, this.#data[from + i] as number);
+  }
+
+  /** `"key":` as it stood in the latest object; undefined when it was too long to be kept, or too far behind. */
+  keyText(member: number): Uint8Array | undefined {
+    const length = member < MEMBERS ? (this.#knownLengths[member] as number) : 0;
+    return length === 0 ? undefined : new Uint8Array(this.#knownKeys.buffer, member * KEY_BYTES, length);
+  }
+
+  /** The field that key named; -1 when none. */
+  keyField(member: number): number {
+    return this.#knownFields[member] as number;
   }
 
   /** Walks `"key" :`; sets which field it is and the place behind the colon, which it returns. */

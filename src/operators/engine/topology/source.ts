@@ -96,6 +96,7 @@ export function jsonLines<V>(check: (value: unknown) => V): Decoder<V> {
 export function jsonFields<V>(reader: FieldReader<V>): Decoder<V> {
   return ({ data }, found) => {
     const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    reader.open(bytes);
     for (let from = 0; from < bytes.length; from++) {
       if (bytes[from] === newline) continue;
       const value = reader.readLine(bytes, from);
