@@ -39,7 +39,8 @@ t.test("processes share the partitions, hand them back and take them over", asyn
         ]),
       );
       if (so(found, running.length)) return JSON.stringify([...found]);
-      if (performance.now() > endMs) throw new Error(`not so: ${so}; shares ${JSON.stringify([...found])}, ${running.length} tasks run`);
+      if (performance.now() > endMs)
+        throw new Error(`not so: ${so}; shares ${JSON.stringify([...found])}, ${running.length} tasks run`);
     }
   };
 
@@ -49,7 +50,9 @@ t.test("processes share the partitions, hand them back and take them over", asyn
 
   await other.start();
   // Three workers on four partitions: 2, 1 and 1, the larger share to whoever is first by name.
-  await shares((found, running) => (found.get(other.pid()) ?? 0) >= 1 && (found.get(one.pid()) ?? 0) <= 3 && running === TASKS);
+  await shares(
+    (found, running) => (found.get(other.pid()) ?? 0) >= 1 && (found.get(one.pid()) ?? 0) <= 3 && running === TASKS,
+  );
   t.pass("a process that joins takes its share");
 
   await other.stop();

@@ -1,7 +1,13 @@
 import t from "tap";
 import { createLogger } from "../../../src/core/index.js";
 import { connectLog, streamSpecs } from "../../../src/streams/index.js";
-import { forgetReader, listReaders, registerReader, runKeeper, streamLimits } from "../../../src/workers/keeper/index.js";
+import {
+  forgetReader,
+  listReaders,
+  registerReader,
+  runKeeper,
+  streamLimits,
+} from "../../../src/workers/keeper/index.js";
 import { wallClock } from "../../support/clock.js";
 import { startNats } from "../../support/nats.js";
 
@@ -37,7 +43,11 @@ t.test("a stream is kept for its retention, its readers and its live markers", a
   await registerReader(registers, { stream: "alerts", name: "some.pipeline/0", kind: "task" });
   await registerReader(registers, { stream: "alerts", name: "some.pipeline/0", kind: "task" });
   t.equal((await listReaders(registers)).length, 1);
-  t.match(await limits(), { from: 1, heldBy: { what: "reader some.pipeline/0", sequence: 1 } }, "a reader without a snapshot");
+  t.match(
+    await limits(),
+    { from: 1, heldBy: { what: "reader some.pipeline/0", sequence: 1 } },
+    "a reader without a snapshot",
+  );
   committed = 7;
   t.match(await limits(), { from: 8, heldBy: { what: "reader some.pipeline/0", sequence: 8 } }, "a reader at 7");
 
