@@ -180,6 +180,7 @@ function wakeAll({ wake }: SimStream): void {
 
 /** NATS subject matching: `*` one token, `>` the rest. */
 export function matches(pattern: string, subject: string): boolean {
+  if (pattern.endsWith(".>") && !pattern.includes("*")) return subject.startsWith(pattern.slice(0, -1));
   const want = pattern.split(".");
   const have = subject.split(".");
   for (const [i, token] of want.entries()) {
