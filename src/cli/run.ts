@@ -3,6 +3,7 @@ import { CONFIG_HELP, type Config, type ConfigKey, createLogger, MillraceError }
 import { connectLog, type LogOptions, streamSpecs } from "../streams/index.js";
 import { flagName, loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
+import { refuseLintErrors } from "./lint.js";
 import { statusOf, watchCluster } from "./up/cluster.js";
 import { readInstance } from "./up/instance.js";
 import { logAt } from "./up/log-server.js";
@@ -40,7 +41,9 @@ Examples:
     command.addOption(new Option(`${flagName(key)} <${flag ?? "value"}>`, `${help} (${env})`));
   }
   return command.action(async (flags: Record<string, unknown>) => {
-    await run(loadConfig(flags), flags["sinks"] === true);
+    const config = loadConfig(flags);
+    await refuseLintErrors(config.topologies);
+    await run(config, flags["sinks"] === true);
   });
 }
 
