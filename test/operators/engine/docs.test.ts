@@ -5,8 +5,7 @@ import t from "tap";
 import { pipeline, testSource } from "../../../src/operators/engine/index.js";
 import { EVERY_AGGREGATE, EVERY_WINDOW } from "./support/everything.js";
 
-/** From the compiled test, or from wherever the check of mutants has copied it. */
-const ROOT = process.env["MILLRACE_ROOT"] ?? join(import.meta.dirname, "..", "..", "..", "..");
+const ROOT = join(import.meta.dirname, "..", "..", "..", "..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 t.test("docs/api.md is what the docstrings say", async (t) => {
