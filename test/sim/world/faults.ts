@@ -27,7 +27,7 @@ export interface Plan {
 }
 
 export function planOf(random: Random): Plan {
-  const untilMs = random.pick([6_000, 9_000, 14_000]);
+  const untilMs = random.pick([4_000, 7_000, 11_000]);
   const workers = random.between(1, 3);
   const at = () => random.next() * untilMs;
   const worker = () => random.between(0, workers - 1);
@@ -37,7 +37,7 @@ export function planOf(random: Random): Plan {
   return {
     partitions: random.between(1, 2),
     workers,
-    messages: random.between(20, 70),
+    messages: random.between(12, 50),
     untilMs,
     network: {
       requestLost01: bad ? random.next() * 0.03 : 0,
