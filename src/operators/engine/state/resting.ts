@@ -8,6 +8,7 @@ import { readValue } from "./values.js";
 export class Resting {
   /** The saved bytes; set once the save is over. */
   pieces: readonly Uint8Array[] = [];
+  readonly #readers: (ByteReader | undefined)[] = [];
   /** By slot: number of the piece, or -1 when the value does not rest; first byte and length there. */
   #piece: Int32Array;
   #from: Int32Array;
@@ -31,8 +32,14 @@ export class Resting {
   }
 
   read(slot: number): unknown {
-    const piece = this.pieces[this.#piece[slot] as number] as Uint8Array;
-    return readValue(new ByteReader(piece, this.#from[slot]));
+    const piece = this.#piece[slot] as number;
+    let reader = this.#readers[piece];
+    if (reader === undefined) {
+      reader = new ByteReader(this.pieces[piece] as Uint8Array);
+      this.#readers[piece] = reader;
+    }
+    reader.seek(this.#from[slot] as number);
+    return readValue(reader);
   }
 
   /** Notes that the value begins at `from` of the piece and ends where the writer is; not when it runs over into the next piece. */
