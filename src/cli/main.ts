@@ -2,10 +2,12 @@
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
 import { auditCommand } from "./audit.js";
+import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
 import { keyCommand } from "./key.js";
+import { lintCommand } from "./lint.js";
 import { replayCommand } from "./replay.js";
 import { runCommand } from "./run.js";
 import { sqlCommand } from "./sql.js";
@@ -20,11 +22,12 @@ Examples:
   millrace run --data-dir data             join a running instance with one more process
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
+  millrace lint
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -36,8 +39,10 @@ async function main(): Promise<number> {
     upCommand(),
     runCommand(),
     replayCommand(),
+    backtestCommand(),
     sqlCommand(),
     topologyCommand(),
+    lintCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { CONFIG_HELP, type Config, type ConfigKey } from "../core/index.js";
 import { flagName, loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
+import { refuseLintErrors } from "./lint.js";
 import { showProgress } from "./up/progress.js";
 import { type Running, start } from "./up/start.js";
 
@@ -17,7 +18,9 @@ export function upCommand(): Command {
   }
   command.addOption(new Option("--no-replay", "play nothing").default(undefined));
   return command.action(async (flags: Record<string, unknown>) => {
-    await run(loadConfig(flags));
+    const config = loadConfig(flags);
+    await refuseLintErrors(config.topologies);
+    await run(config);
   });
 }
 

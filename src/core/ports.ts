@@ -68,8 +68,17 @@ export interface Log {
   /** Creates the stream, or checks that the existing one agrees. Rejects with MR_STREAM_MISMATCH. */
   ensureStream(spec: StreamSpec): Promise<StreamInfo>;
   info(stream: string): Promise<StreamInfo>;
-  /** Reads messages of `stream` whose subject matches one of `subjects`, from `fromSequence` on, for ever. */
-  read(options: { stream: string; subjects: readonly string[]; fromSequence: number }): Promise<LogReader>;
+  /**
+   * Reads messages of `stream` whose subject matches one of `subjects`, from `fromSequence` on, for ever. With `incarnation` the
+   * stream must be that one: what was asked about it before may be of another that has its name.
+   * Rejects with MR_LOG_LOST_DATA, MR_LOG_TRUNCATED or MR_LOG_UNAVAILABLE.
+   */
+  read(options: {
+    readonly stream: string;
+    readonly subjects: readonly string[];
+    readonly fromSequence: number;
+    readonly incarnation?: string;
+  }): Promise<LogReader>;
   /** Resolves with the sequence once the log has stored the message. Rejects with MR_LOG_FULL or MR_LOG_UNAVAILABLE. */
   publish(message: NewMessage): Promise<number>;
   /**

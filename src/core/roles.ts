@@ -11,6 +11,8 @@ export interface Caller {
   readonly subject: string;
   /** The highest role; undefined for API keys, which write readings and do nothing else. */
   readonly role: Role | undefined;
+  /** Channels a token is limited to, as patterns; undefined: all its role may read. */
+  readonly channels?: readonly string[] | undefined;
 }
 
 export function hasRole({ role }: Pick<Caller, "role">, wanted: Role): boolean {

@@ -1,4 +1,14 @@
-import type { Log, Mark, Marker, NewMessage, Output, StoredMarker } from "../core/index.js";
+import {
+  type Clock,
+  isMillraceError,
+  type Log,
+  type Mark,
+  type Marker,
+  MillraceError,
+  type NewMessage,
+  type Output,
+  type StoredMarker,
+} from "../core/index.js";
 
 /** One atomic batch holds at most 1,000 messages, the marker among them. */
 const BATCH_MESSAGES = 999;
@@ -6,6 +16,15 @@ const BATCH_MESSAGES = 999;
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** NDJSON packs stay small enough to be read, shown and re-sent as one. */
 const PACK_BYTES = 256 * 1024;
+/** Outputs waiting or in flight, over all streams: the task reads no further above. */
+const HELD_BYTES = 8 * 1024 * 1024;
+const HELD_OUTPUTS = 20_000;
+/** Between attempts at a stream that is full or away. */
+const RETRY_MS = { first: 100, most: 5_000 } as const;
+/** An idle task writes its markers again so often: the log may forget what is old, and a forgotten marker would count as none. */
+const MARKER_LIVES_MS = 60 * 60_000;
+/** Races with a former owner's batches that are still on their way. */
+const FENCE_TRIES = 50;
 
 /** Streams that somebody waits for: their outputs leave with the slice that made them. */
 const URGENT: ReadonlySet<string> = new Set(["alerts", "plans"]);
@@ -20,38 +39,78 @@ interface Pending {
   readonly index: number;
 }
 
+/** One output stream: what waits for it or is in flight, oldest first. */
+interface Lane {
+  readonly stream: string;
+  marker: StoredMarker;
+  markedMs: number;
+  pending: Pending[];
+  /** So many of `pending` are to be sent without waiting for company. */
+  due: number;
+  sending: boolean;
+}
+
+export interface OutputWriterOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly task: string;
+  /** Incarnation of the input stream: what the marker's sequence counts in. */
+  readonly incarnation: string;
+  readonly epoch: number;
+  /** Begins every output id: `incarnation/pipeline/partition`. */
+  readonly prefix: string;
+  readonly streams: readonly string[];
+  /** After this, what fails is not tried again. */
+  readonly signal: AbortSignal;
+  /** Called after each stored batch, and once when the writer has failed. */
+  readonly onChange: () => void;
+}
+
 /**
  * Writes a task's outputs to their streams, each exactly once.
  *
  * Every output has the identity (input sequence, index). Each stream holds the task's marker: the identity of the last output
  * stored. What is at or before the marker was written before a restart and is left out; the rest goes out in atomic batches
- * whose last message moves the marker, so outputs and progress are stored together or not at all.
+ * whose last message moves the marker, so outputs and progress are stored together or not at all. One batch a stream is in flight,
+ * in the background. A stream that is full or away is tried again with the same batch, which is stored once however often it arrives.
+ *
+ * Errors (`failure`): MR_FENCED, MR_LOG_CONFLICT, and after `signal` whatever the log said last.
  */
 export class OutputWriter {
-  readonly #log: Log;
-  readonly #task: string;
-  readonly #prefix: string;
-  readonly #markers = new Map<string, StoredMarker>();
-  readonly #pending = new Map<string, Pending[]>();
+  readonly #options: OutputWriterOptions;
+  readonly #lanes = new Map<string, Lane>();
+  #heldBytes = 0;
   #sequence = 0;
   #index = 0;
+  /** Why it has stopped; nothing is written any more. */
+  failure: unknown;
 
-  /** `prefix` begins every output id: `incarnation/pipeline/partition`. */
-  private constructor(log: Log, task: string, prefix: string) {
-    this.#log = log;
-    this.#task = task;
-    this.#prefix = prefix;
+  private constructor(options: OutputWriterOptions) {
+    this.#options = options;
   }
 
-  /** Reads the task's marker in each of `streams`. */
-  static async open(log: Log, task: string, prefix: string, streams: readonly string[]): Promise<OutputWriter> {
-    const writer = new OutputWriter(log, task, prefix);
-    for (const stream of streams) {
-      const marker = await log.readMarker(stream, task);
-      writer.#markers.set(stream, marker ?? { sequence: 0, index: 0, storedAt: 0 });
-      writer.#pending.set(stream, []);
+  /** Reads the task's marker in each stream and puts our epoch into it: from here on no former owner's batch is taken. */
+  static async open(options: OutputWriterOptions): Promise<OutputWriter> {
+    const writer = new OutputWriter(options);
+    for (const stream of options.streams) {
+      const marker = await fence(options, stream);
+      const markedMs = options.clock.monotonicMs();
+      writer.#lanes.set(stream, { stream, marker, markedMs, pending: [], due: 0, sending: false });
     }
     return writer;
+  }
+
+  /** How far each stream was when the writer was opened, or is now. */
+  markers(): Readonly<Record<string, Marker>> {
+    const entries = [...this.#lanes].map(
+      ([
+        stream,
+        {
+          marker: { sequence, index },
+        },
+      ]) => [stream, { sequence, index }],
+    );
+    return Object.fromEntries(entries);
   }
 
   /** Begins the outputs of the input message at `sequence`. */
@@ -62,50 +121,132 @@ export class OutputWriter {
 
   add(output: Output): void {
     const index = ++this.#index;
-    const marker = this.#markers.get(output.stream);
-    const pending = this.#pending.get(output.stream);
-    if (!marker || !pending) throw new Error(`${this.#task} writes to ${output.stream}, which it does not declare`);
-    if (reached(marker, this.#sequence, index)) return;
-    const { subject, pack = false } = output;
-    const id = `${this.#prefix}/${this.#sequence}/${index}`;
-    pending.push({
-      subject,
-      pack,
-      data: Buffer.from(encodeOutput(output.record, id)),
-      sequence: this.#sequence,
-      index,
-    });
+    const lane = this.#lanes.get(output.stream);
+    if (!lane) throw new Error(`${this.#options.task} writes to ${output.stream}, which it does not declare`);
+    const sequence = this.#sequence;
+    if (reached(lane.marker, sequence, index)) return;
+    const { subject, pack = false, record } = output;
+    const data = Buffer.from(encodeOutput(record, `${this.#options.prefix}/${sequence}/${index}`));
+    lane.pending.push({ subject, pack, data, sequence, index });
+    this.#heldBytes += data.length;
   }
 
-  /** Outputs added and not yet written. */
-  get pending(): number {
+  /** Takes back the outputs of the input message begun last. None of them may have been sent. */
+  dropLast(): void {
+    for (const { pending } of this.#lanes.values()) {
+      while (pending.at(-1)?.sequence === this.#sequence) this.#heldBytes -= pending.pop()?.data.length ?? 0;
+    }
+  }
+
+  /** Outputs added and not yet acknowledged. */
+  get held(): number {
     let count = 0;
-    for (const outputs of this.#pending.values()) count += outputs.length;
+    for (const { pending } of this.#lanes.values()) count += pending.length;
     return count;
   }
 
-  /** Resolves once everything added is in the log. */
-  async flush(): Promise<void> {
-    await Promise.all([...this.#pending].map(([stream, pending]) => this.#flushStream(stream, pending)));
+  /** False: the task must not apply more before something was acknowledged. */
+  get hasRoom(): boolean {
+    return this.#heldBytes < HELD_BYTES && this.held < HELD_OUTPUTS;
   }
 
-  /** Like `flush`, for alerts and plans only. */
-  async flushUrgent(): Promise<void> {
-    const urgent = [...this.#pending].filter(([stream]) => URGENT.has(stream));
-    await Promise.all(urgent.map(([stream, pending]) => this.#flushStream(stream, pending)));
+  /** The last input sequence of which, and of all before it, every output is in the log, given that `applied` was applied. */
+  acknowledgedThrough(applied: number): number {
+    let through = applied;
+    for (const { pending } of this.#lanes.values()) through = Math.min(through, (pending[0]?.sequence ?? Infinity) - 1);
+    return through;
   }
 
-  async #flushStream(stream: string, pending: Pending[]): Promise<void> {
-    let from = 0;
-    while (from < pending.length) {
-      const { messages, to } = cutBatch(pending, from);
-      const { sequence, index } = pending[to - 1] as Pending;
-      const expectedAt = this.#markers.get(stream)?.storedAt ?? 0;
-      const batch = { stream, task: this.#task, messages, marker: { sequence, index }, expectedAt };
-      this.#markers.set(stream, await this.#log.writeBatch(batch));
-      from = to;
+  /** Sends everything added so far. Returns at once; see `failure` and `held`. */
+  send(): void {
+    for (const lane of this.#lanes.values()) this.#sendLane(lane);
+  }
+
+  /** Like `send`, for alerts and plans only. */
+  sendUrgent(): void {
+    for (const lane of this.#lanes.values()) if (URGENT.has(lane.stream)) this.#sendLane(lane);
+  }
+
+  /** What is in flight ends; what waits is not sent. */
+  stop(): void {
+    this.failure ??= new MillraceError("MR_LOG_UNAVAILABLE", `${this.#options.task}: stopped`);
+  }
+
+  /** Call now and then, with a position all of whose outputs are acknowledged. */
+  async renewMarkers(sequence: number): Promise<void> {
+    const { clock } = this.#options;
+    for (const lane of this.#lanes.values()) {
+      if (lane.sending || lane.pending.length > 0 || clock.monotonicMs() - lane.markedMs < MARKER_LIVES_MS) continue;
+      lane.sending = true; // one batch a stream in flight
+      try {
+        const marker = reached(lane.marker, sequence, 0) ? lane.marker : { sequence, index: 0 };
+        lane.marker = await this.#write(lane, [], marker);
+        lane.markedMs = clock.monotonicMs();
+      } finally {
+        lane.sending = false;
+      }
     }
-    pending.length = 0;
+  }
+
+  #sendLane(lane: Lane): void {
+    lane.due = lane.pending.length;
+    if (lane.sending || lane.due === 0 || this.failure !== undefined) return;
+    lane.sending = true;
+    void this.#drain(lane);
+  }
+
+  async #drain(lane: Lane): Promise<void> {
+    try {
+      while (lane.due > 0 && this.failure === undefined) {
+        const { messages, to } = cutBatch(lane.pending, lane.due);
+        const { sequence, index } = lane.pending[to - 1] as Pending;
+        lane.marker = await this.#write(lane, messages, { sequence, index });
+        lane.markedMs = this.#options.clock.monotonicMs();
+        for (const { data } of lane.pending.splice(0, to)) this.#heldBytes -= data.length;
+        lane.due -= to;
+        this.#options.onChange();
+      }
+    } catch (error) {
+      this.failure ??= error;
+      this.#options.onChange();
+    } finally {
+      lane.sending = false;
+    }
+  }
+
+  async #write(lane: Lane, messages: readonly NewMessage[], { sequence, index }: Marker): Promise<StoredMarker> {
+    const { log, clock, task, epoch, incarnation, signal } = this.#options;
+    const marker: Marker = { sequence, index, epoch, incarnation };
+    const batch = { stream: lane.stream, task, messages, marker, expectedAt: lane.marker.storedAt };
+    for (let pauseMs: number = RETRY_MS.first; ; pauseMs = Math.min(pauseMs * 2, RETRY_MS.most)) {
+      try {
+        return await log.writeBatch(batch);
+      } catch (error) {
+        if (!isMillraceError(error) || error.disposition !== "retry" || signal.aborted) throw error;
+        if (this.failure !== undefined) throw this.failure;
+        await clock.sleep(pauseMs, signal);
+      }
+    }
+  }
+}
+
+/** Moves the marker to our epoch without moving it on. */
+async function fence(options: OutputWriterOptions, stream: string): Promise<StoredMarker> {
+  const { log, task, epoch, incarnation } = options;
+  for (let tries = 1; ; tries++) {
+    const found = (await log.readMarker(stream, task)) ?? { sequence: 0, index: 0, storedAt: 0 };
+    if ((found.epoch ?? 0) > epoch) {
+      const message = `${task}: epoch ${found.epoch} writes to ${stream}, ours is ${epoch}: another process took it over`;
+      throw new MillraceError("MR_FENCED", message);
+    }
+    const counts = found.incarnation === undefined || found.incarnation === incarnation;
+    const place = counts ? { sequence: found.sequence, index: found.index } : { sequence: 0, index: 0 };
+    const marker: Marker = { ...place, epoch, incarnation };
+    try {
+      return await log.writeBatch({ stream, task, messages: [], marker, expectedAt: found.storedAt });
+    } catch (error) {
+      if (!isMillraceError(error, "MR_LOG_CONFLICT") || tries >= FENCE_TRIES) throw error;
+    }
   }
 }
 
@@ -123,16 +264,16 @@ function reached(marker: Marker, sequence: number, index: number): boolean {
   return sequence < marker.sequence || (sequence === marker.sequence && index <= marker.index);
 }
 
-/** The next batch from `from` on; neighbours that may share a message and have the same subject do. */
-function cutBatch(pending: readonly Pending[], from: number): { messages: NewMessage[]; to: number } {
+/** The next batch of the first `due`; neighbours that may share a message and have the same subject do. */
+function cutBatch(pending: readonly Pending[], due: number): { messages: NewMessage[]; to: number } {
   const messages: NewMessage[] = [];
   let bytes = 0;
-  let to = from;
-  while (to < pending.length && messages.length < BATCH_MESSAGES && bytes < BATCH_BYTES) {
+  let to = 0;
+  while (to < due && messages.length < BATCH_MESSAGES && bytes < BATCH_BYTES) {
     const first = pending[to++] as Pending;
     const parts = [first.data];
     let packBytes = first.data.length;
-    while (first.pack && to < pending.length) {
+    while (first.pack && to < due) {
       const next = pending[to] as Pending;
       if (!next.pack || next.subject !== first.subject || packBytes + next.data.length >= PACK_BYTES) break;
       parts.push(NEWLINE, next.data);

@@ -1,13 +1,11 @@
 import {
   type Clock,
   type Counters,
-  formatTime,
   type Inference,
   isMillraceError,
   type Lease,
   type Log,
   type Logger,
-  type LogMessage,
   MillraceError,
   type Objects,
   type Pipeline,
@@ -16,19 +14,11 @@ import {
   type StreamInfo,
 } from "../core/index.js";
 import { OutputWriter } from "./outputs.js";
-import { programHash, type Restored, Snapshots } from "./snapshots.js";
+import { programHash, readPointer } from "./pointer.js";
+import { Run } from "./run.js";
+import { SNAPSHOT_INTERVALS, type SnapshotIntervals } from "./saving.js";
+import { type Restored, Snapshots } from "./snapshots.js";
 
-/** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
-const SLICE_MESSAGES = 512;
-/**
- * How long outputs wait for company, and how many may wait. The server stages each atomic batch on disk with three syncs: about
- * 500 batches a second over all tasks and streams is what it does, whatever their size. Alerts and plans do not wait.
- */
-const LINGER_MS = 100;
-const LINGER_OUTPUTS = 900;
-/** A restart reads again at most this many messages, or what came in the longer time. */
-const SNAPSHOT_MESSAGES = 5_000;
-const SNAPSHOT_EVERY_MS = { busy: 5_000, quiet: 60_000 } as const;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
 
@@ -42,6 +32,8 @@ export interface TaskOptions {
   readonly inference: Inference;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** @default after 5 s with 5,000 messages, after 60 s with fewer */
+  readonly snapshotEvery?: SnapshotIntervals;
 }
 
 export interface TaskStatus {
@@ -64,17 +56,19 @@ const NOTHING_COUNTED: Counters = { received: 0, duplicates: 0, deadLettered: 0,
 /**
  * Runs one partition of one pipeline: reads by position, applies the program, writes the outputs exactly once, saves snapshots.
  *
- * A failure discards the program's state and starts again from the newest snapshot, with growing pauses; other partitions go on.
- * A task that another process took over stops (`fenced`).
+ * A failure discards the program's state and starts again from the newest snapshot; pauses grow for as long as it comes no further.
+ * Other partitions go on. A task that another process took over stops (`fenced`).
  */
 export class Task {
   readonly name: string;
   readonly #options: TaskOptions;
   #state: TaskStatus["state"] = "starting";
   #reason: string | null = null;
+  #run: Run | undefined;
+  #program: Program | undefined;
+  /** Where the last life ended, and the farthest any has come. */
   #position = 0;
   #snapshotAt = 0;
-  #program: Program | undefined;
 
   constructor(options: TaskOptions) {
     this.#options = options;
@@ -90,10 +84,10 @@ export class Task {
       partition,
       state: this.#state,
       reason: this.#reason,
-      position: this.#position,
+      position: this.#run?.position ?? this.#position,
       watermarkMs: this.#program?.watermarkMs() ?? null,
       counters: this.#program?.counters() ?? NOTHING_COUNTED,
-      snapshotAt: this.#snapshotAt,
+      snapshotAt: this.#run?.snapshotAt ?? this.#snapshotAt,
     };
   }
 
@@ -101,22 +95,23 @@ export class Task {
   async run(lease: Lease, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     let pauseMs = RETRY_FIRST_MS;
+    let farthest = 0;
+    this.#state = "starting";
     while (!signal.aborted) {
-      const startedMs = clock.nowMs();
       try {
-        await this.#runOnce(lease, signal);
-        this.#state = "stopped";
-        return;
+        await this.#live(lease, signal);
+        break;
       } catch (error) {
         this.#reason = error instanceof Error ? error.message : String(error);
-        if (isMillraceError(error, "MR_FENCED")) {
+        if (lease.lost.aborted || isMillraceError(error, "MR_FENCED")) {
           this.#state = "fenced";
           logger.warn({ task: this.name, err: error }, "task taken over by another process");
           return;
         }
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         this.#state = "failed";
-        if (clock.nowMs() - startedMs > RETRY_LAST_MS) pauseMs = RETRY_FIRST_MS;
+        if (this.#position > farthest) pauseMs = RETRY_FIRST_MS;
+        farthest = Math.max(farthest, this.#position);
         logger.error(
           { task: this.name, err: error, retryInMs: pauseMs },
           "task failed, starting again from its snapshot",
@@ -125,127 +120,107 @@ export class Task {
         pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS);
       }
     }
+    this.#state = lease.lost.aborted ? "fenced" : "stopped";
   }
 
-  async #runOnce(lease: Lease, signal: AbortSignal): Promise<void> {
-    const { pipeline, partition, partitions, log } = this.#options;
-    {
-      const source = await log.info(pipeline.source);
-      const identity = { task: this.name, incarnation: source.incarnation, program: programHash(pipeline, partitions) };
-      const { snapshots, restored } = await Snapshots.takeOver(this.#options, identity, lease.epoch);
-      checkLog(this.name, source, restored);
-      const program = this.#restore(restored);
-      const prefix = `${source.incarnation}/${pipeline.name}/${partition}`;
-      const writer = await OutputWriter.open(log, this.name, prefix, pipeline.writes);
-      const subjects = [`${pipeline.source}.${partition}.>`];
-      const reader = await log.read({ stream: pipeline.source, subjects, fromSequence: restored.sequence + 1 });
-      const stop = (): void => void reader.close();
-      signal.addEventListener("abort", stop, { once: true });
-      lease.lost.addEventListener("abort", stop, { once: true });
-      this.#state = "running";
-      this.#reason = null;
-      try {
-        await this.#loop(program, writer, snapshots, () =>
-          signal.aborted || lease.lost.aborted ? undefined : reader.next(SLICE_MESSAGES),
-        );
-        if (lease.lost.aborted) throw new MillraceError("MR_FENCED", `${this.name}: its lease was taken over`);
-        if (this.#position > this.#snapshotAt) await this.#commit(program, snapshots);
-      } finally {
-        signal.removeEventListener("abort", stop);
-        lease.lost.removeEventListener("abort", stop);
-        await reader.close();
-      }
+  /** From the snapshot to the end. */
+  async #live(lease: Lease, signal: AbortSignal): Promise<void> {
+    const run = await this.#open(lease, signal);
+    this.#run = run;
+    this.#state = "running";
+    this.#reason = null;
+    try {
+      await run.run();
+    } finally {
+      this.#position = run.position;
+      this.#snapshotAt = run.snapshotAt;
+      this.#run = undefined;
     }
   }
 
-  #restore(restored: Restored): Program {
+  async #open(lease: Lease, signal: AbortSignal): Promise<Run> {
+    const { pipeline, partition, partitions, log, clock, logger } = this.#options;
+    const source = await log.info(pipeline.source);
+    const { incarnation } = source;
+    const { epoch } = lease;
+    const identity = { task: this.name, incarnation, program: programHash(pipeline, partitions) };
+    await this.#checkUnknown(source);
+    const snapshots = await Snapshots.takeOver(this.#options, identity, epoch);
+    const restored = await snapshots.restore();
+    checkLog(this.name, source, restored);
+    const program = this.#load(restored);
+    const prefix = `${incarnation}/${pipeline.name}/${partition}`;
+    const { name: task } = this;
+    const run = await Run.open({
+      task,
+      source: pipeline.source,
+      incarnation,
+      subjects: [`${pipeline.source}.${partition}.>`],
+      log,
+      clock,
+      logger,
+      lease,
+      program,
+      snapshots,
+      intervals: this.#options.snapshotEvery ?? SNAPSHOT_INTERVALS,
+      sequence: restored.sequence,
+      signal,
+      openWriter: (onChange) => {
+        const streams = pipeline.writes;
+        return OutputWriter.open({ log, clock, task, incarnation, epoch, prefix, streams, signal, onChange });
+      },
+    });
+    if (restored.isNewProgram) {
+      const at = run.writer.markers();
+      await snapshots.recordBorder(pipeline.version, restored.sequence, at);
+      logger.info(
+        { task, version: pipeline.version, from: restored.sequence, at },
+        "another program goes on from here",
+      );
+    }
+    await snapshots.removeOrphans();
+    return run;
+  }
+
+  /** A task that has written before, but whose pointer is gone, begins at the log's start: that must still be there. */
+  async #checkUnknown({ name, firstSequence, incarnation }: StreamInfo): Promise<void> {
+    const { log, registers, pipeline } = this.#options;
+    if (firstSequence <= 1 || (await readPointer(registers, this.name)).pointer !== undefined) return;
+    for (const stream of pipeline.writes) {
+      const marker = await log.readMarker(stream, this.name);
+      if (marker !== undefined && marker.sequence > 0 && marker.incarnation === incarnation)
+        throw truncated(this.name, name, firstSequence, 1);
+    }
+  }
+
+  #load({ state, sequence, isNewProgram }: Restored): Program {
     const { pipeline, partition, partitions, inference } = this.#options;
     const program = pipeline.create({ task: this.name, partition, partitions, inference });
-    if (restored.state) program.load(restored.state);
-    this.#program = program;
-    this.#position = restored.sequence;
-    this.#snapshotAt = restored.sequence;
-    return program;
-  }
-
-  async #loop(
-    program: Program,
-    writer: OutputWriter,
-    snapshots: Snapshots,
-    next: () => Promise<readonly LogMessage[]> | undefined,
-  ): Promise<void> {
-    const { clock } = this.#options;
-    const emit = writer.add.bind(writer);
-    let savedMs = clock.nowMs();
-    let unsaved = 0;
-    let applied = this.#position;
-    let waiting: Promise<readonly LogMessage[]> | undefined;
-    let flushAtMs = Number.POSITIVE_INFINITY;
-    const flush = async (): Promise<void> => {
-      await writer.flush();
-      flushAtMs = Number.POSITIVE_INFINITY;
-      this.#position = applied;
-    };
-    for (;;) {
-      waiting ??= next();
-      if (waiting === undefined) break;
-      waiting.catch(() => undefined); // awaited above or below, unless a flush fails first
-      const messages = await withinMs(clock, waiting, flushAtMs - clock.nowMs());
-      if (messages === undefined) {
-        await flush();
-        continue;
-      }
-      waiting = undefined;
-      if (messages.length === 0) break;
-      const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
-      for (const [i, message] of messages.entries()) {
-        writer.begin(message.sequence);
-        program.apply(message, ahead[i], emit);
-        applied = message.sequence;
-      }
-      await writer.flushUrgent();
-      if (writer.pending >= LINGER_OUTPUTS || clock.nowMs() >= flushAtMs) await flush();
-      else if (writer.pending === 0) this.#position = applied;
-      else flushAtMs = Math.min(flushAtMs, clock.nowMs() + LINGER_MS);
-      unsaved += messages.length;
-      const everyMs = unsaved < SNAPSHOT_MESSAGES ? SNAPSHOT_EVERY_MS.quiet : SNAPSHOT_EVERY_MS.busy;
-      if (clock.nowMs() - savedMs < everyMs) continue;
-      await flush();
-      await this.#commit(program, snapshots);
-      savedMs = clock.nowMs();
-      unsaved = 0;
+    try {
+      if (state) program.load(state);
+    } catch (error) {
+      if (!isMillraceError(error, "MR_STATE_INCOMPATIBLE") || !isNewProgram) throw error;
+      const ways = `start the program it was saved by, or "millrace reset ${pipeline.name}" to compute it again from the log`;
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `${error.message}: ${ways}`, { cause: error });
     }
-    await flush();
-  }
-
-  async #commit(program: Program, snapshots: Snapshots): Promise<void> {
-    await snapshots.commit(this.#position, program.save());
-    this.#snapshotAt = this.#position;
-    const watermarkMs = program.watermarkMs();
-    const watermark = watermarkMs === undefined || watermarkMs < 0 ? null : formatTime(watermarkMs);
-    this.#options.logger.debug({ task: this.name, position: this.#position, watermark }, "snapshot committed");
-  }
-}
-
-/** What `work` resolves with, or undefined if it takes longer; at once when `ms` is not positive. Infinity waits for ever. */
-async function withinMs<T>(clock: Clock, work: Promise<T>, ms: number): Promise<T | undefined> {
-  if (ms === Number.POSITIVE_INFINITY) return work;
-  const over = new AbortController();
-  try {
-    return await Promise.race([work, clock.sleep(Math.max(0, ms), over.signal).then(() => undefined)]);
-  } finally {
-    over.abort();
+    this.#program = program;
+    this.#position = Math.max(this.#position, sequence);
+    this.#snapshotAt = sequence;
+    return program;
   }
 }
 
 /** The broker skips silently what it no longer has; a task must not. */
 function checkLog(task: string, source: StreamInfo, { sequence }: Restored): void {
-  if (source.lastSequence < sequence) {
-    const message = `${task}: broker lost acknowledged data: ${source.name} ends at ${source.lastSequence}, ${sequence} was processed`;
+  const { name, firstSequence, lastSequence } = source;
+  if (lastSequence < sequence) {
+    const message = `broker lost acknowledged data: ${name} ends at ${lastSequence}, ${task} has processed ${sequence}: restore the stream, or accept the loss with "millrace reset"`;
     throw new MillraceError("MR_LOG_LOST_DATA", message);
   }
-  if (source.firstSequence > sequence + 1) {
-    const message = `${task}: log truncated: ${source.name} starts at ${source.firstSequence}, ${sequence + 1} is next`;
-    throw new MillraceError("MR_LOG_TRUNCATED", message);
-  }
+  if (firstSequence > sequence + 1 && sequence > 0) throw truncated(task, name, firstSequence, sequence + 1);
+}
+
+function truncated(task: string, stream: string, first: number, needed: number): MillraceError {
+  const message = `log truncated: ${stream} begins at ${first}, ${task} needs ${needed}: restore the stream, or accept the loss with "millrace reset"`;
+  return new MillraceError("MR_LOG_TRUNCATED", message);
 }

@@ -46,7 +46,8 @@ export function openLeases(registers: Registers, clock: Clock, periodMs = PERIOD
     const former = current === undefined ? { epoch: 0, holder: "" } : decode<Holding>(current.value);
     const revision = current?.revision ?? 0;
     if (former.holder !== "" && !unchanged(seen, key, revision, clock.monotonicMs(), periodMs)) return undefined;
-    const holding = { epoch: former.epoch + 1, holder };
+    // Wall time keeps epochs growing even when the registers were lost while somebody held one; nothing else depends on it.
+    const holding = { epoch: Math.max(former.epoch + 1, clock.nowMs()), holder };
     const sentMs = clock.monotonicMs();
     const taken = await registers.set(key, encode(holding), revision);
     if (taken === undefined) return undefined;
@@ -244,7 +245,7 @@ async function within(clock: Clock, work: Promise<void>, ms: number): Promise<bo
   try {
     return await Promise.race([work.then(() => true), clock.sleep(ms, over.signal).then(() => false)]);
   } finally {
-    over.abort();
+    over.abort("over"); // the default reason costs a stack trace
   }
 }
 

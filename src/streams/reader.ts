@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { createInbox, type Msg, nanos, type Subscription } from "nats";
-import { isMillraceError, type LogMessage, type LogReader, MillraceError } from "../core/index.js";
+import { isMillraceError, type Log, type LogMessage, type LogReader, MillraceError } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
 import { isStatus, type Place, placeOf, ReadMessage } from "./reader-protocol.js";
@@ -21,7 +21,7 @@ const RETRY_MS_MOST = 2_000;
 
 const encoder = new TextEncoder();
 
-type What = { readonly stream: string; readonly subjects: readonly string[]; readonly fromSequence: number };
+type What = Parameters<Log["read"]>[0];
 
 /**
  * Reads a stream in order through a consumer without acknowledgements, at least 100 K small messages a second. The position is
@@ -70,6 +70,7 @@ class Reader implements LogReader {
     this.#link = link;
     this.#what = what;
     this.#position = Math.max(1, what.fromSequence);
+    this.#incarnation = what.incarnation;
     this.#marker = `${what.stream}._at.`;
   }
 
@@ -137,6 +138,7 @@ class Reader implements LogReader {
     } catch (cause) {
       throw logError(this.#name(), cause);
     }
+    await this.#checkPosition(); // the stream may have been made again since the first look
     this.#consumer = name;
     this.#delivered = 0;
     this.#requested = 0;
@@ -151,13 +153,13 @@ class Reader implements LogReader {
       const found = `incarnation ${info.incarnation} ending at ${info.lastSequence}`;
       throw new MillraceError(
         "MR_LOG_LOST_DATA",
-        `${this.#name()} of incarnation ${this.#incarnation}: the log is now ${found}`,
+        `broker lost acknowledged data: ${this.#name()} of incarnation ${this.#incarnation}, the log is now ${found}`,
       );
     }
     if (info.firstSequence <= this.#position) return;
     if (this.#position > 1) {
       const gap = `${this.#position} to ${info.firstSequence - 1}`;
-      throw new MillraceError("MR_LOG_TRUNCATED", `${this.#name()}: messages ${gap} are gone from the log`);
+      throw new MillraceError("MR_LOG_TRUNCATED", `log truncated: ${this.#name()}, messages ${gap} are gone`);
     }
     this.#position = info.firstSequence;
   }

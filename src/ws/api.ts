@@ -1,12 +1,20 @@
+import type { z } from "zod";
 import {
   type HttpReply,
   type HttpRoute,
   isMillraceError,
   jsonReply,
+  type Log,
   MillraceError,
   type Stats,
 } from "../core/index.js";
+import type { MayRead } from "./access/channels.js";
 import { problem } from "./problem.js";
+import { alertsRoute } from "./rest/alerts.js";
+import { commandsRoute } from "./rest/commands.js";
+import { describingRoutes } from "./rest/openapi.js";
+import { apiPage } from "./rest/page.js";
+import { parse, parseBody, queryRequest } from "./rest/schemas.js";
 
 export interface QueryAnswer {
   readonly columns: readonly string[];
@@ -26,12 +34,15 @@ export interface ApiOptions {
   readonly query: (sql: string) => Promise<QueryAnswer>;
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
+  /** Takes commands. */
+  readonly log: Log;
+  readonly mayRead: MayRead;
 }
 
 const MAX_SQL_BYTES = 64 << 10;
 
 /** What the gateway itself offers over HTTP, beside the doors mounted into it. */
-export function apiRoutes({ readiness, stats, query, metrics }: ApiOptions): readonly HttpRoute[] {
+export function apiRoutes({ readiness, stats, query, metrics, log, mayRead }: ApiOptions): readonly HttpRoute[] {
   return [
     get("/healthz", async () => jsonReply(200, { status: "alive" })),
     get("/livez", async () => jsonReply(200, { status: "alive" })),
@@ -56,6 +67,9 @@ export function apiRoutes({ readiness, stats, query, metrics }: ApiOptions): rea
         return answerQuery(query, sql, format);
       },
     },
+    alertsRoute(query, mayRead),
+    commandsRoute(log),
+    ...describingRoutes(apiPage),
   ];
 }
 
@@ -63,43 +77,19 @@ function get(path: string, handle: () => Promise<HttpReply>): HttpRoute {
   return { method: "GET", path, access: "open", maxBodyBytes: 0, handle };
 }
 
-type Format = "json" | "csv";
-
-/** `text/plain` is SQL as it stands; anything else is `{"sql": "…", "format"?: "json" | "csv"}`. */
-function readQuery(type: string, body: Uint8Array): { sql: string; format: Format } {
-  const text = decode(body);
-  if (/^text\/plain\b/i.test(type)) return { sql: nonEmpty(text), format: "json" };
-  let value: unknown;
+/** `text/plain` is SQL as it stands; anything else is JSON. */
+function readQuery(type: string, body: Uint8Array): z.output<typeof queryRequest> {
+  if (!/^text\/plain\b/i.test(type))
+    return parseBody(queryRequest, body, "; SQL as it stands goes with content-type text/plain");
   try {
-    value = JSON.parse(text);
+    return parse(queryRequest, { sql: new TextDecoder("utf-8", { fatal: true }).decode(body) });
   } catch (cause) {
-    throw new MillraceError(
-      "MR_REQUEST_INVALID",
-      'the body must be {"sql": "…"}, or SQL with content-type text/plain',
-      { cause },
-    );
-  }
-  const { sql, format = "json" } = (value ?? {}) as Record<string, unknown>;
-  if (typeof sql !== "string") throw new MillraceError("MR_REQUEST_INVALID", "sql must be a string");
-  if (format !== "json" && format !== "csv")
-    throw new MillraceError("MR_REQUEST_INVALID", 'format must be "json" or "csv"');
-  return { sql: nonEmpty(sql), format };
-}
-
-function decode(body: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch (cause) {
-    throw new MillraceError("MR_REQUEST_INVALID", "the body is not UTF-8", { cause });
+    if (cause instanceof TypeError) throw new MillraceError("MR_REQUEST_INVALID", "the body is not UTF-8", { cause });
+    throw cause;
   }
 }
 
-function nonEmpty(sql: string): string {
-  if (sql.trim() === "") throw new MillraceError("MR_REQUEST_INVALID", "sql is empty");
-  return sql;
-}
-
-async function answerQuery(query: ApiOptions["query"], sql: string, format: Format): Promise<HttpReply> {
+async function answerQuery(query: ApiOptions["query"], sql: string, format: "json" | "csv"): Promise<HttpReply> {
   try {
     const answer = await query(sql);
     if (format === "json") return jsonReply(200, answer);

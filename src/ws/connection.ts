@@ -114,7 +114,8 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
       return;
     }
     if (nowMs < this.nextBeatMs) return;
-    this.nextBeatMs = nowMs + this.#parts.limits.heartbeatMs;
+    const { heartbeatMs } = this.#parts.limits;
+    this.nextBeatMs = nowMs + (this.#encoding === sse ? Math.min(heartbeatMs, SSE_BEAT_MS) : heartbeatMs);
     if (this.#encoding === sse) this.socket.send(COMMENT);
     else if (this.isGreeted) this.answer({ op: "heartbeat", at: this.#reached() });
   }
@@ -260,9 +261,9 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
 
   async #refresh(id: number, token: string): Promise<void> {
     const { access } = this.#parts;
-    const verdict = await access.refresh(this.identity, token);
-    if (!this.#open) return;
     const { address } = this.#client;
+    const verdict = await access.refresh(this.identity, token, address);
+    if (!this.#open) return;
     const result = verdict.kind === "refused" ? verdict.why : "ok";
     access.audit.record({ subject: this.identity.subject, address }, "refresh", result);
     if (verdict.kind === "refused") {
@@ -292,6 +293,10 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
   #error(id: number | null, code: ProtocolErrorCode, message: string): void {
     this.#parts.metrics.error(code);
     this.answer({ op: "error", id, code, message });
+    // A stream of events asked for one thing, in its address: without it there is nothing to wait for.
+    if (this.#encoding !== sse) return;
+    if (code === "unavailable") this.interrupted(message);
+    else this.end(code === "forbidden" ? 3507 : 3501, "protocol", message);
   }
 
   /** A token bucket that runs into debt: in debt is "over", in debt by a whole burst is "abuse". */
@@ -316,6 +321,7 @@ function refusal(code: ProtocolErrorCode, message: string): Refusal {
 }
 
 /** An SSE comment: keeps proxies from taking the stream for dead. */
+const SSE_BEAT_MS = 4_000; // uWS ends a response that is silent for 10 s
 const COMMENT = Buffer.from(": beat\n\n");
 
 function endOfEvents(code: number, reason: string): Buffer {

@@ -16,11 +16,12 @@ import { createHub, HUB_LIMITS, type HubLimits } from "./hub.js";
 import { type LogFeedOptions, logFeed } from "./log-feed.js";
 import { createMetrics, type ForeignMetric } from "./metrics.js";
 import { SUBPROTOCOLS } from "./protocol.js";
+import { sseEndpoint } from "./sse.js";
 import { stateFeed } from "./state-feed.js";
 import { loadStatic } from "./static.js";
 import { createServer, loopTopic, type Server, type TransportLimits, type WsEndpoint } from "./transport.js";
 
-export interface GatewayOptions extends Omit<ApiOptions, "metrics"> {
+export interface GatewayOptions extends Omit<ApiOptions, "metrics" | "mayRead"> {
   readonly log: Log;
   /** What clients can subscribe to. A polled channel is read by `stats`. */
   readonly channels: readonly ChannelDeclaration[];
@@ -108,7 +109,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
   const app = createHttpApp({
-    routes: [...apiRoutes({ ...options, metrics: metrics.text }), ...options.routes],
+    routes: [...apiRoutes({ ...options, metrics: metrics.text, mayRead: access.mayRead }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
     access,
@@ -124,6 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     port: options.port,
     app,
     endpoints: [endpoint],
+    streams: [sseEndpoint({ access, hub, allowedOrigins: options.allowedOrigins ?? [] })],
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {

@@ -48,6 +48,9 @@ export interface Hub {
   open(socket: WsSocket, client: Client): WsListener;
   /** The same, for a client that subscribes by the address it asked for. */
   subscribe(socket: WsSocket, client: Client, frame: Parameters<Connection["handle"]>[0]): WsListener;
+  hasChannel(name: string): boolean;
+  /** The channels there are, in words. */
+  readonly channels: string;
   /** Tells every client to come back, spread over `drainMs`; resolves when all are gone, or `graceMs` after the last was told. */
   close(graceMs: number): Promise<void>;
 }
@@ -125,6 +128,8 @@ export function createHub(options: HubOptions): Hub {
       connection.handle(frame);
       return connection;
     },
+    hasChannel: (name) => parts.feedOf(name) !== undefined,
+    channels: parts.explainNames,
     async close(graceMs) {
       clearInterval(ticking);
       if (connections.size === 0) return;

@@ -242,7 +242,9 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
       if (since.offset > now.position && (await log.info(stream)).lastSequence < since.offset) return lost();
       await replay(source, {
         ...want,
-        join: () => channel.join(subscriber, subscriber.manner, pending, subscriber.last > now.position),
+        join(untold) {
+          channel.join(subscriber, subscriber.manner, { pending, untold, isAhead: subscriber.last > now.position });
+        },
       });
     } catch (err) {
       if (!subscriber.isActive()) return;

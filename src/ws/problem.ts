@@ -20,6 +20,8 @@ const TITLES: Readonly<Record<number, string>> = {
   404: "There is nothing here",
   405: "The method is not offered here",
   413: "The body is too large",
+  415: "The body's encoding is not offered",
+  422: "The request contradicts an earlier one",
   426: "This is a WebSocket",
   429: "Too many requests",
   500: "Something failed inside Millrace",

@@ -46,7 +46,8 @@ export async function replay(
     readonly epoch: string;
     readonly since: number;
     readonly pending: Pending | undefined;
-    join(): void;
+    /** `untold`: how many were left out for newer ones. */
+    join(untold: number): void;
     lost(): void;
   },
 ): Promise<void> {
@@ -55,6 +56,7 @@ export async function replay(
   const pattern = shape.subjectOf(channel.name) ?? shape.pattern;
   let at = since;
   let answered = false;
+  let untold = 0;
   let reader: LogReader | undefined;
   let release: (() => void) | undefined;
   const answer = () => {
@@ -112,7 +114,7 @@ export async function replay(
       if (!(await give(entries)) || isOver()) return;
       at = messages.at(-1)?.sequence ?? at;
     }
-    want.join();
+    want.join(untold);
   } finally {
     release?.();
     await reader?.close().catch(() => {});
@@ -123,7 +125,7 @@ export async function replay(
     const { filter, encoding } = subscriber.manner;
     const wanted = filter ? entries.filter(({ value }) => filter.matches(value)) : entries;
     if (pending) {
-      for (const entry of wanted) pending.add(entry);
+      for (const entry of wanted) untold += pending.add(entry).length;
       return true;
     }
     for (let next = 0; next < wanted.length; ) {

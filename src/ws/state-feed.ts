@@ -61,7 +61,7 @@ export function stateFeed({ declaration, read, logger, ...shared }: StateFeedOpt
       const isWanted = latest && (manner.filter?.matches(latest.value) ?? true);
       const pending = createPending(manner.delivery, key, shared.maxBufferedBytes);
       if (latest && isWanted) pending.add(latest);
-      channel.join(subscriber, manner, pending);
+      channel.join(subscriber, manner, { pending });
       channel.flushOne(subscriber);
       if (timer === undefined && !closed) timer = setTimeout(() => void tick(), 0);
     },

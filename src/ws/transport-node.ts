@@ -9,6 +9,9 @@ import {
   type HttpApp,
   type RequestHead,
   type Server,
+  STREAM_HEADERS,
+  STREAM_PROTOCOL,
+  type StreamEndpoint,
   type TransportOptions,
   type WsAdmission,
   type WsEndpoint,
@@ -40,7 +43,13 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
   });
   let inFlight = 0;
   let idle: (() => void) | undefined;
+  const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const stream = request.method === "GET" ? streams.get(request.url?.split("?")[0] ?? "") : undefined;
+    if (stream) {
+      serveStream(stream, request, response);
+      return;
+    }
     inFlight++;
     response.once("close", () => {
       inFlight--;
@@ -178,6 +187,48 @@ function writeReply(response: ServerResponse, reply: HttpReply, { close }: { clo
     ...(close ? { connection: "close" } : {}),
   });
   response.end(bodyless || response.req.method === "HEAD" ? undefined : body);
+}
+
+function serveStream(endpoint: StreamEndpoint, request: IncomingMessage, response: ServerResponse): void {
+  request.on("error", () => {});
+  const decide = (admission: WsAdmission) => {
+    if (response.destroyed) return;
+    if (admission.kind === "refuse") {
+      writeReply(response, admission.reply, { close: false });
+      return;
+    }
+    response.writeHead(200, STREAM_HEADERS);
+    response.write(": hello\n\n");
+    request.socket.setTimeout(0);
+    const isOpen = () => !response.writableEnded && !response.destroyed;
+    let code = 1006;
+    const listener = admission.open({
+      protocol: STREAM_PROTOCOL,
+      send(frame) {
+        if (isOpen()) response.write(frame);
+      },
+      cork(work) {
+        response.cork();
+        try {
+          work();
+        } finally {
+          response.uncork();
+        }
+      },
+      bufferedBytes: () => (isOpen() ? response.writableLength : 0),
+      close(why) {
+        code = why;
+        if (isOpen()) response.end(() => request.socket.end());
+      },
+      terminate: () => response.destroy(),
+    });
+    response.on("drain", () => listener.drain());
+    response.once("close", () => listener.close(code));
+  };
+  const head = readHead(request);
+  const admission = head && endpoint.admit(head);
+  if (admission instanceof Promise) void admission.then(decide);
+  else if (admission) decide(admission);
 }
 
 /** After `upgrade` Node has let go of the socket, so the answer needs a response of its own. */

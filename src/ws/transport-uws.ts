@@ -15,6 +15,9 @@ import {
   type HttpApp,
   type RequestHead,
   type Server,
+  STREAM_HEADERS,
+  STREAM_PROTOCOL,
+  type StreamEndpoint,
   type TransportOptions,
   type WsAdmission,
   type WsListener,
@@ -137,6 +140,7 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
       },
     });
   }
+  for (const stream of options.streams) server.get(stream.path, (res, req) => serveStream(stream, res, req));
   server.any("/*", (res, req) => serveRequest(shared, res, req));
 
   const socket = await new Promise<us_listen_socket | false>((resolve) => {
@@ -292,6 +296,119 @@ class Socket implements WsSocket {
 
   unsubscribe(topic: string): void {
     this.#ws?.unsubscribe(topic);
+  }
+}
+
+function serveStream(endpoint: StreamEndpoint, res: UwsResponse, req: UwsRequest): void {
+  let socket: Stream | undefined;
+  let listener: WsListener | undefined;
+  let aborted = false;
+  res.onAborted(() => {
+    aborted = true;
+    socket?.release();
+    listener?.close(1006);
+  });
+  const decide = (admission: WsAdmission) => {
+    if (admission.kind === "refuse") {
+      aborted = true;
+      writeReply(res, admission.reply, { close: false, head: false });
+      return;
+    }
+    res.cork(() => {
+      res.writeStatus("200 OK");
+      for (const [name, value] of Object.entries(STREAM_HEADERS)) res.writeHeader(name, value);
+      res.write(": hello\n\n");
+    });
+    let endedWith: number | undefined;
+    const stream = new Stream(res, (code) => {
+      endedWith = code;
+      listener?.close(code);
+    });
+    socket = stream;
+    const opened = admission.open(stream);
+    listener = opened;
+    // Refused before `open` came back: nobody was there to be told.
+    if (endedWith !== undefined) {
+      opened.close(endedWith);
+      return;
+    }
+    res.onWritable(() => {
+      if (stream.resume()) listener?.drain();
+      return true;
+    });
+  };
+  const admission = endpoint.admit(readHead(req, res));
+  if (admission instanceof Promise) void admission.then((decided) => !aborted && decide(decided));
+  else decide(admission);
+}
+
+/** A response does not say how much of it waits, so from the first sign of it we keep what follows to ourselves. */
+class Stream implements WsSocket {
+  readonly protocol = STREAM_PROTOCOL;
+  #res: UwsResponse | undefined;
+  readonly #ended: (code: number) => void;
+  #blocked = false;
+  #blockedBytes = 0;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+
+  constructor(res: UwsResponse, ended: (code: number) => void) {
+    this.#res = res;
+    this.#ended = ended;
+  }
+
+  release(): void {
+    this.#res = undefined;
+    this.#waiting = [];
+  }
+
+  send(frame: Uint8Array): void {
+    if (!this.#res) return;
+    if (this.#blocked) {
+      this.#waiting.push(frame);
+      this.#waitingBytes += frame.byteLength;
+    } else this.#write(frame);
+  }
+
+  #write(bytes: Uint8Array): void {
+    const res = this.#res;
+    res?.cork(() => {
+      this.#blocked = !res.write(bytes);
+    });
+    this.#blockedBytes = this.#blocked ? bytes.byteLength : 0;
+  }
+
+  /** False while there is still something waiting. */
+  resume(): boolean {
+    this.#blocked = false;
+    this.#blockedBytes = 0;
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (bytes.byteLength > 0) this.#write(bytes);
+    return !this.#blocked;
+  }
+
+  cork(work: () => void): void {
+    const res = this.#res;
+    if (res) res.cork(work);
+  }
+
+  bufferedBytes(): number {
+    return this.#waitingBytes + this.#blockedBytes;
+  }
+
+  close(code: number): void {
+    const res = this.#res;
+    if (!res) return;
+    const rest = Buffer.concat(this.#waiting);
+    this.release();
+    res.cork(() => res.end(rest, true));
+    this.#ended(code);
+  }
+
+  terminate(): void {
+    this.#res?.close();
   }
 }
 

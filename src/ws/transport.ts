@@ -85,6 +85,22 @@ export interface WsEndpoint {
   admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
 }
 
+/** A response that goes on: `GET` of a path, answered 200 with server-sent events. Its socket takes events ready to be written. */
+export interface StreamEndpoint {
+  readonly path: string;
+  admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
+}
+
+/** The protocol of such a socket. */
+export const STREAM_PROTOCOL = "sse";
+
+export const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no", // proxies would wait for the end
+  "x-content-type-options": "nosniff",
+};
+
 export type WsAdmission =
   /** The answer instead of 101. */
   | { readonly kind: "refuse"; readonly reply: HttpReply }
@@ -118,6 +134,7 @@ export interface TransportOptions {
   readonly port: number;
   readonly app: HttpApp;
   readonly endpoints: readonly WsEndpoint[];
+  readonly streams: readonly StreamEndpoint[];
   readonly limits: TransportLimits;
 }
 
@@ -132,7 +149,8 @@ export interface Server {
   close(graceMs: number): Promise<void>;
 }
 
-export interface CreateServerOptions extends Omit<TransportOptions, "limits"> {
+export interface CreateServerOptions extends Omit<TransportOptions, "limits" | "streams"> {
+  readonly streams?: readonly StreamEndpoint[];
   readonly transport: "auto" | "uws" | "node";
   readonly limits?: Partial<TransportLimits>;
   readonly logger: Logger;
@@ -151,6 +169,7 @@ export async function createServer(options: CreateServerOptions): Promise<Server
     port: options.port,
     app: options.app,
     endpoints: options.endpoints,
+    streams: options.streams ?? [],
     limits: { ...DEFAULT_LIMITS, ...options.limits },
   };
   if (transport !== "node") {

@@ -14,7 +14,7 @@ const cli = async (...args: string[]): Promise<string> => (await run(process.exe
 
 t.test("every command has help with an example", async (t) => {
   t.match(await cli("--help"), /Exit codes: 0 done, 1 failed, 2 wrong usage/);
-  for (const command of ["up", "replay", "sql", "topology", "doctor"]) {
+  for (const command of ["up", "replay", "backtest", "sql", "topology", "lint", "doctor"]) {
     t.match(await cli(command, "--help"), /Examples?:\n {2}\S*\s?millrace|Examples?:\n {2}millrace/, command);
   }
   for (const command of ["list", "show"]) t.match(await cli("dead", command, "--help"), /Example:\n {2}millrace dead/);
@@ -25,11 +25,18 @@ t.test("wrong usage is refused with 2 and the way out", async (t) => {
     { args: ["up", "--prot", "1"], stderr: /Did you mean --port/ },
     { args: ["up", "--port", "80800"], stderr: /--port: "80800" is not accepted/ },
     { args: ["topology", "mine"], stderr: /no pipeline mine; known are parallel-org.activity/ },
+    { args: ["topology", "--mermaid"], stderr: /a chart is of one pipeline: name one of parallel-org.activity/ },
+    { args: ["lint", "./not-there.js"], stderr: /loading topologies from \.\/not-there\.js/ },
     {
       args: ["sql", "SELECT 1", "--data-dir", temporaryDir("none")],
       stderr: /no running instance found .* start one with/,
     },
     { args: ["replay", "--data-dir", temporaryDir("none")], stderr: /no running instance/ },
+    { args: ["backtest", "mine.telemetry", "--from", "yesterday", "--to", "x"], stderr: /--from takes a time such as/ },
+    {
+      args: ["backtest", "mine", "--from", "2026-10-01T00:00:00Z", "--to", "2026-10-02T00:00:00Z"],
+      stderr: /no pipeline mine; known are parallel-org.activity/,
+    },
     { args: ["dead", "list", "--limit", "0"], stderr: /positive whole number/ },
     { args: ["dead", "list", "--domain", "moon"], stderr: /must be one of github, telemetry/ },
     { args: ["upp"], stderr: /Did you mean up/ },
@@ -37,13 +44,15 @@ t.test("wrong usage is refused with 2 and the way out", async (t) => {
   for (const { args, stderr } of table) await t.rejects(cli(...args), { code: 2, stderr }, args.join(" "));
 });
 
-t.test("topology: text, JSON and Mermaid", async (t) => {
-  t.match(await cli("topology"), /parallel-org\.activity.*\n {2}reads github[\s\S]*mine\.telemetry[\s\S]*mine\.site/);
+t.test("topology: text, JSON and Mermaid of the engine's own graph", async (t) => {
+  const text = await cli("topology");
+  t.match(text, /parallel-org\.activity.*\(version \d+\)\n {2}reads github[\s\S]*mine\.telemetry[\s\S]*mine\.site/);
+  t.match(text, /truckWindows {2}tumbling 7200000 ms/);
   const [telemetry] = JSON.parse(await cli("topology", "mine.telemetry", "--json")) as { source: string }[];
   t.equal(telemetry?.source, "telemetry");
   const chart = await cli("topology", "mine.site", "--mermaid");
-  t.match(chart, /^flowchart LR\n {2}features\[\(features\)\] --> p0s0\[/);
-  t.match(chart, /--> plans\[\(plans\)\]/);
+  t.match(chart, /^flowchart LR\n {2}n0\(\["from features/);
+  t.match(chart, /\[\/"to plans/);
 });
 
 t.test("up ends by itself, and takes its threads and servers along, when the database is not there", async (t) => {

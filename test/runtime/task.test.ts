@@ -2,7 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import type { Clock, Inference, Lease, Pipeline } from "../../src/core/index.js";
-import { Task, verifyTask } from "../../src/runtime/index.js";
+import { type Pointer, readPointer, resetPointer, type Snapshot, Task, verifyTask } from "../../src/runtime/index.js";
+import { openLink } from "../../src/streams/connection.js";
 import { type Connection, connectLog, streamSpecs } from "../../src/streams/index.js";
 import { startNats, type TestServer } from "../support/nats.js";
 import { toyPipeline } from "../support/toy-pipeline.js";
@@ -37,7 +38,7 @@ function leaseOf(epoch = ++epochs, lost = new AbortController().signal): Lease {
 }
 let epochs = 0;
 
-function toyTask(connection: Connection, pipeline: Pipeline, hurried = false): Task {
+function toyTask(connection: Connection, pipeline: Pipeline, hurried = false, clock = testClock(hurried)): Task {
   const logger = pino({ level: "silent" });
   return new Task({
     ...connection,
@@ -45,7 +46,7 @@ function toyTask(connection: Connection, pipeline: Pipeline, hurried = false): T
     partition: 0,
     partitions: 1,
     inference,
-    clock: testClock(hurried),
+    clock,
     logger,
   });
 }
@@ -139,11 +140,9 @@ t.test("the newest owner wins: the former one is fenced and writes no more", asy
   const { connection } = await world(t);
   const first = toyTask(connection, toyPipeline());
   const stop = new AbortController();
-  const lost = new AbortController();
-  const firstRun = first.run(leaseOf(++epochs, lost.signal), stop.signal);
+  const firstRun = first.run(leaseOf(), stop.signal); // it does not learn that its lease is lost
   await publish(connection, 0, 10);
   await reached(first, 10);
-  lost.abort();
   const second = toyTask(connection, toyPipeline());
   const secondRun = second.run(leaseOf(), stop.signal);
   await publish(connection, 10, 30);
@@ -155,23 +154,119 @@ t.test("the newest owner wins: the former one is fenced and writes no more", asy
   await secondRun;
 });
 
-t.test("a task refuses a log or a state that is not its own", async (t) => {
+t.test("another program goes on from the snapshot, and the border is recorded", async (t) => {
   const { connection } = await world(t);
-  const started = async (pipeline: Pipeline): Promise<Task> => {
+  const first = toyTask(connection, toyPipeline());
+  const stop = new AbortController();
+  const firstRun = first.run(leaseOf(), stop.signal);
+  await publish(connection, 0, 5);
+  await reached(first, 5);
+  stop.abort();
+  await firstRun;
+  t.equal(first.status().snapshotAt, 5, "stopping saves a snapshot");
+
+  const second = toyTask(connection, toyPipeline({ version: 2, bonus: 10 }));
+  const again = new AbortController();
+  const secondRun = second.run(leaseOf(), again.signal);
+  await publish(connection, 5, 8);
+  await reached(second, 8);
+  const events = [...(await stored(connection, "features")).values()].map((line) => JSON.parse(line).eventId as string);
+  t.same(events, ["a1", "b1", "c1", "a2", "b2", "c12", "a13", "b13"], "the second counts on, in its own way");
+  const { pointer } = await readPointer(connection.registers, "toy.counts/0");
+  t.match(pointer?.borders, [{ version: 2, from: 5, at: { features: { sequence: 5 }, accepted: { sequence: 5 } } }]);
+  again.abort();
+  await secondRun;
+});
+
+t.test("what a task must not begin with stops it, with these words", async (t) => {
+  const { connection, server } = await world(t);
+  const { log, registers } = connection;
+  const reasonOf = async (pipeline: Pipeline, epoch?: number): Promise<string> => {
     const task = toyTask(connection, pipeline);
     const stop = new AbortController();
-    const run = task.run(leaseOf(), stop.signal);
-    for (let i = 0; i < 300 && (task.status().state === "starting" || task.status().counters.received < 5); i++) {
-      if (task.status().state === "failed") break;
-      await delay(10);
-    }
-    const failed = task.status();
+    const run = task.run(leaseOf(epoch), stop.signal);
+    for (let i = 0; i < 300 && !["failed", "fenced"].includes(task.status().state); i++) await delay(10);
     stop.abort();
     await run;
-    t.ok(failed);
-    return task;
+    return task.status().reason ?? "it runs";
+  };
+  const pointerNow = async () => (await readPointer(registers, "toy.counts/0")).pointer as Pointer;
+  const point = async (change: Partial<Pointer>) => {
+    const { pointer, revision } = await readPointer(registers, "toy.counts/0");
+    const value = Buffer.from(JSON.stringify({ ...pointer, ...change }));
+    await registers.set("snapshot/toy.counts/0", value, revision);
   };
   await publish(connection, 0, 5);
-  t.equal((await started(toyPipeline())).status().snapshotAt, 5, "stopping saves a snapshot");
-  t.match((await started(toyPipeline({ version: 2 }))).status().reason, /written by another version of the pipeline/);
+  const stop = new AbortController();
+  const task = toyTask(connection, toyPipeline());
+  const run = task.run(leaseOf(), stop.signal);
+  await reached(task, 5);
+  stop.abort();
+  await run;
+  const good = await pointerNow();
+
+  const refusing = toyPipeline({ version: 2, refuse: "state of operator count incompatible: it has other fields" });
+  t.match(
+    await reasonOf(refusing),
+    /^state of operator count incompatible: it has other fields: start the program it was saved by, or "millrace reset toy.counts"/,
+  );
+  await point({ format: 99 });
+  t.match(await reasonOf(toyPipeline()), /^snapshot from a newer program: toy.counts\/0 was saved in format 99/);
+  await point({ format: good.format, incarnation: "0123" });
+  t.match(
+    await reasonOf(toyPipeline()),
+    /^broker lost acknowledged data: the stream toy.counts\/0 reads was recreated/,
+  );
+  const ahead = { ...good.kept[0], sequence: 50 } as Snapshot;
+  await point({ incarnation: good.incarnation, kept: [ahead] });
+  t.match(
+    await reasonOf(toyPipeline()),
+    /^broker lost acknowledged data: telemetry ends at 5, toy.counts\/0 has processed 50/,
+  );
+  await point({ kept: [{ ...(good.kept[0] as Snapshot), object: "toy.counts/0/none-1" }] });
+  t.match(await reasonOf(toyPipeline()), /none of its 1 snapshots is in the object store/);
+  t.match(await reasonOf(toyPipeline(), 1), /epoch \d+ owns it, ours is 1/);
+
+  await point({ kept: good.kept });
+  await publish(connection, 5, 20);
+  const { jsm, nc } = await openLink({ url: server.url, name: "keeper" });
+  t.teardown(() => nc.close());
+  await jsm.streams.purge("telemetry", { seq: 12 });
+  t.match(await reasonOf(toyPipeline()), /^log truncated: telemetry begins at 12, toy.counts\/0 needs 6/);
+  t.equal(await resetPointer(registers, "toy.counts/0", { incarnation: good.incarnation, keep: () => false }), true);
+  const last = toyTask(connection, toyPipeline());
+  const again = new AbortController();
+  const lastRun = last.run(leaseOf(), again.signal);
+  await reached(last, 20);
+  t.equal(last.status().state, "running", "after a reset it begins with what there is");
+  again.abort();
+  await lastRun;
+  await registers.remove("snapshot/toy.counts/0", (await registers.get("snapshot/toy.counts/0"))?.revision ?? 0);
+  t.match(
+    await reasonOf(toyPipeline()),
+    /^log truncated: telemetry begins at 12, toy.counts\/0 needs 1/,
+    "no pointer, but markers",
+  );
+  t.ok(await log.info("telemetry"));
+});
+
+t.test("a failing partition stops alone and tries again after growing pauses", async (t) => {
+  const { connection } = await world(t);
+  const pauses: number[] = [];
+  const stop = new AbortController();
+  const machine = testClock(false);
+  const sleep: Clock["sleep"] = (ms, signal) => {
+    if (ms >= 250) pauses.push(ms);
+    return machine.sleep(ms, signal);
+  };
+  const task = toyTask(connection, toyPipeline({ failAlwaysAt: 7 }), false, { ...machine, sleep });
+  await publish(connection, 0, 9);
+  const run = task.run(leaseOf(), stop.signal);
+  while (pauses.length < 6) await delay(10);
+  t.equal(task.status().state, "failed");
+  t.match(task.status().reason, "planted failure");
+  stop.abort();
+  await run;
+  t.same(pauses.slice(0, 6), [250, 500, 1_000, 2_000, 4_000, 8_000]);
+  t.equal((await stored(connection, "features")).size, 6, "what came before is written");
 });

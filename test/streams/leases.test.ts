@@ -25,13 +25,12 @@ t.test("leases over real connections", async (t) => {
     const tries = Array.from({ length: 12 }, (_, i) => (i % 2 ? a : b).leases.tryAcquire("race", String(i)));
     const held = (await Promise.all(tries)).filter((lease) => lease !== undefined);
     t.equal(held.length, 1);
-    t.equal(held[0]?.epoch, 1);
     t.equal((await b.leases.holder("race"))?.holder, held[0]?.holder);
     await held[0]?.release();
     await held[0]?.release();
     t.equal(await b.leases.holder("race"), undefined);
     const next = await b.leases.tryAcquire("race", "b");
-    t.equal(next?.epoch, 2, "a released lease is free at once");
+    t.ok((next?.epoch ?? 0) > (held[0]?.epoch ?? 0), "a released lease is free at once");
     await next?.release();
   });
 
@@ -48,7 +47,7 @@ t.test("leases over real connections", async (t) => {
     const told = once(lease.lost, "abort").then(() => performance.now() - cutMs);
     const next = await taken(b.leases, "away", "b");
     const takenMs = performance.now() - cutMs;
-    t.equal(next.epoch, 2);
+    t.ok(next.epoch > lease.epoch);
     t.ok((await told) < takenMs, "the former owner knew before");
     t.ok(takenMs < 5_000, `taken over after ${Math.round(takenMs)} ms`);
     await next.release();

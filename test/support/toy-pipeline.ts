@@ -8,7 +8,9 @@ import {
 } from "../../src/core/index.js";
 
 /** Counts what it sees per key and says the running count: any loss, repeat or reordering shows in its outputs. */
-export function toyPipeline(options: { failOnceAt?: number; version?: number; bonus?: number } = {}): Pipeline {
+export function toyPipeline(
+  options: { failOnceAt?: number; failAlwaysAt?: number; version?: number; bonus?: number; refuse?: string } = {},
+): Pipeline {
   let failures = options.failOnceAt === undefined ? 0 : 1;
   return {
     name: "toy.counts",
@@ -25,7 +27,8 @@ export function toyPipeline(options: { failOnceAt?: number; version?: number; bo
           if (subject.includes("._")) return;
           const key = Buffer.from(data).toString();
           received++;
-          if (received === options.failOnceAt && failures-- > 0)
+          const isPlanted = received === options.failOnceAt && failures-- > 0;
+          if (isPlanted || received === options.failAlwaysAt)
             throw new MillraceError("MR_EVENT_MALFORMED", "planted failure");
           const count = (counts.get(key) ?? 0) + 1 + (options.bonus ?? 0);
           counts.set(key, count);
@@ -45,6 +48,7 @@ export function toyPipeline(options: { failOnceAt?: number; version?: number; bo
         watermarkMs: () => received,
         save: () => Buffer.from(JSON.stringify({ received, counts: [...counts].sort() })),
         load(state) {
+          if (options.refuse !== undefined) throw new MillraceError("MR_STATE_INCOMPATIBLE", options.refuse);
           const saved = JSON.parse(Buffer.from(state).toString()) as { received: number; counts: [string, number][] };
           received = saved.received;
           for (const [key, count] of saved.counts) counts.set(key, count);

@@ -123,7 +123,7 @@ for (const transport of TRANSPORTS) {
       ["a write as plain text", "INSERT", "text/plain", 403, "MR_QUERY_REFUSED", /only SELECT/],
       ["a mistake", '{"sql":"SELEC"}', "application/json", 400, "MR_REQUEST_INVALID", /syntax/],
       ["no JSON", "SELECT 1", "application/json", 400, "MR_REQUEST_INVALID", /text\/plain/],
-      ["null", "null", "application/json", 400, "MR_REQUEST_INVALID", /sql must be/],
+      ["null", "null", "application/json", 400, "MR_REQUEST_INVALID", /must be {"sql"/],
       ["no sql", '{"query":"SELECT 1"}', "application/json", 400, "MR_REQUEST_INVALID", /sql must be/],
       ["empty", " \n", "text/plain", 400, "MR_REQUEST_INVALID", /empty/],
       ["unknown format", '{"sql":"SELECT","format":"xml"}', "application/json", 400, "MR_REQUEST_INVALID", /format/],

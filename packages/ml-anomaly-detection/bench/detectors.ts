@@ -65,6 +65,7 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   "robustZ 500": { make: () => over1(ad.robustZ()) },
   ewma: { make: () => over1(ad.ewma()) },
   "seasonalProfile 288 x 7": { make: () => over1(ad.seasonalProfile({ period: 288 })) },
+  "discord 32 in 1000": { make: () => over1(ad.discord({ length: 32 })) },
   spot: { make: () => over1(ad.spot()) },
   adwin: { make: () => drift(ad.adwin()), bar: 2_000_000 },
   kswin: { make: () => drift(ad.kswin({ alpha: 1e-6 })) },

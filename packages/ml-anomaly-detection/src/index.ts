@@ -44,6 +44,7 @@ export {
   type SlidingIsolationForestOptions,
 } from "./trees/isolation.js";
 export { type RandomCutForest, type RandomCutForestOptions, randomCutForest } from "./trees/random-cut.js";
+export { type DiscordOptions, discord } from "./univariate/discord.js";
 export { type EwmaOptions, ewma } from "./univariate/ewma.js";
 export { type RobustZOptions, robustZ } from "./univariate/robust-z.js";
 export { type SeasonalProfileOptions, seasonalProfile } from "./univariate/seasonal-profile.js";

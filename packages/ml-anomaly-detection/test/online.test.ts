@@ -1,4 +1,5 @@
 import t from "tap";
+import { aucOf, JUDGED_FROM, labelledRows } from "../bench/quality-sets.js";
 import {
   type Detector,
   ewma,
@@ -37,26 +38,8 @@ interface Stream {
   seasonalProfileAuc: number;
 }
 const file = golden<{ tool: string; quality: Quality[]; streams: Stream[] }>("online.json");
-const WINDOW = 256;
 const SEEDS = [0, 1, 2, 3, 4];
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-
-/** `labelled` of make_online.py. */
-function labelled({ kind, seed, d }: Quality): number[][] {
-  const inputs = new Inputs(seed);
-  return Array.from({ length: 1200 }, () => {
-    const far = inputs.below(20) === 0;
-    const centre = 3 * inputs.below(2);
-    if (kind === "spread")
-      return Array.from({ length: d }, () => inputs.real() * (far ? 2.5 : 0.6) + (far ? 0 : centre));
-    const row = Array.from({ length: d }, () => inputs.real() * 0.6 + centre);
-    if (far) {
-      const off = inputs.below(d);
-      row[off] = (row[off] as number) + 1.5 + inputs.below(1000) / 1000;
-    }
-    return row;
-  });
-}
 
 /** `series` of make_online.py. */
 function series({ seed, kind }: Stream): number[] {
@@ -79,14 +62,15 @@ const relative = (a: number, b: number) => Math.abs(a - b) / Math.max(Math.abs(a
 
 t.test(`ROC AUC within 0.02 of ${file.tool}: detectors with chance of their own, five seeds each`, async (t) => {
   for (const set of file.quality) {
-    const rows = labelled(set);
-    const made = {
+    const made = labelledRows(set, new Inputs(set.seed));
+    t.equal(made.truth.map(Number).join(""), set.labels);
+    const detectors = {
       loda: (seed: number) => loda({ features: set.d, seed }),
       rsHash: (seed: number) => rsHash({ features: set.d, seed }),
       xStream: (seed: number) => xStream({ features: set.d, seed }),
     };
     for (const name of ["loda", "rsHash", "xStream"] as const) {
-      const ours = mean(SEEDS.map((seed) => aucFrom(WINDOW, set.labels, scoresOf(made[name](seed), rows))));
+      const ours = mean(SEEDS.map((seed) => aucOf(detectors[name](seed), made)));
       const theirs = mean(set[name]);
       t.ok(
         ours > theirs - 0.02,
@@ -98,10 +82,10 @@ t.test(`ROC AUC within 0.02 of ${file.tool}: detectors with chance of their own,
 
 t.test(`scores equal ${file.tool} to 1e-9, and so does ROC AUC`, async (t) => {
   for (const set of file.quality) {
-    const scores = scoresOf(knnDistance({ features: set.d }), labelled(set));
-    const worst = Math.max(...set.knnScores.map((want, i) => relative(scores[WINDOW + i] as number, want)));
+    const scores = scoresOf(knnDistance({ features: set.d }), labelledRows(set, new Inputs(set.seed)).rows);
+    const worst = Math.max(...set.knnScores.map((want, i) => relative(scores[JUDGED_FROM + i] as number, want)));
     t.ok(worst < 1e-9, `${set.d}-D knnDistance: ${worst}`);
-    t.ok(Math.abs(aucFrom(WINDOW, set.labels, scores) - set.knnDistance) < 1e-3);
+    t.ok(Math.abs(aucFrom(JUDGED_FROM, set.labels, scores) - set.knnDistance) < 1e-3);
   }
   for (const stream of file.streams) {
     const values = series(stream);

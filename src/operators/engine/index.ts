@@ -44,7 +44,7 @@ export {
 } from "./topology/source.js";
 export type { StepOptions, Target } from "./topology/steps.js";
 export type { KeyedStream, Stream, Windowed } from "./topology/stream.js";
-export { pipeline, type SilenceEvent, type Topology, type TopologyOptions } from "./topology/topology.js";
+export { pipeline, type SilenceEvent, Topology, type TopologyOptions } from "./topology/topology.js";
 export type { PerKeyOptions } from "./windows/per-key.js";
 export {
   countOf,

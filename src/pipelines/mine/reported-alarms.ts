@@ -16,7 +16,7 @@ const MAX_ALARMS = 10_000;
 export function reportedAlarms(arrivals: Stream<Arrival>, speaker: Speaker): void {
   arrivals
     .flatMap(alarmsIn)
-    .keyBy(({ key }) => key, { local: true })
+    .keyBy(alarmOf, { local: true })
     .process(RULE, incidents({ ...speaker, rule: RULE, quietMs: QUIET_MS, maxKeys: MAX_ALARMS }))
     .to(alerts(speaker));
 }
@@ -37,4 +37,8 @@ function alarmsIn({ reading, origin }: Arrival, emit: (news: Sighting | Clearanc
     ...{ detector: null, score: null, value: null, expected: null },
     ...{ labels: { equipment, alarm }, evidence: [origin] },
   });
+}
+
+function alarmOf({ key }: Sighting | Clearance): string {
+  return key;
 }

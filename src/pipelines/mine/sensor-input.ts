@@ -66,11 +66,6 @@ function topicOf({ subject }: LogMessage): ReadingTopic | undefined {
   }
 }
 
-/** The groups of the mine's trucks; every other group is a sensor. */
-export function isSensor({ reading: { group } }: Arrival): boolean {
-  return group !== "status" && group !== "refuel";
-}
-
 /** One value of one reading. */
 export interface SensorValue extends Witness {
   readonly site: string;

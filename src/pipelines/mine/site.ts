@@ -48,41 +48,67 @@ const events = site
   .from(siteSource)
   .inOrder("held", { order: ({ order }) => order })
   .map(eventOf);
-const cycles = events.filter((event): event is Cycle => event.kind === "cycle");
+const cycles = events.filter(isCycle);
 
-const shovels = events
-  .filter((event): event is Load => event.kind === "load")
-  .keyBy(({ site }) => site, { local: true })
-  .process("shovels", shovelWatch(SILENCE));
+const shovels = events.filter(isLoad).keyBy(siteOf, { local: true }).process("shovels", shovelWatch(SILENCE));
 shovels.flatMap(silencesIn).values().to(anomalies(SPEAKER));
 shovels
   .flatMap(silenceNews)
   .values()
-  .keyBy(({ key }) => key, { local: true })
+  .keyBy(shovelOf, { local: true })
   .process(SILENT.rule, incidents({ ...SPEAKER, ...SILENT }))
   .to(alerts(SPEAKER));
 
 const refuels = events
-  .filter((event): event is Cycle | Refuel => event.kind !== "load")
-  .keyBy(({ site, truck }) => JSON.stringify([site, truck]), { local: true })
+  .filter(isFuel)
+  .keyBy(truckOf, { local: true })
   .process("ledger", fuelLedger<Cycle | Refuel>({ maxTrucks: MAX_TRUCKS }));
 refuels.flatMap(residual).to(features(SPEAKER));
-const drifts = refuels
-  .values()
-  .keyBy(({ refuel }) => refuel.site, { local: true })
-  .process("fuelResiduals", fuelDrift());
+const drifts = refuels.values().keyBy(refuelledSite, { local: true }).process("fuelResiduals", fuelDrift());
 report(drifts.values(), SPEAKER, { rule: "fuel-drift", quietMs: FUEL_QUIET_MS, maxKeys: MAX_SITES });
 
 cycles
   .flatMap(measuredCycle)
   .union(shovels.map(shovelNews).values(), drifts.map(driftNews).values())
-  .keyBy(({ site }) => site, { local: true })
-  .map(({ news }) => news)
+  .keyBy(siteOf, { local: true })
+  .map(planNews)
   .process("plans", planner({ maxSites: MAX_SITES }))
   .to(planRequests);
 
 function eventOf({ event }: SiteRecord): SiteEvent {
   return event;
+}
+
+function isLoad(event: SiteEvent): event is Load {
+  return event.kind === "load";
+}
+
+function isCycle(event: SiteEvent): event is Cycle {
+  return event.kind === "cycle";
+}
+
+function isFuel(event: SiteEvent): event is Cycle | Refuel {
+  return event.kind !== "load";
+}
+
+function siteOf({ site }: { readonly site: string }): string {
+  return site;
+}
+
+function truckOf({ site, truck }: Cycle | Refuel): string {
+  return JSON.stringify([site, truck]);
+}
+
+function shovelOf({ key }: Sighting | Clearance): string {
+  return key;
+}
+
+function refuelledSite({ refuel }: Refuelled): string {
+  return refuel.site;
+}
+
+function planNews({ news }: SiteNews): PlanNews {
+  return news;
 }
 
 interface Where {

@@ -1,8 +1,8 @@
 import { type AcceptedReading, encodeToken, MINUTE_MS, partitionOf } from "../../core/index.js";
 import { pipeline, type Target } from "../../operators/index.js";
-import { readings as readingScores } from "./readings.js";
+import { readings } from "./readings.js";
 import { reportedAlarms } from "./reported-alarms.js";
-import { type Arrival, isSensor, perSensor, telemetrySource } from "./sensor-input.js";
+import { type Arrival, perSensor, telemetrySource } from "./sensor-input.js";
 import { sensors } from "./sensors.js";
 import { trucks } from "./trucks.js";
 
@@ -39,7 +39,16 @@ export const telemetry = pipeline(NAME, {
 const all = telemetry.from(telemetrySource);
 all.to(accepted);
 reportedAlarms(all, { pipeline: NAME, domain: "sensor" });
-trucks(all, { pipeline: NAME, domain: "mine" }, (site, partitions) => partitionOf([encodeToken(site)], partitions));
-const values = perSensor(all.filter(isSensor));
+/** The groups of the mine's trucks; every other group is a sensor. */
+const { rest, ...ofTrucks } = all.branch({
+  status: ({ reading }) => reading.group === "status",
+  refuel: ({ reading }) => reading.group === "refuel",
+});
+trucks(ofTrucks, { pipeline: NAME, domain: "mine" }, partitionOfSite);
+const values = perSensor(rest);
 sensors(values, { pipeline: NAME, domain: "sensor" });
-readingScores(values, { pipeline: NAME, domain: "sensor" });
+readings(values, { pipeline: NAME, domain: "sensor" });
+
+function partitionOfSite(site: string, partitions: number): number {
+  return partitionOf([encodeToken(site)], partitions);
+}

@@ -65,11 +65,11 @@ interface Judged {
 }
 
 /** Haul trucks: loads, cycles and refuellings for stage two as they happen, two-hour windows, unusual ones among them. */
-export function trucks(arrivals: Stream<Arrival>, speaker: Speaker, partitionOfSite: PartitionOf): void {
-  const { status, refuel } = arrivals.branch({
-    status: ({ reading }) => reading.group === "status",
-    refuel: ({ reading }) => reading.group === "refuel",
-  });
+export function trucks(
+  { status, refuel }: { readonly status: Stream<Arrival>; readonly refuel: Stream<Arrival> },
+  speaker: Speaker,
+  partitionOfSite: PartitionOf,
+): void {
   const forSite = features(speaker, partitionOfSite);
   refuel.flatMap(refuelling).to(forSite);
   status.flatMap(load).to(forSite);

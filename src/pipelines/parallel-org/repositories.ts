@@ -76,16 +76,16 @@ interface Waited {
 /** Repositories by the day: features, unusual days, and changes of how long merging takes. */
 export function repositories(news: Stream<RepositoryNews>, speaker: Speaker): void {
   const overDays = news
-    .keyBy(({ repository }) => repository, { local: true })
-    .map(({ event }) => event)
+    .keyBy(repositoryOf, { local: true })
+    .map(eventOf)
     .window("days", tumbling({ sizeMs: DAY_MS }))
     .aggregate(repositoryWindow)
     .map(dayOf);
   const measured = news
     .flatMap(approvalsIn)
     .union(overDays.map(withRepository).values())
-    .keyBy(({ repository }) => repository, { local: true })
-    .map(({ news }) => news)
+    .keyBy(repositoryOf, { local: true })
+    .map(approvalOrDay)
     .process("approvals", approvals<Day>({ maxRepositories: MAX_REPOSITORIES, maxOpen: MAX_OPEN_PULL_REQUESTS }))
     .map(withApprovalTime);
 
@@ -102,9 +102,25 @@ export function repositories(news: Stream<RepositoryNews>, speaker: Speaker): vo
   const changes = measured
     .flatMap(waitsOf)
     .values()
-    .keyBy(({ day, span }) => JSON.stringify([day.repository, span]), { local: true })
+    .keyBy(repositoryAndSpan, { local: true })
     .process("waiting", waiting);
   report(changes.values(), speaker, { rule: "merge-time-changed", quietMs: 7 * DAY_MS, maxKeys: MAX_REPOSITORIES });
+}
+
+function repositoryOf({ repository }: { readonly repository: string }): string {
+  return repository;
+}
+
+function eventOf({ event }: RepositoryNews): RepositoryEvent {
+  return event;
+}
+
+function approvalOrDay({ news }: Filed): Approval | Day {
+  return news;
+}
+
+function repositoryAndSpan({ day, span }: Waited): string {
+  return JSON.stringify([day.repository, span]);
 }
 
 interface Filed {

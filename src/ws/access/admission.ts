@@ -9,7 +9,7 @@ import { type Refusal, refused, type Verdict } from "./identity.js";
  * Lets a WebSocket in: first the page it comes from, then whose it is, then how many there are already. A browser cannot read the answer
  * to a refused WebSocket, so the reasons are in the audit stream too.
  */
-export function admission(access: Access, hub: Hub, allowedOrigins: readonly string[]) {
+export function admission(access: Access, hub: Pick<Hub, "open">, allowedOrigins: readonly string[]) {
   return (head: RequestHead): WsAdmission | Promise<WsAdmission> => {
     const address = access.addressOf(head);
     const refuse = (subject: string, refusal: Refusal): WsAdmission => {

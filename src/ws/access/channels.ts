@@ -1,5 +1,4 @@
-import { hasRole, type Role } from "../../core/index.js";
-import type { Identity } from "./identity.js";
+import { type Caller, hasRole, type Role } from "../../core/index.js";
 
 /** Who may read which channels, as data. `*` stands for one part of a name, `>` at the end for one or more: `plans.*`, `features.>`. */
 export interface ChannelRule {
@@ -10,16 +9,16 @@ export interface ChannelRule {
   readonly subjects?: readonly string[] | undefined;
 }
 
-export type MayRead = (identity: Identity, channel: string) => boolean;
+export type MayRead = (caller: Caller, channel: string) => boolean;
 
 /** The first rule whose pattern fits decides; a channel no rule names is for viewers. O(rules). */
 export function channelAccess(rules: readonly ChannelRule[]): MayRead {
   const matchers = rules.map((rule) => ({ rule, fits: channelPattern(rule.channel) }));
-  return (identity, channel) => {
-    if (identity.channels && !identity.channels.some((pattern) => channelPattern(pattern)(channel))) return false;
+  return (caller, channel) => {
+    if (caller.channels && !caller.channels.some((pattern) => channelPattern(pattern)(channel))) return false;
     const rule = matchers.find(({ fits }) => fits(channel))?.rule;
-    if (!hasRole(identity, rule?.role ?? "viewer")) return false;
-    return rule?.subjects === undefined || rule.subjects.includes(identity.subject) || hasRole(identity, "admin");
+    if (!hasRole(caller, rule?.role ?? "viewer")) return false;
+    return rule?.subjects === undefined || rule.subjects.includes(caller.subject) || hasRole(caller, "admin");
   };
 }
 

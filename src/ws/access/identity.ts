@@ -4,8 +4,6 @@ import { type Caller, hasRole, type Permission, type Role } from "../../core/ind
 export interface Identity extends Caller {
   /** Ms since the epoch from which it no longer counts; Infinity when it never ends. */
   readonly expiresAtMs: number;
-  /** Channels a display token is limited to, as patterns; undefined: all its role may read. */
-  readonly channels?: readonly string[] | undefined;
   /** False for the local key, whose holder owns the machine: no rate limit counts for it. */
   readonly limited: boolean;
 }
@@ -45,6 +43,7 @@ const GRANTED: Readonly<Record<Exclude<Permission, "ingest">, Role>> = {
 };
 
 export function isPermitted(identity: Caller, permission: Permission): boolean {
+  if (permission === "query" && identity.channels !== undefined) return false; // SQL knows no channels
   if (permission === "ingest") return identity.role === undefined || identity.role === "admin";
   return hasRole(identity, GRANTED[permission]);
 }

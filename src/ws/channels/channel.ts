@@ -4,8 +4,7 @@ import type { WsTopic } from "../transport.js";
 import type { Encoding } from "./encoding.js";
 import type { Entry } from "./entry.js";
 import type { CompiledFilter } from "./filter.js";
-import { Group, type Member } from "./group.js";
-import type { Pending } from "./pending.js";
+import { type Arrival, Group, type Member } from "./group.js";
 
 /** How a subscription wants a channel. Equal ones share a group. */
 export interface Manner {
@@ -65,8 +64,7 @@ export class Channel {
     }
   }
 
-  /** `isAhead`: the member has had events that this channel has yet to see. */
-  join(member: Member, manner: Manner, pending?: Pending, isAhead = false): void {
+  join(member: Member, manner: Manner, arrival?: Arrival): void {
     const { filter, encoding, delivery, everyMs } = manner;
     const screenKey = filter?.key ?? "";
     const screen = this.#screens.get(screenKey) ?? { filter, groups: new Map<string, Group>() };
@@ -75,7 +73,7 @@ export class Channel {
     const group = screen.groups.get(groupKey) ?? this.#group(manner);
     screen.groups.set(groupKey, group);
     this.#groups.set(member, group);
-    group.join(member, pending, isAhead);
+    group.join(member, arrival);
   }
 
   leave(member: Member): void {

@@ -26,6 +26,16 @@ export interface Apart {
   toldMs: number;
 }
 
+/** What a member brings along. */
+export interface Arrival {
+  /** What it has to get first. */
+  readonly pending?: Pending | undefined;
+  /** Events that were left out already. */
+  readonly untold?: number;
+  /** It has had events that the channel has yet to see. */
+  readonly isAhead?: boolean;
+}
+
 export interface GroupOptions {
   readonly channel: string;
   readonly epoch: () => string;
@@ -84,8 +94,8 @@ export class Group {
     return this.#pending.size === 0 ? position : this.#last;
   }
 
-  /** `member.last` says where it stands; `pending` is what it has to get first; `isAhead` when others have yet to get to its place. */
-  join(member: Member, pending: Pending | undefined, isAhead: boolean): void {
+  /** `member.last` says where it stands. */
+  join(member: Member, { pending, untold = 0, isAhead = false }: Arrival = {}): void {
     if (this.size === 0 && !isAhead) {
       this.#last = member.last;
       this.#pending.take();
@@ -94,7 +104,7 @@ export class Group {
     const isLevel = !isAhead && member.last === this.#last && this.#pending.size === 0;
     if (isLevel && !pending?.size) this.#bringTogether(member);
     else {
-      this.#setApart(member, this.#drops, pending);
+      this.#setApart(member, this.#drops, pending).untold = untold;
       if (pending?.size) this.#schedule();
     }
   }
@@ -120,8 +130,9 @@ export class Group {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#flushedMs = performance.now();
-    if (this.#unseenBytes > this.#options.maxBufferedBytes / 4) this.#look();
-    this.#publish(this.#pending.take());
+    const entries = this.#pending.take();
+    if (this.#unseenBytes > this.#options.maxBufferedBytes / 4) this.#look(entries);
+    this.#publish(entries);
     for (const member of [...this.#apart]) this.#catchUp(member);
     if (this.#isWaiting()) this.#scheduleIn(Math.max(AGAIN_MS, this.#options.everyMs));
     else if (this.#untold > 0) this.#scheduleIn(Math.max(1, this.#toldMs + TELL_MS - this.#flushedMs));
@@ -226,9 +237,11 @@ export class Group {
     this.#options.topic.add(member.socket);
   }
 
-  #setApart(member: Member, reason: DropReason, pending = this.#newPending()): void {
-    member.apart = { pending, reason, untold: 0, toldMs: Number.NEGATIVE_INFINITY };
+  #setApart(member: Member, reason: DropReason, pending = this.#newPending()): Apart {
+    const apart: Apart = { pending, reason, untold: 0, toldMs: Number.NEGATIVE_INFINITY };
+    member.apart = apart;
     this.#apart.add(member);
+    return apart;
   }
 
   #newPending(): Pending {
@@ -236,8 +249,8 @@ export class Group {
     return createPending(delivery, key, maxBufferedBytes);
   }
 
-  /** Who has too much waiting. */
-  #look(): void {
+  /** Who has too much waiting. `entries` are about to be published: whoever is set apart has to get them too. */
+  #look(entries: readonly Entry[]): void {
     const { delivery, topic, maxBufferedBytes } = this.#options;
     this.#unseenBytes = 0;
     for (const member of [...this.#together]) {
@@ -249,9 +262,9 @@ export class Group {
         this.#together.delete(member);
         topic.remove(member.socket);
         member.last = this.#last;
-        this.#setApart(member, "slow");
-        // What was left out before was left out for it too.
-        if (member.apart) member.apart.untold = this.#untold;
+        const apart = this.#setApart(member, "slow");
+        apart.untold = this.#untold; // what was left out for all was left out for it too
+        for (const entry of entries) apart.untold += apart.pending.add(entry).length;
       }
     }
   }

@@ -30,7 +30,7 @@ export interface AutoDetector extends Detector {
  * Score:   calibrated, in (0, 1): above 0.5 is an alarm. `undefined` for the first rows and, with one
  *          feature, for a missing value, which is not learned either.
  * State:   below 400 KB. O(1) a row but for memory moves within 32 KB.
- * Source:  the novelty idea common to the leaders of the Numenta Anomaly Benchmark; see docs/NAB.md for each choice.
+ * Source:  the novelty idea common to the leaders of the Numenta Anomaly Benchmark; see docs/AUTO.md for each choice.
  */
 export function autoDetector(options: AutoOptions = {}): AutoDetector {
   const { features } = options;

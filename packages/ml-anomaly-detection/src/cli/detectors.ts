@@ -5,9 +5,15 @@ import type { Detector } from "../core/detector.js";
 import { slidingLof } from "../lof/sliding.js";
 import { mahalanobis } from "../multivariate/mahalanobis.js";
 import { pcaMonitor } from "../multivariate/pca.js";
+import { knnDistance } from "../neighbours/knn-distance.js";
+import { loda } from "../projections/loda.js";
+import { rsHash } from "../projections/rs-hash.js";
+import { xStream } from "../projections/x-stream.js";
 import { halfSpaceTrees } from "../trees/half-space.js";
 import { isolationForest } from "../trees/isolation.js";
 import { randomCutForest } from "../trees/random-cut.js";
+import { ewma } from "../univariate/ewma.js";
+import { robustZ } from "../univariate/robust-z.js";
 
 const RARE = { boundary: { quantile: 0.999 } } as const;
 
@@ -23,6 +29,12 @@ export const DETECTORS: Readonly<Record<string, (features: readonly string[]) =>
   rrcf: (features) => calibrated(randomCutForest({ features }), RARE),
   mahalanobis: (features) => calibrated(mahalanobis({ features }), { boundary: { threshold: 1 } }),
   pca: (features) => calibrated(pcaMonitor({ features }), { boundary: { threshold: 1 } }),
+  robustz: (features) => calibrated(robustZ({ features }), { boundary: { threshold: 3.5 } }),
+  ewma: (features) => calibrated(ewma({ features }), { boundary: { threshold: 3.5 } }),
+  knn: (features) => calibrated(knnDistance({ features }), RARE),
+  loda: (features) => calibrated(loda({ features }), RARE),
+  rshash: (features) => calibrated(rsHash({ features }), RARE),
+  xstream: (features) => calibrated(xStream({ features }), RARE),
   spot(features) {
     const detector = spot({ features });
     return calibrated(detector, { boundary: { threshold: detector.boundary } });

@@ -404,8 +404,8 @@ export class EngineProgram<V> implements Program {
   load(state: Uint8Array): void {
     const { name, version } = this.#blueprint;
     const { operators, now } = this.#runtime;
-    const refuse = (why: string): never => {
-      throw new MillraceError("MR_STATE_INCOMPATIBLE", `loading state of ${name}: ${why}`);
+    const refuse = (why: string, what = name): never => {
+      throw new MillraceError("MR_STATE_INCOMPATIBLE", `state of ${what} incompatible: ${why}`);
     };
     const reader = new ByteReader(state);
     if (reader.uint() !== MAGIC) refuse("it is not saved state");
@@ -423,13 +423,17 @@ export class EngineProgram<V> implements Program {
     const byName = new Map(operators.map((operator) => [operator.name, operator]));
     for (let left = reader.uint(); left > 0; left--) {
       const operator = reader.text();
-      const target = byName.get(operator) ?? refuse(`it has an operator ${operator}, this topology has not`);
+      const target = byName.get(operator) ?? refuse("there is none of that name", `operator ${operator}`);
       const part = new ByteReader(reader.bytes());
-      target.load(part);
-      if (part.left > 0) refuse(`${part.left} bytes too many in ${operator}`);
+      try {
+        target.load(part);
+      } catch (error) {
+        refuse(messageOf(error), `operator ${operator}`);
+      }
+      if (part.left > 0) refuse(`${part.left} bytes too many`, `operator ${operator}`);
       byName.delete(operator);
     }
-    if (byName.size > 0) refuse(`it has no operator ${[...byName.keys()].join(", ")}`);
+    for (const operator of byName.keys()) refuse("it was not saved", `operator ${operator}`);
     if (reader.left > 0) refuse(`${reader.left} bytes too many`);
     this.#runtime.undo.begin();
   }

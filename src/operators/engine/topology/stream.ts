@@ -106,9 +106,10 @@ export class Stream<V> implements Joint {
   ): Readonly<Record<N | "rest", Stream<V>>> {
     const names = Object.keys(predicates) as N[];
     const taken = (value: V): N | "rest" => names.find((name) => predicates[name](value)) ?? "rest";
-    const streams = [...names, "rest" as const].map(
-      (name) => [name, this.filter((value) => taken(value) === name)] as const,
-    );
+    const streams = [...names, "rest" as const].map((name) => {
+      const isTaken = (value: V): boolean => taken(value) === name;
+      return [name, this.filter(Object.defineProperty(isTaken, "name", { value: name }))] as const;
+    });
     return Object.fromEntries(streams) as Record<N | "rest", Stream<V>>;
   }
 

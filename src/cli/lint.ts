@@ -1,0 +1,67 @@
+import { Command } from "commander";
+import { MillraceError } from "../core/index.js";
+import { type LintFinding, lint, Topology } from "../operators/index.js";
+import { streamSpecs } from "../streams/index.js";
+import { EXIT } from "./exit.js";
+import { loadPipelines } from "./up/topologies.js";
+
+/** What the partition of an input message follows from: a key must, or each partition keeps its own part of it. */
+const PARTITIONED_BY: Readonly<Record<string, string>> = {
+  github: "owner and repository",
+  telemetry: "site and equipment",
+};
+
+interface Linted {
+  readonly name: string;
+  readonly findings: readonly LintFinding[];
+}
+
+export function lintCommand(): Command {
+  return new Command("lint")
+    .description("check the pipelines, or those of a module, before they run")
+    .argument("[module]", 'compiled module that exports a list `pipelines`, as for `topologies` of "up"')
+    .option("--stream <name...>", "streams that exist beside Millrace's own")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  millrace lint\n  millrace lint ./build/orders.js --stream orders turnover\n\nExits with 3 when there is an error; warnings are for the author to judge.",
+    )
+    .action(async (path: string | undefined, { stream = [], json }: { stream?: string[]; json?: boolean }) => {
+      const topologies = await topologiesOf(path);
+      const linted = topologies.map((topology) => ({ name: topology.name, findings: findingsOf(topology, stream) }));
+      process.stdout.write(`${json ? JSON.stringify(linted) : linted.map(plain).join("\n")}\n`);
+      if (linted.some(({ findings }) => findings.some(isError))) process.exitCode = EXIT.found;
+    });
+}
+
+/** Errors: MR_OPTION_INVALID with everything that keeps a pipeline (of the module, where there is one) from starting. */
+export async function refuseLintErrors(path: string | undefined): Promise<void> {
+  const errors = (await topologiesOf(path)).flatMap((topology) =>
+    findingsOf(topology)
+      .filter(isError)
+      .map(({ step, message }) => `${topology.name}${step === "" ? "" : `, ${step}`}: ${message}`),
+  );
+  if (errors.length > 0)
+    throw new MillraceError("MR_OPTION_INVALID", `not starting, "millrace lint" finds:\n  ${errors.join("\n  ")}`);
+}
+
+function findingsOf(topology: Topology, more: readonly string[] = []): readonly LintFinding[] {
+  const streams = [...streamSpecs(1).map(({ name }) => name), ...more];
+  const partitionedBy = PARTITIONED_BY[topology.definition?.stream ?? ""];
+  return lint(topology, { streams, ...(partitionedBy !== undefined && { partitionedBy }) });
+}
+
+/** A pipeline written without the engine has no steps to check. */
+async function topologiesOf(path: string | undefined): Promise<readonly Topology[]> {
+  return (await loadPipelines(path)).filter((pipeline) => pipeline instanceof Topology);
+}
+
+function isError({ level }: LintFinding): boolean {
+  return level === "error";
+}
+
+function plain({ name, findings }: Linted): string {
+  if (findings.length === 0) return `${name}: nothing found`;
+  const lines = findings.map(({ level, step, message }) => `  ${level}: ${step === "" ? "" : `${step}: `}${message}`);
+  return [`${name}:`, ...lines].join("\n");
+}

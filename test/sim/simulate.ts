@@ -1,0 +1,331 @@
+import type { Leases, Pipeline, StreamSpec } from "../../src/core/index.js";
+import { type Pointer, readPointer, resetPointer } from "../../src/runtime/index.js";
+import { judge } from "./judge.js";
+import { Owners } from "./owners.js";
+import { Broker, matches } from "./world/broker.js";
+import { Door } from "./world/door.js";
+import { type Fault, type Plan, planOf } from "./world/faults.js";
+import { type Ports, simulatedPorts } from "./world/ports.js";
+import { PERFECT, Process } from "./world/process.js";
+import { type SimEvent, simPipelines } from "./world/programs.js";
+import { type Random, seeded } from "./world/random.js";
+import { Scheduler } from "./world/scheduler.js";
+import { startWorker, type Worker } from "./world/worker.js";
+
+const STREAMS = ["input", "middle", "alerts", "final", "dead", "late"];
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Virtual time in which everything must have come to rest after the faults have ended. */
+const PATIENCE_MS = 60_000;
+const LOOK_MS = 100;
+/** Everything must seem to be at rest at so many looks in a row. */
+const SETTLED_LOOKS = 3;
+
+/** A way to be wrong, put between the runtime and its world. */
+export interface Bug {
+  readonly name: string;
+  ports?(ports: Ports, world: { readonly random: Random; readonly process: Process }): Ports;
+  leases?(leases: Leases): Leases;
+  pipeline?(pipeline: Pipeline, world: { readonly random: Random }): Pipeline;
+  door?(ports: Ports): Ports;
+  /** Called before each world. */
+  begin?(): void;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  /** Empty: every invariant held. */
+  readonly problems: readonly string[];
+  readonly trace: readonly string[];
+  /** What happened, for figures. */
+  readonly counts: { readonly events: number; readonly lives: number; readonly outputs: number };
+}
+
+/** Lives through one seed's world and judges it. The same seed gives the same outcome, to the byte. */
+export async function simulate(
+  seed: number,
+  { bug, traced = false }: { bug?: Bug; traced?: boolean } = {},
+): Promise<Outcome> {
+  bug?.begin?.();
+  const world = new World(seed, bug, traced);
+  await world.live();
+  return world.outcome();
+}
+
+class World {
+  readonly #seed: number;
+  readonly #bug: Bug | undefined;
+  readonly #isTraced: boolean;
+  readonly #trace: string[] = [];
+  readonly #problems: string[] = [];
+  readonly #scheduler = new Scheduler();
+  readonly #broker = new Broker();
+  readonly #random: Random;
+  readonly #plan: Plan;
+  readonly #owners: Owners;
+  readonly #workers: (Worker | undefined)[] = [];
+  readonly #acknowledged: SimEvent[] = [];
+  #version: 1 | 2 = 1;
+  #lives = 0;
+  #isCalm = false;
+  #isEnding = false;
+  #wasRecreated = false;
+  #isWhole = true;
+
+  constructor(seed: number, bug: Bug | undefined, isTraced: boolean) {
+    this.#seed = seed;
+    this.#bug = bug;
+    this.#isTraced = isTraced;
+    this.#random = seeded(seed);
+    this.#plan = planOf(this.#random);
+    this.#owners = new Owners(
+      (problem) => this.#problem(problem),
+      (line) => this.#say(line),
+    );
+    this.#broker.observer = this.#owners;
+  }
+
+  outcome(): Outcome {
+    const outputs = [...this.#broker.streams.values()].reduce((sum, { archive }) => sum + archive.length, 0);
+    const counts = { events: this.#scheduler.events, lives: this.#lives, outputs };
+    return { seed: this.#seed, problems: this.#problems, trace: this.#trace, counts };
+  }
+
+  async live(): Promise<void> {
+    const { untilMs, workers, partitions, faults } = this.#plan;
+    this.#say(`seed ${this.#seed}: ${JSON.stringify(this.#plan)}`);
+    for (const name of STREAMS) this.#broker.ensureStream(specOf(name, MAX_BYTES));
+    const door = this.#openDoor();
+    for (let i = 0; i < workers; i++) this.#scheduler.after(this.#random.next() * 500, () => this.#start(i));
+    for (const fault of faults) this.#scheduler.after(fault.atMs, () => this.#do(fault));
+    this.#scheduler.after(LOOK_MS, () => this.#look());
+    await this.#scheduler.run(untilMs);
+    this.#isCalm = true; // whoever starts from here on has a perfect network and does not die
+    this.#say("the faults end");
+    this.#broker.isUp = true;
+    const enoughMs = untilMs + PATIENCE_MS;
+    await this.#scheduler.run(enoughMs, () => door.isDone);
+    door.finish();
+    const isSettled = this.#often(() => door.isDone && this.#isSettled(partitions));
+    await this.#scheduler.run(enoughMs, isSettled);
+    if (!this.#isSettled(partitions)) this.#problem(`stuck: ${this.#whatWaits()}`);
+    this.#isEnding = true;
+    for (const worker of this.#workers) worker?.stop();
+    await this.#scheduler.run(enoughMs + PATIENCE_MS, () => this.#workers.every((worker) => worker?.isStopped ?? true));
+    if (this.#problems.length > 0) return;
+    const pointers = await this.#pointers(partitions);
+    const evidence = { broker: this.#broker, partitions, acknowledged: this.#acknowledged, pointers };
+    for (const problem of judge({ ...evidence, isWhole: this.#isWhole })) this.#problem(problem);
+  }
+
+  #openDoor(): Door {
+    const { partitions, untilMs, messages, network } = this.#plan;
+    const random = seeded(this.#random.between(0, 2 ** 30));
+    const process = this.#process("door", random, network);
+    const ports = simulatedPorts(process, this.#scheduler, random);
+    const { log } = this.#bug?.door?.(ports) ?? ports;
+    const onAcknowledged = (events: readonly SimEvent[]) => void this.#acknowledged.push(...events);
+    const scheduler = this.#scheduler;
+    return new Door({ process, log, scheduler, random, partitions, untilMs, messages, onAcknowledged });
+  }
+
+  #process(
+    name: string,
+    random: Random,
+    faults: Plan["network"],
+    more: { dieAt?: number; onDeath?: () => void } = {},
+  ): Process {
+    const clock = { skewMs: random.between(-3_000, 3_000), rate: 0.95 + 0.1 * random.next() };
+    const trace = (line: string) => this.#say(line);
+    return new Process({
+      name,
+      scheduler: this.#scheduler,
+      broker: this.#broker,
+      random,
+      faults,
+      clock,
+      trace,
+      ...more,
+    });
+  }
+
+  #start(i: number): void {
+    if (this.#isEnding) return;
+    const { deathChance01, deathWithin, network, partitions } = this.#plan;
+    const random = seeded(this.#random.between(0, 2 ** 30));
+    const dies = !this.#isCalm && random.chance(deathChance01);
+    const process = this.#process(`w${i}.${++this.#lives}`, random, this.#isCalm ? PERFECT : network, {
+      ...(dies && { dieAt: random.between(1, deathWithin) }),
+      onDeath: () => {
+        this.#workers[i] = undefined;
+        this.#scheduler.after(random.between(50, 2_500), () => this.#start(i));
+      },
+    });
+    this.#say(`${process.name} starts, version ${this.#version}`);
+    const ports = simulatedPorts(process, this.#scheduler, random);
+    const pipelines = simPipelines(this.#version, partitions).map(
+      (pipeline) => this.#bug?.pipeline?.(pipeline, { random }) ?? pipeline,
+    );
+    this.#workers[i] = startWorker({
+      process,
+      ports: this.#bug?.ports?.(ports, { random, process }) ?? ports,
+      pipelines,
+      partitions,
+      wrapLeases: (leases) => this.#bug?.leases?.(leases) ?? leases,
+      trace: (line) => this.#say(line),
+      onFailure: (error) => this.#problem(`${process.name} failed: ${error instanceof Error ? error.stack : error}`),
+    });
+  }
+
+  #do(fault: Fault): void {
+    this.#say(`fault: ${JSON.stringify(fault)}`);
+    const worker = "worker" in fault ? this.#workers[fault.worker] : undefined;
+    if (fault.kind === "kill") worker?.process.kill();
+    else if (fault.kind === "pause") worker?.process.pause(fault.forMs);
+    else if (fault.kind === "restart") this.#restart(fault.worker);
+    else if (fault.kind === "new program") this.#upgrade();
+    else if (fault.kind === "purge") this.#purge();
+    else if (fault.kind === "broker down") {
+      this.#broker.isUp = false;
+      this.#scheduler.after(fault.forMs, () => {
+        this.#broker.isUp = true;
+      });
+    } else if (fault.kind === "streams full") this.#fill(fault.forMs);
+    else if (fault.kind === "recreate input") this.#recreate();
+    else this.#wipe();
+  }
+
+  #restart(i: number): void {
+    const worker = this.#workers[i];
+    if (worker === undefined) return;
+    worker.stop();
+    const look = () => {
+      if (this.#workers[i] !== worker) return;
+      if (!worker.isStopped) this.#scheduler.after(LOOK_MS, look);
+      else worker.process.kill(); // starts the next one
+    };
+    look();
+  }
+
+  /** Old ones and new ones meet for a while. */
+  #upgrade(): void {
+    this.#version = 2;
+    this.#workers.forEach((_worker, i) => this.#scheduler.after(this.#random.next() * 2_000, () => this.#restart(i)));
+  }
+
+  /** As the keeper may: what every snapshot has behind it, in all partitions. */
+  #purge(): void {
+    const committed = simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
+      Array.from({ length: this.#plan.partitions }, (_, partition) => {
+        const stored = this.#broker.getRegister(`snapshot/${name}/${partition}`);
+        const pointer = stored && (JSON.parse(Buffer.from(stored.value).toString()) as Pointer);
+        const isOfThisLog = pointer?.incarnation === this.#broker.info(source).incarnation;
+        return { source, sequence: isOfThisLog ? (pointer.kept.at(-1)?.sequence ?? 0) : 0 };
+      }),
+    );
+    for (const stream of ["input", "middle"]) {
+      const through = Math.min(...committed.filter(({ source }) => source === stream).map(({ sequence }) => sequence));
+      this.#broker.purge(stream, Math.min(through, this.#broker.info(stream).lastSequence));
+    }
+  }
+
+  #fill(forMs: number): void {
+    for (const stream of this.#broker.streams.values()) Object.assign(stream.spec, { maxBytes: stream.bytes + 300 });
+    this.#scheduler.after(forMs, () => {
+      for (const stream of this.#broker.streams.values()) Object.assign(stream.spec, { maxBytes: MAX_BYTES });
+    });
+  }
+
+  #recreate(): void {
+    this.#broker.recreate("input");
+    this.#wasRecreated = true;
+    this.#isWhole = false;
+  }
+
+  #wipe(): void {
+    this.#broker.wipe();
+    this.#owners.forget();
+    this.#wasRecreated = true;
+    this.#isWhole = false;
+  }
+
+  /** What an operator would see and do: a recreated stream stops its tasks, and somebody accepts the loss. */
+  #look(): void {
+    this.#scheduler.after(LOOK_MS, () => this.#look());
+    if (!this.#wasRecreated) return;
+    for (const worker of this.#workers) {
+      for (const task of worker?.tasks ?? []) {
+        const { state, reason, source } = task.status();
+        if (state !== "failed" || !reason?.startsWith("broker lost acknowledged data")) continue;
+        this.#say(`the operator resets ${task.name}`);
+        const { incarnation } = this.#broker.info(source);
+        const random = seeded(1);
+        const { registers } = simulatedPorts(this.#process("operator", random, PERFECT), this.#scheduler, random);
+        resetPointer(registers, task.name, { incarnation, keep: () => false }).catch(() => undefined); // looks again
+      }
+    }
+  }
+
+  /** Looked at only now and then, and true only when it was so for a while: who was replaced may not know it yet. */
+  #often(check: () => boolean): () => boolean {
+    let nextMs = 0;
+    let times = 0;
+    return () => {
+      if (this.#scheduler.nowMs < nextMs) return false;
+      nextMs = this.#scheduler.nowMs + 2 * LOOK_MS;
+      times = check() ? times + 1 : 0;
+      return times >= SETTLED_LOOKS;
+    };
+  }
+
+  #isSettled(partitions: number): boolean {
+    return this.#lagging(partitions).length === 0;
+  }
+
+  #lagging(partitions: number): readonly string[] {
+    const awake = this.#workers.filter((worker) => worker !== undefined && !worker.process.isPaused);
+    return simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
+      Array.from({ length: partitions }, (_, partition) => {
+        const { archive } = this.#broker.stream(source);
+        const last = archive.findLast(({ subject }) => matches(`${source}.${partition}.>`, subject))?.sequence ?? 0;
+        const tasks = awake.flatMap(
+          (worker) => worker?.tasks.filter((task) => task.name === `${name}/${partition}`) ?? [],
+        );
+        const isThere = tasks.some((task) => task.status().state === "running" && task.status().position >= last);
+        return isThere
+          ? []
+          : [`${name}/${partition} of ${last}: ${JSON.stringify(tasks.map((task) => task.status()))}`];
+      }).flat(),
+    );
+  }
+
+  #whatWaits(): string {
+    return this.#lagging(this.#plan.partitions).join("; ");
+  }
+
+  async #pointers(partitions: number): Promise<ReadonlyMap<string, Pointer>> {
+    const found = new Map<string, Pointer>();
+    const registers = {
+      get: async (key: string) => this.#broker.getRegister(key),
+    } as unknown as Ports["registers"];
+    for (const { name } of simPipelines(1, this.#plan.partitions)) {
+      for (let partition = 0; partition < partitions; partition++) {
+        const { pointer } = await readPointer(registers, `${name}/${partition}`);
+        if (pointer !== undefined) found.set(`${name}/${partition}`, pointer);
+      }
+    }
+    return found;
+  }
+
+  #problem(problem: string): void {
+    this.#say(`PROBLEM: ${problem}`);
+    this.#problems.push(problem);
+  }
+
+  #say(line: string): void {
+    if (this.#isTraced) this.#trace.push(`${this.#scheduler.nowMs.toFixed(1).padStart(9)} ${line}`);
+  }
+}
+
+function specOf(name: string, maxBytes: number): StreamSpec {
+  return { name, subjects: [`${name}.>`], maxBytes };
+}

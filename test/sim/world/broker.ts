@@ -1,0 +1,192 @@
+import {
+  type LogMessage,
+  type Marker,
+  MillraceError,
+  type NewMessage,
+  type Register,
+  type StreamInfo,
+  type StreamSpec,
+} from "../../../src/core/index.js";
+
+export interface SimMessage extends LogMessage {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface SimStream {
+  readonly spec: StreamSpec;
+  readonly incarnation: string;
+  /** Everything ever stored, index = sequence - 1: what was purged is still here for the judge. */
+  readonly archive: SimMessage[];
+  first: number;
+  bytes: number;
+  readonly markers: Map<string, StoredBody>;
+  /** Readers that wait for something new, or for the end of this stream. */
+  readonly wake: Set<() => void>;
+  isGone: boolean;
+}
+
+/** A marker as stored; `writer` tells one connection's from another's. */
+export interface StoredBody extends Marker {
+  readonly writer: string;
+  readonly storedAt: number;
+}
+
+/** Told of what was accepted, at the moment it was. */
+export interface BrokerObserver {
+  batch(stream: string, task: string, marker: StoredBody, messages: readonly NewMessage[]): void;
+  register(key: string, value: Uint8Array, writer: string): void;
+  read(reader: string, subjects: readonly string[]): void;
+}
+
+const OVERHEAD_BYTES = 50;
+
+/** The broker: what it has stored, changed in no time by one request at a time. Network and failures are the callers'. */
+export class Broker {
+  streams = new Map<string, SimStream>();
+  registers = new Map<string, Register>();
+  objects = new Map<string, Uint8Array>();
+  /** Streams that were deleted, for the judge. */
+  readonly former: SimStream[] = [];
+  isUp = true;
+  observer: BrokerObserver | undefined;
+  #revision = 0;
+  #created = 0;
+
+  ensureStream(spec: StreamSpec): StreamInfo {
+    const found = this.streams.get(spec.name);
+    if (found !== undefined) {
+      if (JSON.stringify(found.spec.subjects) !== JSON.stringify(spec.subjects))
+        throw new MillraceError("MR_STREAM_MISMATCH", `stream ${spec.name} exists with other subjects`);
+      Object.assign(found.spec, { maxBytes: spec.maxBytes });
+      return this.info(spec.name);
+    }
+    const incarnation = `i${++this.#created}`;
+    const markers = new Map<string, StoredBody>();
+    this.streams.set(spec.name, {
+      spec: { ...spec },
+      incarnation,
+      archive: [],
+      first: 1,
+      bytes: 0,
+      markers,
+      wake: new Set(),
+      isGone: false,
+    });
+    return this.info(spec.name);
+  }
+
+  /** Everything is gone; the streams are made again, empty. */
+  wipe(): void {
+    for (const name of [...this.streams.keys()]) this.recreate(name);
+    this.registers.clear();
+    this.objects.clear();
+  }
+
+  /** Deletes the stream and makes it again: empty, another incarnation. */
+  recreate(name: string): void {
+    const stream = this.stream(name);
+    this.former.push(stream);
+    stream.isGone = true;
+    this.streams.delete(name);
+    this.ensureStream(stream.spec);
+    wakeAll(stream);
+  }
+
+  stream(name: string): SimStream {
+    const stream = this.streams.get(name);
+    if (stream === undefined) throw new MillraceError("MR_LOG_UNAVAILABLE", `there is no stream ${name}`);
+    return stream;
+  }
+
+  info(name: string): StreamInfo {
+    const { incarnation, first, archive, bytes } = this.stream(name);
+    const messages = archive.length - first + 1;
+    return { name, incarnation, firstSequence: first, lastSequence: archive.length, messages, bytes };
+  }
+
+  publish(message: NewMessage): number {
+    const stream = [...this.streams.values()].find(({ spec }) =>
+      spec.subjects.some((pattern) => matches(pattern, message.subject)),
+    );
+    if (stream === undefined) throw new MillraceError("MR_LOG_UNAVAILABLE", `no stream takes ${message.subject}`);
+    this.#checkRoom(stream, [message]);
+    const sequence = append(stream, message);
+    wakeAll(stream);
+    return sequence;
+  }
+
+  /** The whole batch or nothing. */
+  batch(name: string, task: string, messages: readonly NewMessage[], marker: StoredBody, expectedAt: number): number {
+    const stream = this.stream(name);
+    if ((stream.markers.get(task)?.storedAt ?? 0) !== expectedAt)
+      throw new MillraceError("MR_LOG_CONFLICT", `the marker of ${task} in ${name} is no longer at ${expectedAt}`);
+    const last = { subject: markerSubject(name, task), data: Buffer.from(JSON.stringify(marker)) };
+    this.#checkRoom(stream, [...messages, last]);
+    for (const message of messages) append(stream, message);
+    const storedAt = append(stream, last);
+    stream.markers.set(task, { ...marker, storedAt });
+    wakeAll(stream);
+    this.observer?.batch(name, task, marker, messages);
+    return storedAt;
+  }
+
+  purge(name: string, through: number): void {
+    const stream = this.stream(name);
+    for (; stream.first <= through; stream.first++) {
+      stream.bytes -= sizeOf(stream.archive[stream.first - 1] as SimMessage);
+    }
+  }
+
+  getRegister(key: string): Register | undefined {
+    return this.registers.get(key);
+  }
+
+  setRegister(key: string, value: Uint8Array, expected: number, writer: string): number | undefined {
+    if ((this.registers.get(key)?.revision ?? 0) !== expected) return undefined;
+    this.observer?.register(key, value, writer);
+    this.registers.set(key, { key, value, revision: ++this.#revision });
+    return this.#revision;
+  }
+
+  removeRegister(key: string, expected: number): boolean {
+    if ((this.registers.get(key)?.revision ?? 0) !== expected) return false;
+    this.#revision++;
+    return this.registers.delete(key);
+  }
+
+  #checkRoom({ spec, bytes }: SimStream, messages: readonly NewMessage[]): void {
+    const more = messages.reduce((sum, message) => sum + sizeOf(message), 0);
+    if (bytes + more > spec.maxBytes) throw new MillraceError("MR_LOG_FULL", `stream ${spec.name} is full`);
+  }
+}
+
+export function markerSubject(stream: string, task: string): string {
+  return `${stream}._at.${task.replaceAll(".", "%2E").replaceAll("/", ".")}`;
+}
+
+function append(stream: SimStream, { subject, data, headers = {} }: NewMessage): number {
+  const sequence = stream.archive.length + 1;
+  stream.archive.push({ sequence, subject, data, headers, header: (name) => headers[name] });
+  stream.bytes += sizeOf({ subject, data });
+  return sequence;
+}
+
+function sizeOf({ subject, data }: { subject: string; data: Uint8Array }): number {
+  return subject.length + data.length + OVERHEAD_BYTES;
+}
+
+function wakeAll({ wake }: SimStream): void {
+  for (const call of [...wake]) call();
+}
+
+/** NATS subject matching: `*` one token, `>` the rest. */
+export function matches(pattern: string, subject: string): boolean {
+  if (pattern.endsWith(".>") && !pattern.includes("*")) return subject.startsWith(pattern.slice(0, -1));
+  const want = pattern.split(".");
+  const have = subject.split(".");
+  for (const [i, token] of want.entries()) {
+    if (token === ">") return have.length > i;
+    if (have[i] === undefined || (token !== "*" && token !== have[i])) return false;
+  }
+  return want.length === have.length;
+}
