@@ -43,7 +43,7 @@ function equals(t: Tap, topology: () => Topology, create: () => Model, seed: num
     assert.deepEqual(run(topology(), all, cuts).rows, expected);
     assert.equal(run(topology(), all, "always").state, whole.state);
   });
-  t.doesNotThrow(() => fc.assert(property, { seed, numRuns: 250 }));
+  t.doesNotThrow(() => fc.assert(property, { seed, numRuns: 150 }));
 }
 
 type Tap = { doesNotThrow(call: () => unknown): unknown };
