@@ -66,7 +66,9 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/streams/nats-server/pins.ts": "test/streams/nats-server/release-archive.test.ts",
   "src/streams/nats-server/step.ts": "test/streams/nats-server/obtain.test.ts",
   "src/streams/reader-protocol.ts": "test/streams/reader.test.ts",
+  "src/streams/space.ts": "test/workers/keeper/keeper.test.ts",
   "src/workers/clock/": "test/e2e/job.test.ts",
+  "src/workers/keeper/": "test/workers/keeper/keeper.test.ts",
   "src/workers/solver/": "test/workers/solver/solve.test.ts",
   "src/ws/": "test/ws/gateway.test.ts",
 };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
-const { same, match } = createRequire(fileURLToPath(import.meta.resolve("tap")))("tcompare");
+const { same, strict, match } = createRequire(fileURLToPath(import.meta.resolve("tap")))("tcompare");
 
 /** Every test declared so far, in order. */
 export const collected = [];
@@ -28,6 +28,7 @@ const assertions = {
   equal: (found, wanted, message) => assert.ok(Object.is(found, wanted), message ?? `${found} is not ${wanted}`),
   ok: (value, message) => assert.ok(value, message),
   notOk: (value, message) => assert.ok(!value, message),
+  strictSame: (found, wanted, message) => compare(strict, found, wanted, true, message),
   same: (found, wanted, message) => compare(same, found, wanted, true, message),
   match: (found, wanted, message) => compare(match, found, wanted, true, message),
   notMatch: (found, wanted, message) => compare(match, found, wanted, false, message),

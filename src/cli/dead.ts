@@ -1,10 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import { type DeadLetter, MillraceError } from "../core/index.js";
-import { type Connection, listDeadLetters, type StoredDeadLetter, showDeadLetter } from "../streams/index.js";
-import { findInstance } from "./client.js";
-import { loadConfig } from "./config.js";
-import { connectInstance } from "./log-client.js";
+import { listDeadLetters, type StoredDeadLetter, showDeadLetter } from "../streams/index.js";
 import { formatTable } from "./table.js";
+import { withLog } from "./with-log.js";
 
 const DOMAINS: readonly DeadLetter["domain"][] = ["github", "telemetry"];
 const SHOWN_BYTES = 4_096;
@@ -53,16 +51,6 @@ export function deadCommand(): Command {
       }),
     );
   return dead;
-}
-
-async function withLog(options: { dataDir?: string }, ask: (connection: Connection) => Promise<string>): Promise<void> {
-  const { dataDir } = loadConfig({ dataDir: options.dataDir });
-  const connection = await connectInstance(findInstance(dataDir));
-  try {
-    process.stdout.write(`${await ask(connection)}\n`);
-  } finally {
-    await connection.close();
-  }
 }
 
 function summary({ deadSequence, domain, door, eventId, reason }: StoredDeadLetter): unknown[] {

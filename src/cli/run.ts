@@ -1,14 +1,13 @@
 import { Command, Option } from "commander";
-import { CONFIG_HELP, type Config, type ConfigKey, createLogger, MillraceError } from "../core/index.js";
-import { connectLog, type LogOptions, streamSpecs } from "../streams/index.js";
+import { CONFIG_HELP, type Config, type ConfigKey, createLogger } from "../core/index.js";
+import { connectLog, streamSpecs } from "../streams/index.js";
 import { flagName, loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { refuseLintErrors } from "./lint.js";
 import { statusOf, watchCluster } from "./up/cluster.js";
-import { readInstance } from "./up/instance.js";
-import { logAt } from "./up/log-server.js";
 import { sabotageOf } from "./up/sabotage.js";
 import { startWorkers } from "./up/workers.js";
+import { findLog } from "./with-log.js";
 
 const FLAGS: readonly ConfigKey[] = [
   "natsUrl",
@@ -16,6 +15,7 @@ const FLAGS: readonly ConfigKey[] = [
   "partitions",
   "workers",
   "topologies",
+  "retentionDays",
   "clickhouseUrl",
   "logLevel",
 ];
@@ -52,7 +52,7 @@ async function run(config: Config, sinks: boolean): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
   });
   const logger = createLogger(config.logLevel);
-  const { log, partitions } = findLog(config);
+  const { log, partitions = config.partitions } = findLog(config);
   const connection = await connectLog({ ...log, name: "millrace-run" });
   for (const spec of streamSpecs(partitions)) await connection.log.ensureStream(spec);
   const workers = startWorkers({
@@ -72,18 +72,4 @@ async function run(config: Config, sinks: boolean): Promise<void> {
   await connection.close();
   clearTimeout(abandon);
   if (!asked) process.exitCode = EXIT.failed;
-}
-
-/** NATS_URL, or what `millrace up` wrote into the data directory. */
-function findLog(config: Config): { log: Omit<LogOptions, "name">; partitions: number } {
-  if (config.natsUrl !== undefined) return { log: logAt(config.natsUrl), partitions: config.partitions };
-  const instance = readInstance(config.dataDir);
-  if (!instance?.natsUrl) {
-    throw new MillraceError(
-      "MR_OPTION_INVALID",
-      `no running instance found in ${config.dataDir}: start one with "millrace up", name its --data-dir, or give --nats-url`,
-    );
-  }
-  const { natsUrl: url, natsUser: user, natsPassword: password, partitions } = instance;
-  return { log: { url, ...(user === null ? {} : { user }), ...(password === null ? {} : { password }) }, partitions };
 }

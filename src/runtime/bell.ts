@@ -23,11 +23,13 @@ export class Bell {
     if (!this.#rung && ms > 0) {
       await new Promise<void>((resolve) => {
         const timer = new AbortController();
-        this.#wake = () => {
+        const wake = () => {
           timer.abort(OVER);
           resolve();
         };
-        if (ms < Number.POSITIVE_INFINITY) void this.#clock.sleep(ms, timer.signal).then(() => this.#wake?.());
+        this.#wake = wake;
+        // This wait's own: waking a later one, whose timer then wakes the one after it, would never let the event loop run.
+        if (ms < Number.POSITIVE_INFINITY) void this.#clock.sleep(ms, timer.signal).then(wake);
       });
       this.#wake = undefined;
     }

@@ -1,5 +1,5 @@
 export { whileHeld } from "./ownership.js";
-export { type Border, type Pointer, readPointer, resetPointer, type Snapshot } from "./pointer.js";
+export { type Border, type Pointer, readPointer, resetPointer, type Snapshot, writePointer } from "./pointer.js";
 export { type SharingOptions, shareNames, shareOf } from "./sharing.js";
 export { Task, type TaskOptions, type TaskStatus } from "./task.js";
 export { type Difference, verifyTask } from "./verify.js";

@@ -11,4 +11,5 @@ export type { FoundServer } from "./nats-server/step.js";
 export { type Found, newestRecords } from "./newest.js";
 export { createReplay, type Replay, type ReplayOptions, type ReplayProgress } from "./replay/replay.js";
 export type { Requests } from "./requests.js";
+export type { PlacedMarker, Space } from "./space.js";
 export { type StreamName, streamSpecs } from "./specs.js";

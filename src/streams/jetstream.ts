@@ -8,6 +8,7 @@ import { countSubjects, last, publish } from "./publish.js";
 import { openReader } from "./reader.js";
 import { openRegisters } from "./registers.js";
 import { openRequests, type Requests } from "./requests.js";
+import { openSpace, type Space } from "./space.js";
 import { ensureStream, streamInfo } from "./stream.js";
 
 const DRAIN_MS_MOST = 2_000;
@@ -19,6 +20,7 @@ export interface Connection {
   readonly registers: Registers;
   readonly leases: Leases;
   readonly requests: Requests;
+  readonly space: Space;
   readonly serverVersion: string;
   /** The largest message the server takes, headers included. */
   readonly maxPayloadBytes: number;
@@ -59,6 +61,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     objects: openObjects(link),
     leases: openLeases(registers, systemClock),
     requests: openRequests(link),
+    space: openSpace(link),
     serverVersion: nc.info?.version ?? "unknown",
     maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
     connected: link.connected,

@@ -245,7 +245,7 @@ async function within(clock: Clock, work: Promise<void>, ms: number): Promise<bo
   try {
     return await Promise.race([work.then(() => true), clock.sleep(ms, over.signal).then(() => false)]);
   } finally {
-    over.abort();
+    over.abort("over"); // the default reason costs a stack trace
   }
 }
 

@@ -261,9 +261,9 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
 
   async #refresh(id: number, token: string): Promise<void> {
     const { access } = this.#parts;
-    const verdict = await access.refresh(this.identity, token);
-    if (!this.#open) return;
     const { address } = this.#client;
+    const verdict = await access.refresh(this.identity, token, address);
+    if (!this.#open) return;
     const result = verdict.kind === "refused" ? verdict.why : "ok";
     access.audit.record({ subject: this.identity.subject, address }, "refresh", result);
     if (verdict.kind === "refused") {

@@ -34,6 +34,7 @@ try {
     );
     for (const line of result.differences) say(`  ${line}`);
     if (ok) continue;
+    say(JSON.stringify(await world.connection.requests.askAll("status"), undefined, 1));
     for (const [i, worker] of world.workers.entries()) say(`  worker ${i} said:\n${worker.output().slice(-3_000)}`);
     break;
   }

@@ -16,6 +16,7 @@ export interface WorkerProcess {
   stop(): Promise<void>;
   /** What it said since its last start. */
   output(): string;
+  pid(): number;
 }
 
 export function workerProcess(options: {
@@ -23,6 +24,7 @@ export function workerProcess(options: {
   readonly dataDir: string;
   readonly partitions: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
 }): WorkerProcess {
   const { natsUrl, dataDir, partitions } = options;
   let child: ChildProcess | undefined;
@@ -42,7 +44,7 @@ export function workerProcess(options: {
     async start() {
       printed = "";
       const where = ["--nats-url", natsUrl, "--data-dir", dataDir, "--partitions", String(partitions), "--sinks"];
-      child = spawn(process.execPath, [MAIN, "run", ...where, "--topologies", TOPOLOGIES], {
+      child = spawn(process.execPath, [MAIN, "run", ...where, "--topologies", TOPOLOGIES, ...(options.args ?? [])], {
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, ...options.env },
       });
@@ -66,5 +68,6 @@ export function workerProcess(options: {
       clearTimeout(timer);
     },
     output: () => printed,
+    pid: () => child?.pid ?? 0,
   };
 }

@@ -42,7 +42,7 @@ export function judge(evidence: Evidence): readonly string[] {
     lines.set(name, found);
     return found;
   };
-  const versions = [simPipelines(1), simPipelines(2)] as const;
+  const versions = [simPipelines(1, partitions), simPipelines(2, partitions)] as const;
   for (const [i, pipeline] of versions[0].entries()) {
     const second = versions[1][i] as Pipeline;
     for (const source of all(pipeline.source)) {
@@ -66,7 +66,7 @@ export function judge(evidence: Evidence): readonly string[] {
     if (total !== count) problems.push(`${stream}: ${total - count} lines are nobody's`);
     problems.push(...twice(stream, linesIn(stream)));
   }
-  if (isWhole) problems.push(...marksGoOn(linesIn("middle")));
+  if (isWhole) problems.push(...marksGoOn(broker.stream("middle")));
   problems.push(...conserved(evidence, all, linesIn));
   return problems;
 }
@@ -163,14 +163,15 @@ function twice(stream: string, lines: readonly string[]): readonly string[] {
   return problems;
 }
 
-function marksGoOn(lines: readonly string[]): readonly string[] {
+function marksGoOn(stream: SimStream): readonly string[] {
   const problems: string[] = [];
   const reached = new Map<string, number>();
-  for (const text of lines) {
-    if (!text.startsWith(MARK)) continue;
-    const { task, watermarkMs } = JSON.parse(text) as { task: string; watermarkMs: number };
-    if (watermarkMs <= (reached.get(task) ?? 0)) problems.push(`the watermark of ${task} went back to ${watermarkMs}`);
-    reached.set(task, watermarkMs);
+  for (const { subject, data } of stream.archive) {
+    if (!subject.includes("._mark.")) continue;
+    const { task, watermarkMs } = JSON.parse(Buffer.from(data).toString()) as { task: string; watermarkMs: number };
+    if (watermarkMs <= (reached.get(subject) ?? 0))
+      problems.push(`the watermark of ${task} went back to ${watermarkMs}`);
+    reached.set(subject, watermarkMs);
   }
   return problems;
 }

@@ -25,6 +25,8 @@ export interface Bug {
   leases?(leases: Leases): Leases;
   pipeline?(pipeline: Pipeline, world: { readonly random: Random }): Pipeline;
   door?(ports: Ports): Ports;
+  /** Called before each world. */
+  begin?(): void;
 }
 
 export interface Outcome {
@@ -41,6 +43,7 @@ export async function simulate(
   seed: number,
   { bug, traced = false }: { bug?: Bug; traced?: boolean } = {},
 ): Promise<Outcome> {
+  bug?.begin?.();
   const world = new World(seed, bug, traced);
   await world.live();
   return world.outcome();
@@ -157,7 +160,7 @@ class World {
     });
     this.#say(`${process.name} starts, version ${this.#version}`);
     const ports = simulatedPorts(process, this.#scheduler, random);
-    const pipelines = simPipelines(this.#version).map(
+    const pipelines = simPipelines(this.#version, partitions).map(
       (pipeline) => this.#bug?.pipeline?.(pipeline, { random }) ?? pipeline,
     );
     this.#workers[i] = startWorker({
@@ -209,7 +212,7 @@ class World {
 
   /** As the keeper may: what every snapshot has behind it, in all partitions. */
   #purge(): void {
-    const committed = simPipelines(1).flatMap(({ name, source }) =>
+    const committed = simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
       Array.from({ length: this.#plan.partitions }, (_, partition) => {
         const stored = this.#broker.getRegister(`snapshot/${name}/${partition}`);
         const pointer = stored && (JSON.parse(Buffer.from(stored.value).toString()) as Pointer);
@@ -265,7 +268,7 @@ class World {
     let nextMs = 0;
     return () => {
       if (this.#scheduler.nowMs < nextMs) return false;
-      nextMs = this.#scheduler.nowMs + LOOK_MS / 2;
+      nextMs = this.#scheduler.nowMs + 2 * LOOK_MS;
       return check();
     };
   }
@@ -275,7 +278,7 @@ class World {
   }
 
   #lagging(partitions: number): readonly string[] {
-    return simPipelines(1).flatMap(({ name, source }) =>
+    return simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
       Array.from({ length: partitions }, (_, partition) => {
         const { archive } = this.#broker.stream(source);
         const last = archive.findLast(({ subject }) => matches(`${source}.${partition}.>`, subject))?.sequence ?? 0;
@@ -299,7 +302,7 @@ class World {
     const registers = {
       get: async (key: string) => this.#broker.getRegister(key),
     } as unknown as Ports["registers"];
-    for (const { name } of simPipelines(1)) {
+    for (const { name } of simPipelines(1, this.#plan.partitions)) {
       for (let partition = 0; partition < partitions; partition++) {
         const { pointer } = await readPointer(registers, `${name}/${partition}`);
         if (pointer !== undefined) found.set(`${name}/${partition}`, pointer);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { workerData } from "node:worker_threads";
-import { createLogger, MillraceError } from "../../core/index.js";
+import { createLogger, isMillraceError, MillraceError, systemClock } from "../../core/index.js";
 import {
   connectClickhouse,
   createClickhouseSink,
@@ -9,8 +9,10 @@ import {
   type PoisonRow,
   RESULT_TABLES,
   type RunQuery,
+  type SinkTask,
 } from "../../sinks/index.js";
-import { connectLog, type LogOptions } from "../../streams/index.js";
+import { type Connection, connectLog, type LogOptions } from "../../streams/index.js";
+import { registerReader } from "../../workers/keeper/index.js";
 import { type DeadDomain, setAside } from "./set-aside.js";
 import { serveThread } from "./thread.js";
 
@@ -35,6 +37,7 @@ export interface SinkThreadStatus {
   readonly positions: Readonly<Record<string, number>>;
 }
 
+const TELL_EVERY_MS = 5_000;
 const STREAMS = [...new Set(RESULT_TABLES.flatMap(({ stream }) => stream ?? []))];
 
 /** The thread that owns the database while this process holds the lease of the sinks: one sink task a stream, and queries. */
@@ -44,7 +47,7 @@ await serveThread<SinkThreadStatus>(async () => {
   const connection = await connectLog({ ...logOptions, name: "millrace-sinks" });
   const poisoned = { github: 0, telemetry: 0 };
   const failures: string[] = [];
-  let tasks = new Map<string, ReturnType<typeof createSinkTask>>();
+  let tasks = new Map<string, SinkTask>();
   let place = "";
   let query: RunQuery | undefined;
   let stopping = new AbortController();
@@ -74,7 +77,7 @@ await serveThread<SinkThreadStatus>(async () => {
           failures.push(`sink ${stream}: ${error instanceof Error ? error.message : String(error)}`);
         });
       });
-      await Promise.all([...runs, ended(signal)]);
+      await Promise.all([...runs, tellPositions(connection, tasks, signal)]);
     } finally {
       unserve();
       query = undefined;
@@ -116,9 +119,22 @@ await serveThread<SinkThreadStatus>(async () => {
   };
 });
 
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+/** Registers the sinks as readers, with what they have stored: the keeper leaves the rest. Resolves when `signal` aborts. */
+async function tellPositions(
+  { log, registers }: Connection,
+  tasks: ReadonlyMap<string, SinkTask>,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for (const [stream, task] of tasks) {
+        const { incarnation } = await log.info(stream);
+        const position = task.position();
+        await registerReader(registers, { stream, name: "sink.clickhouse", kind: "position", incarnation, position });
+      }
+    } catch (error) {
+      if (!isMillraceError(error) || error.disposition !== "retry") throw error;
+    }
+    await systemClock.sleep(TELL_EVERY_MS, signal);
+  }
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
-import type { Lease, Pipeline } from "../../core/index.js";
+import { isMillraceError, type Lease, type Pipeline } from "../../core/index.js";
 import { Task, type TaskOptions, type TaskStatus } from "../../runtime/index.js";
+import { registerReader } from "../../workers/keeper/index.js";
 
 export interface TaskSet {
   /** Runs every task of a partition under a lease that another thread holds; resolves when all have ended. */
@@ -13,6 +14,8 @@ export interface TaskSet {
   /** The task `<pipeline>/<partition>` while it runs here. */
   find(name: string): Task | undefined;
 }
+
+const REGISTER_RETRY_MS = 250;
 
 interface Held {
   readonly lost: AbortController;
@@ -34,7 +37,21 @@ export function createTaskSet(
     for (const resolve of woken) resolve();
   };
 
+  /** Nothing a task has not read may be purged; the keeper knows it by this. */
+  const register = async ({ source: stream, name }: Pipeline, partition: number, over: AbortSignal): Promise<void> => {
+    while (!over.aborted) {
+      try {
+        await registerReader(shared.registers, { stream, name: `${name}/${partition}`, kind: "task" });
+        return;
+      } catch (error) {
+        if (!isMillraceError(error) || error.disposition !== "retry") throw error;
+        await shared.clock.sleep(REGISTER_RETRY_MS, over);
+      }
+    }
+  };
+
   const keep = async (pipeline: Pipeline, partition: number, lease: Lease, over: AbortSignal): Promise<void> => {
+    await register(pipeline, partition, over);
     while (!over.aborted) {
       if (paused.has(pipeline.name)) {
         await new Promise<void>((resolve) => waiting.push(resolve));

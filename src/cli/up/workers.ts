@@ -3,8 +3,10 @@ import { type Config, isMillraceError, type Lease, type Logger, systemClock } fr
 import { shareNames, type TaskStatus, whileHeld } from "../../runtime/index.js";
 import type { Connection, LogOptions } from "../../streams/index.js";
 import { runClock } from "../../workers/clock/index.js";
+import { runKeeper } from "../../workers/keeper/index.js";
 import { createSolver, createSolverWorker, type SolverCounters } from "../../workers/solver/index.js";
 import { restingPipelines } from "../wishes.js";
+import { keeperOptions } from "./keeper-options.js";
 import type { Sabotage } from "./sabotage.js";
 import type { SinkThreadData, SinkThreadStatus } from "./sink-thread.js";
 import type { TasksThreadData, TasksThreadStatus } from "./tasks-thread.js";
@@ -85,6 +87,9 @@ export function startWorkers(options: WorkersOptions): Workers {
     ...threads.map((thread, i) => share(thread, `${holder}/${i}`, options, stopping.signal)),
     time.promise.then(() => single("clock/live", stopping.signal, tick)),
     single("solver", stopping.signal, (_, signal) => solverWorker.run(signal)),
+    single("keeper", stopping.signal, (_, signal) =>
+      runKeeper(keeperOptions(connection, options.config, logger), signal),
+    ),
     followWishes(connection, threads, stopping.signal),
   ].map(watched);
 

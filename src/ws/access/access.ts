@@ -14,7 +14,7 @@ export interface Access {
   /** For what needs no credential: only the limits of the address count. */
   anonymous(head: RequestHead): Verdict;
   /** Verifies a new token for an open connection; it must belong to the same subject. Never rejects. */
-  refresh(identity: Identity, token: string, address?: string): Promise<Verdict>;
+  refresh(identity: Identity, token: string, address: string): Promise<Verdict>;
   readonly mayRead: MayRead;
   /** Whether one more connection fits; `enter` counts it until the returned function is called. */
   mayConnect(identity: Identity, address: string): Refusal | undefined;
@@ -94,7 +94,7 @@ export function createAccess(options: AccessOptions): Access {
       return credential === undefined ? (limiter.anonymous(address) ?? NONE) : verdictOn(credential, address);
     },
     anonymous: (head) => limiter.anonymous(addressOf(head)) ?? { kind: "known", identity: ANONYMOUS },
-    async refresh(identity, token, address = "") {
+    async refresh(identity, token, address) {
       const verdict = await verdictOn(token, address);
       if (verdict.kind === "refused" || verdict.identity.subject === identity.subject) return verdict;
       return refused(403, "other-subject", "this connection belongs to another user; reconnect with the new token");

@@ -198,7 +198,8 @@ async function discover(issuer: string): Promise<string> {
 /** Whoever can change these answers can sign tokens, so they do not travel in the clear, except on this machine. */
 function secureUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isSecure = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+  const isSecure =
+    url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname.replace(/[[\]]/g, "")));
   if (!url || !isSecure) throw invalid(`keys of tokens are fetched by https only, not from ${text}`);
   return url;
 }

@@ -33,6 +33,32 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, () => detectors.Det
     several: () => detectors.mahalanobis({ features: FEATURES, span: 5, train: 60 }),
   },
   pcaMonitor: { several: () => detectors.pcaMonitor({ features: FEATURES, train: 60, explained: 0.7 }) },
+  knnDistance: {
+    one: () => detectors.knnDistance({ window: 40 }),
+    several: () => detectors.knnDistance({ features: FEATURES, window: 30, neighbours: 3, metric: "manhattan" }),
+  },
+  robustZ: {
+    one: () => detectors.robustZ({ window: 41 }),
+    several: () => detectors.robustZ({ features: FEATURES, window: 30, warmUp: 10 }),
+  },
+  ewma: {
+    one: () => detectors.ewma({ span: 20 }),
+    several: () => detectors.ewma({ features: FEATURES, span: 50, warmUp: 10 }),
+  },
+  seasonalProfile: { one: () => detectors.seasonalProfile({ period: 12, depth: 3, window: 40 }) },
+  discord: { one: () => detectors.discord({ length: 8, window: 60 }) },
+  loda: {
+    one: () => detectors.loda({ projections: 10, warmUp: 30 }),
+    several: () => detectors.loda({ features: FEATURES, projections: 20, bins: 6, warmUp: 30 }),
+  },
+  rsHash: {
+    one: () => detectors.rsHash({ components: 8, slots: 100, warmUp: 30 }),
+    several: () => detectors.rsHash({ features: FEATURES, components: 8, tables: 2, slots: 100, warmUp: 30 }),
+  },
+  xStream: {
+    one: () => detectors.xStream({ projections: 5, chains: 3, depth: 5, window: 40 }),
+    several: () => detectors.xStream({ features: FEATURES, projections: 6, chains: 3, depth: 5, window: 40 }),
+  },
   spot: { one: () => detectors.spot({ warmUp: 60, level: 0.9, risk: 0.01, depth: 10 }) },
   calibrated: {
     one: () => detectors.calibrated(lof(1), { boundary: { quantile: 0.95, window: 50 }, learnFlagged: false }),
@@ -42,7 +68,8 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, () => detectors.Det
 const lof = (features: number) => detectors.slidingLof({ features, window: 40, neighbours: 5, resolution: 0.01 });
 /** Functions of the package that make no detector: of drift, of whole tables, of alarms, and measures. */
 const OTHERS = [
-  ...["adwin", "ddm", "eddm", "hddmA", "hddmW", "klDrift", "kswin", "pageHinkley"],
+  ...["adwin", "ddm", "eddm", "hddmA", "hddmW", "klDrift", "kswin", "pageHinkley", "psiDrift", "wassersteinDrift"],
+  ...["multivariateDrift", "stabilityIndex", "wassersteinDistance"],
   ...["lofBatch", "lofNovelty", "isolationForestBatch", "averagePathLength", "calibratedScore", "alarmLayer"],
   ...["pointScores", "rocAuc", "eventScores", "nabScore", "vusPr", "AnomalyError"],
 ];

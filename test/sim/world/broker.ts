@@ -57,12 +57,13 @@ export class Broker {
     if (found !== undefined) {
       if (JSON.stringify(found.spec.subjects) !== JSON.stringify(spec.subjects))
         throw new MillraceError("MR_STREAM_MISMATCH", `stream ${spec.name} exists with other subjects`);
+      Object.assign(found.spec, { maxBytes: spec.maxBytes });
       return this.info(spec.name);
     }
     const incarnation = `i${++this.#created}`;
     const markers = new Map<string, StoredBody>();
     this.streams.set(spec.name, {
-      spec,
+      spec: { ...spec },
       incarnation,
       archive: [],
       first: 1,
@@ -180,6 +181,7 @@ function wakeAll({ wake }: SimStream): void {
 
 /** NATS subject matching: `*` one token, `>` the rest. */
 export function matches(pattern: string, subject: string): boolean {
+  if (pattern.endsWith(".>") && !pattern.includes("*")) return subject.startsWith(pattern.slice(0, -1));
   const want = pattern.split(".");
   const have = subject.split(".");
   for (const [i, token] of want.entries()) {

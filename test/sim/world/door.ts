@@ -30,8 +30,9 @@ export class Door {
   constructor(options: DoorOptions) {
     this.#options = options;
     const { scheduler, random, partitions, untilMs, messages } = options;
+    const producers = Array.from({ length: partitions }, (_, partition) => `sim.counts/${partition}`);
     for (let partition = 0; partition < partitions; partition++)
-      this.#later(0, () => this.#control(partition, [`sim.counts/${partition}`]));
+      this.#later(0, () => this.#control(partition, producers));
     for (let atMs = TICK_MS / 2; atMs < untilMs; atMs += TICK_MS) scheduler.after(atMs, () => this.#tick(false));
     for (let i = 0; i < messages; i++) this.#later(random.next() * untilMs, () => this.#deliver(i));
   }

@@ -37,11 +37,14 @@ const middle = jsonSource({
   time: ({ endMs }) => endMs - 1,
 });
 
-const partitionOf = (key: string): string => key.slice(0, key.indexOf("-"));
-
-function output(stream: string, key: string, row: object, pack = false): Output {
-  return { stream, subject: `${stream}.${partitionOf(key)}.row`, record: { kind: "row", key, ...row }, pack };
+function output(stream: string, partition: string | number, row: object, pack = false): Output {
+  return { stream, subject: `${stream}.${partition}.row`, record: { kind: "row", ...row }, pack };
 }
+
+/** The first stage's keys say where they came from; the second stage has other keys, so its rows change partitions. */
+const partitionOf = (key: string): string => key.slice(0, key.indexOf("-"));
+const letterOf = (key: string): string => key.slice(key.indexOf("-") + 1);
+const partitionOfLetter = (letter: string, partitions: number): number => letter.charCodeAt(0) % partitions;
 
 /** Says at once how many it has seen, and when a key has been quiet. */
 const running: ProcessFunction<string, SimEvent, { seen: number; timer: number }, object> = {
@@ -61,7 +64,7 @@ const running: ProcessFunction<string, SimEvent, { seen: number; timer: number }
 };
 
 /** Removes duplicates, counts in windows, says at once what it sees, and notices who has fallen silent. */
-function countsTopology() {
+function countsTopology(partitions: number) {
   const topology = pipeline("sim.counts", { marks: { stream: "middle", everyMs: MARK_MS } });
   const keyed = topology
     .from(input)
@@ -72,16 +75,20 @@ function countsTopology() {
     .aggregate({ count: count(), total: sum("n") })
     .to({
       stream: "middle",
-      write: ({ key, startMs, endMs, count, total }) => output("middle", key, { startMs, endMs, count, total }),
+      write: ({ key, startMs, endMs, count, total }) => {
+        const letter = letterOf(String(key));
+        return output("middle", partitionOfLetter(letter, partitions), { key: letter, startMs, endMs, count, total });
+      },
     });
-  keyed
-    .process("running", running)
-    .to({ stream: "alerts", write: (row, { key }) => output("alerts", String(key), row, true) });
+  keyed.process("running", running).to({
+    stream: "alerts",
+    write: (row, { key }) => output("alerts", partitionOf(String(key)), { key, ...row }, true),
+  });
   return topology;
 }
 
 /** The second stage: totals of totals, by the marks of the first. */
-function totalsTopology() {
+function totalsTopology(partitions: number) {
   const topology = pipeline("sim.totals");
   topology
     .from(middle)
@@ -91,17 +98,22 @@ function totalsTopology() {
     .to({
       stream: "final",
       write: ({ key, startMs, endMs, windows, events, total }) =>
-        output("final", key, { startMs, endMs, windows, events, total }),
+        output("final", partitionOfLetter(String(key), partitions), { key, startMs, endMs, windows, events, total }),
     });
   return topology;
 }
 
-const firsts: readonly Pipeline[] = [countsTopology(), totalsTopology()];
-const seconds = firsts.map(second);
+const made = new Map<number, readonly [readonly Pipeline[], readonly Pipeline[]]>();
 
 /** The programs of the simulated world. Version 2 has the same state and says something else. */
-export function simPipelines(version: 1 | 2): readonly Pipeline[] {
-  return version === 1 ? firsts : seconds;
+export function simPipelines(version: 1 | 2, partitions: number): readonly Pipeline[] {
+  let both = made.get(partitions);
+  if (both === undefined) {
+    const first = [countsTopology(partitions), totalsTopology(partitions)];
+    both = [first, first.map(second)];
+    made.set(partitions, both);
+  }
+  return both[version - 1] as readonly Pipeline[];
 }
 
 function second(topology: Pipeline): Pipeline {

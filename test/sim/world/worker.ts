@@ -1,11 +1,11 @@
-import type { Inference, Leases, Logger, Pipeline } from "../../../src/core/index.js";
-import { Task, whileHeld } from "../../../src/runtime/index.js";
+import type { Inference, Lease, Leases, Logger, Membership, Pipeline } from "../../../src/core/index.js";
+import { shareNames, Task } from "../../../src/runtime/index.js";
 import { openLeases } from "../../../src/streams/leases.js";
 import type { Ports } from "./ports.js";
 import type { Process } from "./process.js";
 
 /** Short, so that a seed sees several owners. */
-const LEASE_MS = 1_200;
+const LEASE_MS = 1_500;
 const SNAPSHOT_EVERY = { messages: 20, busyMs: 400, quietMs: 1_500 };
 const inference: Inference = { run: async () => new Float32Array() };
 
@@ -32,46 +32,53 @@ export function startWorker(options: {
   const logger = tracing(options.trace, process.name);
   const leases = wrapLeases(openLeases(ports.registers, clock, LEASE_MS));
   const stopping = new AbortController();
-  const tasks: Task[] = [];
-  const runs = Array.from({ length: partitions }, (_, partition) => {
-    const ours = pipelines.map(
-      (pipeline) =>
-        new Task({
-          ...ports,
-          pipeline,
-          partition,
-          partitions,
-          inference,
-          clock,
-          logger,
-          snapshotEvery: SNAPSHOT_EVERY,
-        }),
-    );
-    tasks.push(...ours);
-    return whileHeld({
+  const byPartition = Array.from({ length: partitions }, (_, partition) =>
+    pipelines.map((pipeline) => {
+      const shared = { ...ports, inference, clock, logger, snapshotEvery: SNAPSHOT_EVERY };
+      return new Task({ ...shared, pipeline, partition, partitions });
+    }),
+  );
+  const work = async (name: string, lease: Lease, signal: AbortSignal): Promise<void> => {
+    options.trace(`${process.name} holds partition ${name} in epoch ${lease.epoch}`);
+    await Promise.all((byPartition[Number(name)] ?? []).map((task) => task.run(lease, signal)));
+  };
+  const run = async (): Promise<void> => {
+    const membership = await joined(leases, process);
+    const names = byPartition.map((_, partition) => String(partition));
+    await shareNames({
       leases,
       clock,
-      name: `partition/${partition}`,
-      holder: process.name,
+      membership,
+      member: process.name,
+      names: () => names,
       signal: stopping.signal,
-      work: async (lease, signal) => {
-        options.trace(`${process.name} holds partition ${partition} in epoch ${lease.epoch}`);
-        await Promise.all(ours.map((task) => task.run(lease, signal)));
-      },
+      work,
     });
-  });
+    await membership.leave().catch(() => undefined); // it is forgotten after a while
+  };
   let isStopped = false;
-  Promise.all(runs).then(() => {
+  run().then(() => {
     isStopped = true;
   }, onFailure);
   return {
     process,
-    tasks,
+    tasks: byPartition.flat(),
     stop: () => stopping.abort(),
     get isStopped() {
       return isStopped;
     },
   };
+}
+
+/** Tries until the log answers. */
+async function joined(leases: Leases, { clock, name }: Process): Promise<Membership> {
+  for (;;) {
+    try {
+      return await leases.join("workers", name);
+    } catch {
+      await clock.sleep(LEASE_MS / 6);
+    }
+  }
 }
 
 /** As much of a pino logger as the runtime uses. */

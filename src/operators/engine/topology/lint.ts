@@ -16,8 +16,8 @@ export interface LintOptions {
 }
 
 /**
- * Checks a topology before it runs: no source, unknown streams, steps that lead nowhere, lateness shorter than the sources' disorder,
- * state that is never forgotten, keys that need a repartition.
+ * Checks a topology before it runs: no source, unknown streams, steps that lead nowhere, sinks without ids, lateness shorter than
+ * the sources' disorder, state that is never forgotten, keys that need a repartition.
  */
 export function lint(topology: Topology, { streams, partitionedBy }: LintOptions = {}): readonly LintFinding[] {
   const findings: LintFinding[] = [];
@@ -35,7 +35,10 @@ export function lint(topology: Topology, { streams, partitionedBy }: LintOptions
   }
   if (!topology.nodes.some(({ kind }) => kind === "sink"))
     say("error", "", "writes nothing: end a branch with .to(target)");
-  for (const { name, kind, consumers, warnings, latenessMs, keyed, stateful, local } of topology.nodes) {
+  for (const { name, kind, to, consumers, warnings, latenessMs, keyed, stateful, local } of topology.nodes) {
+    if (kind === "sink" && to.length === 0) {
+      say("error", name, "its rows leave without an id, which only the log gives: name the stream they are written to");
+    }
     if (consumers.length === 0 && kind !== "sink" && !topology.tables.some((table) => table.name === name)) {
       say("warning", name, "its values go nowhere");
     }

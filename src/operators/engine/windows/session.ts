@@ -266,7 +266,7 @@ export class Session<V> implements Operator, Undoable {
         this.#heap.push(endMs, slot); // it grew since the timer was set
         return;
       }
-      const revision = -said;
+      const revision = Math.abs(said); // not −0
       this.#set(slot, SAID, revision + 1);
       const row = this.#frame.result(
         slot,

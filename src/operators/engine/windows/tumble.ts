@@ -89,12 +89,18 @@ export class Tumble<V> implements Operator, Undoable {
       startMs,
       frame: new Frame(this.#plan, this.#runtime.undo),
       fired: endMs <= this.#watermarkMs,
-      nextEarlyMs: earlyEveryMs === undefined ? Number.POSITIVE_INFINITY : startMs + earlyEveryMs,
+      nextEarlyMs: this.#firstEarly(startMs, earlyEveryMs),
     };
     this.#panes.set(startMs, pane);
     this.#runtime.undo.note(this, startMs, 0);
     this.#nextMs = Math.min(this.#nextMs, this.#dueOf(pane));
     return pane;
+  }
+
+  /** The first multiple still to come: a window whose first event is late in it keeps its neighbours' times. */
+  #firstEarly(startMs: number, everyMs = Number.POSITIVE_INFINITY): number {
+    if (this.#watermarkMs < startMs) return startMs + everyMs;
+    return startMs + (Math.floor((this.#watermarkMs - startMs) / everyMs) + 1) * everyMs;
   }
 
   undo(startMs: number): void {

@@ -360,6 +360,7 @@ t.test("top: with fewer counters than values, counts stay within their stated er
     for (const [value, timeMs] of all) kit.event(timeMs, value);
     kit.cut();
     kit.watermark(1_000);
+    assert.deepEqual(kit.dead(), []);
     for (const row of ["t", "h"].flatMap((stream) =>
       kit.rows<WindowRow<string, { common: readonly TopEntry[] }>>(stream),
     )) {
@@ -367,6 +368,7 @@ t.test("top: with fewer counters than values, counts stay within their stated er
       for (const { key, count: counted, error } of row.common) {
         const exact = within.filter((value) => value === key).length;
         assert.ok(exact <= counted && counted - error <= exact, `${key}: ${counted} ± ${error} for ${exact}`);
+        assert.ok(error <= within.length, `${error} of ${within.length}`);
       }
       const counts = row.common.map(({ count: counted }) => counted);
       assert.deepEqual(

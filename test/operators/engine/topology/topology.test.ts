@@ -1,17 +1,12 @@
 import t from "tap";
 import {
   count,
-  lint,
   pipeline,
-  session,
   source,
   sum,
   TestKit,
   testSource,
   testTarget,
-  topologyJson,
-  topologyMermaid,
-  topologyText,
   tumbling,
 } from "../../../../src/operators/engine/index.js";
 
@@ -29,83 +24,6 @@ function sample() {
     .aggregate({ n: count(), total: sum("x") })
     .to(testTarget());
 }
-
-t.test("types: what does not fit does not compile", async () => {
-  const readings = pipeline("test.types")
-    .from(testSource<Reading>())
-    .map(({ value }) => value);
-  const keyed = readings.keyBy(({ key }) => key);
-  // @ts-expect-error there is no field y
-  keyed.window("a", tumbling({ sizeMs: 1 })).aggregate({ total: sum("y") });
-  // @ts-expect-error key is text, not a number
-  keyed.window("b", tumbling({ sizeMs: 1 })).aggregate({ total: sum("key") });
-  // @ts-expect-error a key is text or a number
-  readings.keyBy((reading) => reading);
-  // @ts-expect-error windows need a key
-  readings.window;
-  const rows = keyed.window("c", session({ gapMs: 1 })).aggregate({ n: count(), total: sum(({ x }: Reading) => x) });
-  const typed = rows.map(({ key, startMs, n, total, kind }): [string, number, number, number, string] => [
-    key,
-    startMs,
-    n,
-    total,
-    kind,
-  ]);
-  // @ts-expect-error there is no such result
-  rows.map(({ mean }) => mean);
-  const byNumber = readings.keyBy(({ x }) => x);
-  // @ts-expect-error keys of both sides must agree
-  keyed.joinWindow("d", byNumber, { sizeMs: 1, combine: () => 1 });
-  typed.filter((row) => row[1] > 0);
-});
-
-t.test("printing: text, Mermaid and JSON name every step and edge", async (t) => {
-  t.equal(
-    topologyText(sample()),
-    [
-      "test.sample: readings per key",
-      "  from test  test",
-      "    map  function",
-      "      keyBy  function",
-      "        hours  tumbling 3600000 ms: n = count, total = sum",
-      "          to out  out",
-      "",
-    ].join("\n"),
-  );
-  t.match(topologyMermaid(sample()), /flowchart LR\n {2}n0\(\["from test.*\n {2}n0 --> n1\n/);
-  const json = topologyJson(sample()) as { steps: { next: number[]; stateful: boolean }[]; writes: string[] };
-  t.same(
-    json.steps.map(({ next }) => next),
-    [[1], [2], [3], [4], []],
-  );
-  t.same(json.writes, ["dead", "late", "out"]);
-  t.same(
-    sample().steps.map(({ kind }) => kind),
-    ["source", "operator", "operator", "window", "sink"],
-  );
-});
-
-t.test("lint: says what would go wrong before it does", async (t) => {
-  const said = (topology: Parameters<typeof lint>[0], options?: Parameters<typeof lint>[1]) =>
-    lint(topology, options).map(({ level, step, message }) => `${level} ${step}: ${message}`);
-  t.same(said(pipeline("empty")), ["error : has no source: begin with .from(source)"]);
-  t.match(said(sample(), { streams: ["test", "dead", "late"], partitionedBy: "site" }), [
-    /^error : stream out does not exist/,
-    /^warning keyBy: each partition keeps its own part/,
-    /^warning hours: lateness of 1000 ms is shorter than the source's disorder of 5000 ms/,
-  ]);
-  const leaky = pipeline("leaky");
-  leaky
-    .from(testSource<Reading>())
-    .map(({ value }) => value)
-    .keyBy(({ key }) => key, { local: true })
-    .lag("forever", { ttlMs: Number.POSITIVE_INFINITY });
-  t.match(said(leaky, { partitionedBy: "site" }), [
-    /^error : writes nothing/,
-    /^warning forever: its values go nowhere/,
-    /^warning forever: .*never forgotten/,
-  ]);
-});
 
 t.test(
   "state is matched by name: a second step of one name, another program or damaged bytes are refused",

@@ -164,7 +164,3 @@ t.test(
     }
   },
 );
-
-t.test("errors: the slide must not exceed the size; an aggregate without merge is refused", async (t) => {
-  t.throws(() => hopping({ sizeMs: 5, slideMs: 10 }), { code: "MR_OPTION_INVALID" });
-});

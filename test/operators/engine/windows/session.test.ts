@@ -79,21 +79,94 @@ t.test("in any order before the watermark: the sessions of the sorted events, wi
   t.doesNotThrow(() => fc.assert(property, { seed: 8, numRuns: 300 }));
 });
 
-t.test("with watermarks between: every event is in one session or late; cuts never show", async (t) => {
-  const property = fc.property(steps(), fc.array(fc.nat(40)), fc.constantFrom(0, 15), (all, cuts, latenessMs) => {
-    const whole = run(topology({ latenessMs }), all);
-    const rows = whole.rows as Row[];
-    const counted = rows.reduce((sum, { n, kind }) => sum + (kind === "retract" ? -n : n), 0);
-    // An update replaces the row it corrects only through a retraction, so sums over all rows are exact.
-    const updates = new Map<string, number>();
-    for (const { key, startMs, endMs, kind, n } of rows) {
-      const name = `${key} ${startMs} ${endMs}`;
-      updates.set(name, (updates.get(name) ?? 0) + (kind === "retract" ? -n : n));
+/** A session of the plain model: its events, and what they span. */
+interface Held {
+  readonly ids: readonly number[];
+  readonly startMs: number;
+  readonly lastMs: number;
+}
+
+/** The definition, slowly: which session each event falls into, given when it came. What was said meanwhile plays no part. */
+function model(
+  all: readonly Step[],
+  { latenessMs, maxLengthMs }: { readonly latenessMs: number; readonly maxLengthMs: number },
+): { readonly sessions: readonly string[]; readonly late: readonly string[] } {
+  let watermarkMs = Number.NEGATIVE_INFINITY;
+  const late: string[] = [];
+  const held = new Map<string, readonly Held[]>();
+  const done: string[] = [];
+  const endOf = ({ startMs, lastMs }: Held): number => Math.min(lastMs + GAP, startMs + maxLengthMs);
+  const close = (key: string, all: readonly Held[]): void => {
+    for (const one of all) done.push(`${key} ${one.startMs} ${endOf(one)} ${[...one.ids].sort((a, b) => a - b)}`);
+  };
+  for (const step of all) {
+    if (step.kind === "mark") {
+      watermarkMs = step.timeMs;
+      continue;
     }
-    assert.ok([...updates.values()].every((n) => n >= 0));
-    assert.equal(counted + whole.late.length, eventsOf(all).length);
-    assert.deepEqual(run(topology({ latenessMs }), all, cuts).rows, whole.rows);
-    assert.equal(run(topology({ latenessMs }), all, "always").state, whole.state);
+    const { key, timeMs, id } = step.event;
+    const own = held.get(key) ?? [];
+    close(
+      key,
+      own.filter((one) => endOf(one) + latenessMs <= watermarkMs),
+    );
+    const kept = own.filter((one) => endOf(one) + latenessMs > watermarkMs);
+    const lengthWith = ({ startMs, lastMs }: Held): number => Math.max(lastMs, timeMs) - Math.min(startMs, timeMs);
+    const near = kept
+      .filter((one) => timeMs < one.lastMs + GAP && timeMs > one.startMs - GAP && lengthWith(one) < maxLengthMs)
+      .sort((a, b) => a.startMs - b.startMs);
+    const [before, after] = near;
+    const whole = before !== undefined && after !== undefined ? Math.max(after.lastMs, timeMs) - before.startMs : 0;
+    const joined = after !== undefined && whole < maxLengthMs ? [before as Held, after] : near.slice(0, 1);
+    if (joined.length === 0 && timeMs + GAP + latenessMs <= watermarkMs) {
+      late.push(String(id));
+      held.set(key, kept);
+      continue;
+    }
+    const one: Held = {
+      ids: [...joined.flatMap(({ ids }) => ids), id],
+      startMs: Math.min(timeMs, ...joined.map(({ startMs }) => startMs)),
+      lastMs: Math.max(timeMs, ...joined.map(({ lastMs }) => lastMs)),
+    };
+    held.set(key, [...kept.filter((other) => !joined.includes(other)), one]);
+  }
+  for (const [key, all] of held) close(key, all);
+  return { sessions: done.sort(), late };
+}
+
+interface Said extends Row {
+  readonly revision: number;
+  readonly ids: { readonly items: readonly number[] };
+}
+
+t.test("with watermarks between: what is left after the retractions are the sessions of the definition", async (t) => {
+  const options = fc.record({ latenessMs: fc.constantFrom(0, 15, 40), maxLengthMs: fc.constantFrom(12, 25, 1_000) });
+  const property = fc.property(steps(), fc.array(fc.nat(40)), options, (all, cuts, shape) => {
+    const whole = run(topology(shape), all);
+    const expected = model(all, shape);
+    const said = new Map<string, Said>();
+    for (const row of whole.rows as Said[]) {
+      const name = `${row.key} ${row.startMs} ${row.endMs} ${[...row.ids.items].sort((a, b) => a - b)}`;
+      assert.equal(row.n, row.ids.items.length);
+      if (row.kind === "retract") {
+        const earlier = said.get(name);
+        assert.ok(earlier, `${name} was never said`);
+        assert.deepEqual({ ...row, kind: earlier.kind }, earlier, "a retraction is the row just as it was said");
+        said.delete(name);
+      } else {
+        assert.ok(!said.has(name), `${name} is said twice`);
+        assert.equal(row.kind === "final", row.revision === 0 && !(row.kind === "update"));
+        said.set(name, row);
+      }
+    }
+    assert.deepEqual([...said.keys()].sort(), expected.sessions);
+    assert.deepEqual(whole.late, expected.late);
+    assert.deepEqual(run(topology(shape), all, cuts).rows, whole.rows);
+    assert.equal(run(topology(shape), all, "always").state, whole.state);
+    assert.deepEqual(
+      whole.kit.metrics().map(({ name, keys }) => [name, keys]),
+      [["s", 0]],
+    );
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 9, numRuns: 500 }));
 });

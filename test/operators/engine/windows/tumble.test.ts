@@ -19,7 +19,13 @@ import { readingOf, run } from "../support/run.js";
 const SIZE = 10;
 
 function topology(
-  options: { latenessMs?: number; retract?: boolean; earlyEveryMs?: number; earlyEveryCount?: number } = {},
+  options: {
+    latenessMs?: number;
+    retract?: boolean;
+    offsetMs?: number;
+    earlyEveryMs?: number;
+    earlyEveryCount?: number;
+  } = {},
 ) {
   return pipeline("test.tumble")
     .from(testSource<Reading>())
@@ -144,6 +150,101 @@ t.test("early: at multiples of a time for keys that changed, and at multiples of
       ["final", 5],
     ],
   );
+});
+
+interface Naive {
+  readonly said: number;
+  readonly changed: number;
+  readonly events: readonly Reading[];
+}
+
+/**
+ * Every option at once, a millisecond at a time: early rows at multiples of a time and of a count, finals at the end, corrections
+ * with retractions within the lateness, late after it.
+ */
+function slowly(
+  all: readonly Step[],
+  spec: { latenessMs: number; retract: boolean; earlyEveryMs?: number; earlyEveryCount?: number; offsetMs: number },
+): { readonly rows: readonly unknown[]; readonly late: readonly string[] } {
+  const { latenessMs, retract, earlyEveryMs, earlyEveryCount, offsetMs } = spec;
+  const rows: unknown[] = [];
+  const late: string[] = [];
+  const open = new Map<number, Map<string, Naive>>();
+  let watermarkMs = -1_000;
+  const say = (kind: string, startMs: number, key: string, of: Naive, revision = of.said): void => {
+    const xs = of.events.map(({ x }) => x);
+    const total = xs.reduce((a, b) => a + b, 0);
+    const folded = { n: xs.length, total, low: Math.min(...xs), high: Math.max(...xs), mean: total / xs.length };
+    rows.push({ key, startMs, endMs: startMs + SIZE, kind, revision, ...folded });
+  };
+  const pass = (timeMs: number): void => {
+    for (const [startMs, keys] of [...open].sort(([a], [b]) => a - b)) {
+      const isEnd = timeMs === startMs + SIZE;
+      const isEarly =
+        !isEnd && timeMs > startMs && timeMs < startMs + SIZE && (timeMs - startMs) % (earlyEveryMs ?? 1e9) === 0;
+      for (const [key, of] of [...keys].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        if (!(isEnd || (isEarly && of.changed > 0))) continue;
+        say(isEnd ? "final" : "early", startMs, key, of);
+        keys.set(key, { ...of, said: of.said + 1, changed: 0 });
+      }
+    }
+  };
+  for (const step of all) {
+    if (step.kind === "mark") {
+      for (let timeMs = watermarkMs + 1; timeMs <= step.timeMs; timeMs++) pass(timeMs);
+      watermarkMs = Math.max(watermarkMs, step.timeMs);
+      continue;
+    }
+    const { key, timeMs, id } = step.event;
+    const startMs = Math.floor((timeMs - offsetMs) / SIZE) * SIZE + offsetMs;
+    if (startMs + SIZE + latenessMs <= watermarkMs) {
+      late.push(String(id));
+      continue;
+    }
+    const keys = open.get(startMs) ?? new Map<string, Naive>();
+    open.set(startMs, keys);
+    const old = keys.get(key) ?? { said: 0, changed: 0, events: [] };
+    const now = { ...old, changed: old.changed + 1, events: [...old.events, step.event] };
+    if (startMs + SIZE <= watermarkMs) {
+      if (retract && old.said > 0) say("retract", startMs, key, old, old.said - 1);
+      say("update", startMs, key, now);
+      keys.set(key, { ...now, said: now.said + 1 });
+    } else if (now.changed === earlyEveryCount) {
+      say("early", startMs, key, now);
+      keys.set(key, { ...now, said: now.said + 1, changed: 0 });
+    } else {
+      keys.set(key, now);
+    }
+  }
+  return { rows, late };
+}
+
+t.test("every option at once equals the definition followed a millisecond at a time, with any cuts", async (t) => {
+  const spec = fc.record(
+    {
+      latenessMs: fc.constantFrom(0, 5, 23),
+      retract: fc.boolean(),
+      offsetMs: fc.constantFrom(0, 3, -4),
+      earlyEveryMs: fc.constantFrom(3, 4, 10),
+      earlyEveryCount: fc.constantFrom(1, 2, 3),
+    },
+    { requiredKeys: ["latenessMs", "retract", "offsetMs"] },
+  );
+  const property = fc.property(steps(), fc.array(fc.nat(40)), spec, (all, cuts, options) => {
+    const whole = run(topology(options), all);
+    const expected = slowly(all, options);
+    const revisable =
+      options.latenessMs > 0 || options.earlyEveryMs !== undefined || options.earlyEveryCount !== undefined;
+    assert.deepEqual(
+      whole.rows,
+      revisable ? expected.rows : expected.rows.map((row) => ({ ...(row as Row), revision: 0 })),
+    );
+    assert.deepEqual(whole.late, expected.late);
+    assert.deepEqual(run(topology(options), all, cuts).rows, whole.rows);
+    assert.equal(run(topology(options), all, "always").state, whole.state);
+    assert.equal(whole.kit.metrics()[0]?.keys, 0);
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 4, numRuns: 400 }));
 });
 
 t.test("errors: options, and names every row has already", async (t) => {

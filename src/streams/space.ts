@@ -1,0 +1,58 @@
+import { decodeToken } from "../core/index.js";
+import type { Link } from "./connection.js";
+import { logError } from "./failures.js";
+import { countSubjects, last } from "./publish.js";
+
+/** A task's place in an output stream, as the stream keeps it. */
+export interface PlacedMarker {
+  /** `<pipeline>/<partition>` */
+  readonly task: string;
+  /** Position of the marker itself in the output stream. */
+  readonly storedAt: number;
+  /** Position in the input stream that it says. */
+  readonly sequence: number;
+}
+
+/** Space in the log, and how it is freed. Errors of all calls: MR_LOG_UNAVAILABLE. */
+export interface Space {
+  /** The first message stored at or after a wall time; one past the end when there is none. */
+  firstSince(stream: string, timeMs: number): Promise<number>;
+  /** The markers of every task that writes to the stream. O(tasks). */
+  markers(stream: string): Promise<readonly PlacedMarker[]>;
+  /** Forgets every message before `sequence`; resolves with how many. What is gone already is fine. */
+  purge(stream: string, sequence: number): Promise<number>;
+}
+
+export function openSpace(link: Link): Space {
+  const { jsm } = link;
+  return {
+    async firstSince(stream, timeMs) {
+      try {
+        const found = await jsm.direct.getMessage(stream, { start_time: new Date(timeMs) });
+        return found?.seq ?? (await jsm.streams.info(stream)).state.last_seq + 1;
+      } catch (cause) {
+        throw logError(`finding the first message of ${stream} since ${new Date(timeMs).toISOString()}`, cause);
+      }
+    },
+
+    async markers(stream) {
+      const prefix = `${stream}._at.`;
+      const subjects = [...(await countSubjects(link, stream, `${prefix}>`)).keys()];
+      const found = await Promise.all(subjects.map((subject) => last(link, stream, subject)));
+      return found.flatMap((message) => {
+        if (message === undefined) return [];
+        const { sequence } = JSON.parse(Buffer.from(message.data).toString()) as { sequence: number };
+        const task = message.subject.slice(prefix.length).split(".").map(decodeToken).join("/");
+        return [{ task, storedAt: message.sequence, sequence }];
+      });
+    },
+
+    async purge(stream, sequence) {
+      try {
+        return (await jsm.streams.purge(stream, { seq: sequence })).purged;
+      } catch (cause) {
+        throw logError(`purging ${stream} before ${sequence}`, cause);
+      }
+    },
+  };
+}
