@@ -1,7 +1,7 @@
 import type { HttpReply, HttpRoute, Logger, Permission } from "../core/index.js";
 import { isMillraceError } from "../core/index.js";
-import type { Access } from "./access/access.js";
-import { type Identity, isPermitted, refused, type Verdict } from "./access/identity.js";
+import type { Access, AuditResult } from "./access/access.js";
+import { type Identity, isPermitted, type Refusal, refused, type Verdict } from "./access/identity.js";
 import { problem, problemOf, refusalReply } from "./problem.js";
 import { decodeBody } from "./rest/encoding.js";
 import type { StaticFiles } from "./static.js";
@@ -24,7 +24,12 @@ export interface HttpAppOptions {
 
 /** What whoever watches the process must be able to ask. */
 const ALWAYS_OPEN = new Set(["/healthz", "/livez"]);
-const SIGNED: Identity = { subject: "signed", role: undefined, expiresAtMs: Infinity, limited: true };
+/** Who it was and how it ended, for the audit stream. */
+interface Line {
+  readonly subject: string;
+  readonly result: AuditResult;
+}
+
 const DEFAULT_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
 
 /**
@@ -52,12 +57,12 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     return isOpen ? undefined : (route.needs ?? "status");
   };
   /** Every answer to somebody we know, and every refusal, leaves a line. */
-  const audited = (route: HttpRoute, head: RequestHead, verdict: Verdict, reply: HttpReply): HttpReply => {
-    const subject = verdict.kind === "known" ? verdict.identity.subject : "unknown";
-    const result = verdict.kind === "refused" ? verdict.why : reply.status < 400 ? "ok" : "error";
-    access.audit.record({ subject, address: head.remoteAddress }, `${route.method} ${route.path}`, result);
+  const audited = (route: HttpRoute, head: RequestHead, { subject, result }: Line, reply: HttpReply): HttpReply => {
+    access.audit.record({ subject, address: access.addressOf(head) }, `${route.method} ${route.path}`, result);
     return answered(route.path, reply);
   };
+  const refuse = (route: HttpRoute, head: RequestHead, refusal: Refusal, subject = "unknown"): HttpReply =>
+    audited(route, head, { subject, result: refusal.why }, refusalReply(refusal));
 
   return {
     begin(head) {
@@ -82,14 +87,15 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       const { maxBodyBytes } = route;
       const judged = needs === undefined ? access.anonymous(head) : access.identify(head);
       if (judged instanceof Promise) {
-        const finish = async (body: Uint8Array) => answerTo(route, head, body, allowed(await judged, needs));
+        const finish = async (body: Uint8Array) => {
+          const decided = decide(route, head, await judged);
+          return "refused" in decided ? decided.refused : answerTo(route, head, body, decided.identity);
+        };
         return { kind: "body", maxBodyBytes, handle: finish };
       }
-      const verdict = allowed(judged, needs);
-      if (verdict.kind === "refused") {
-        return { kind: "reply", reply: audited(route, head, verdict, refusalReply(verdict)) };
-      }
-      return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, verdict) };
+      const decided = decide(route, head, judged);
+      if ("refused" in decided) return { kind: "reply", reply: decided.refused };
+      return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, decided.identity) };
     },
     refuseBody(reason, maxBodyBytes) {
       if (reason === "too-large") {
@@ -101,11 +107,27 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     },
   };
 
-  async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, verdict: Verdict): Promise<HttpReply> {
-    if (verdict.kind === "refused") return audited(route, head, verdict, refusalReply(verdict));
-    const reply = await decoded(route, head, body, verdict.identity);
+  /** Whether somebody known may do this. */
+  function decide(route: HttpRoute, head: RequestHead, verdict: Verdict) {
+    if (verdict.kind === "refused") return { refused: refuse(route, head, verdict) };
+    const { identity } = verdict;
+    const needs = needsOf(route);
+    if (needs === undefined || isPermitted(identity, needs)) return { identity };
+    const who = identity.role ?? "an API key";
+    const refusal = refused(
+      403,
+      "permission",
+      `${who} may not do this: it needs the permission ${needs}, see docs/access.md`,
+    );
+    return { refused: refuse(route, head, refusal, identity.subject) };
+  }
+
+  async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, caller: Identity): Promise<HttpReply> {
+    const reply = await decoded(route, head, body, caller);
+    const result = reply.status < 400 ? "ok" : "error";
     if (route.access === "own") return audited(route, head, signed(reply), reply);
-    return needsOf(route) === undefined ? answered(route.path, reply) : audited(route, head, verdict, reply);
+    if (needsOf(route) === undefined) return answered(route.path, reply);
+    return audited(route, head, { subject: caller.subject, result }, reply);
   }
 
   /** Signatures are over the bytes as sent, so doors that check by themselves get those. */
@@ -147,16 +169,10 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   }
 }
 
-function allowed(verdict: Verdict, needs: Permission | undefined): Verdict {
-  if (verdict.kind === "refused" || needs === undefined || isPermitted(verdict.identity, needs)) return verdict;
-  const { role = "an API key" } = verdict.identity;
-  return refused(403, "permission", `${role} may not do this: it needs the permission ${needs}, see docs/access.md`);
-}
-
-/** What the handler of a door that checks by itself found out. */
-function signed({ status }: HttpReply): Verdict {
-  if (status === 401) return refused(401, "bad-credential", "");
-  return { kind: "known", identity: SIGNED };
+/** What the handler of a door that checks signatures by itself found out. */
+function signed({ status }: HttpReply): Line {
+  if (status === 401) return { subject: "unknown", result: "bad-credential" };
+  return { subject: "signed", result: status < 400 ? "ok" : "error" };
 }
 
 function notOffered(methods: readonly string[]): HttpReply {

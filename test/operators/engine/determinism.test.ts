@@ -77,8 +77,8 @@ t.test("everything is everything: each step, aggregate and window of the public 
   const made = [...Object.keys(EVERY_AGGREGATE), ...Object.keys(EVERY_WINDOW)];
   const others = [
     ...["days", "hours", "milliseconds", "minutes", "seconds"],
-    ...["jsonFields", "jsonLines", "jsonSource", "source", "pipeline"],
-    ...["lint", "topologyJson", "topologyMermaid", "topologyText"],
+    ...["jsonFields", "jsonLines", "jsonSource", "source", "pipeline", "Topology"],
+    ...["forgetTime", "lint", "topologyJson", "topologyMermaid", "topologyText"],
     ...["TestKit", "testSource", "testTarget"],
   ];
   t.same(Object.keys(engine).sort(), [...made, ...others].sort(), "what the door exports is known here");
