@@ -85,7 +85,8 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       if (!route) return reply("none", notOffered([...methods.keys()]));
       const needs = needsOf(route);
       const { maxBodyBytes } = route;
-      const judged = needs === undefined ? access.anonymous(head) : access.identify(head);
+      const at = route.access === "own" ? "door" : undefined;
+      const judged = needs === undefined ? access.anonymous(head, at) : access.identify(head);
       if (judged instanceof Promise) {
         const finish = async (body: Uint8Array) => {
           const decided = decide(route, head, await judged);

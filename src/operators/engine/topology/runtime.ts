@@ -158,3 +158,7 @@ export class Runtime {
     this.attempt(push, value);
   }
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
