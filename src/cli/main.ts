@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
 import { auditCommand } from "./audit.js";
+import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { EXIT } from "./exit.js";
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
     upCommand(),
     runCommand(),
     replayCommand(),
+    backtestCommand(),
     sqlCommand(),
     topologyCommand(),
     lintCommand(),

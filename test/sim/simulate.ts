@@ -17,6 +17,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** Virtual time in which everything must have come to rest after the faults have ended. */
 const PATIENCE_MS = 60_000;
 const LOOK_MS = 100;
+/** Everything must seem to be at rest at so many looks in a row. */
+const SETTLED_LOOKS = 3;
 
 /** A way to be wrong, put between the runtime and its world. */
 export interface Bug {
@@ -263,13 +265,15 @@ class World {
     }
   }
 
-  /** The same, looked at only now and then. */
+  /** Looked at only now and then, and true only when it was so for a while: who was replaced may not know it yet. */
   #often(check: () => boolean): () => boolean {
     let nextMs = 0;
+    let times = 0;
     return () => {
       if (this.#scheduler.nowMs < nextMs) return false;
       nextMs = this.#scheduler.nowMs + 2 * LOOK_MS;
-      return check();
+      times = check() ? times + 1 : 0;
+      return times >= SETTLED_LOOKS;
     };
   }
 
@@ -278,11 +282,12 @@ class World {
   }
 
   #lagging(partitions: number): readonly string[] {
+    const awake = this.#workers.filter((worker) => worker !== undefined && !worker.process.isPaused);
     return simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
       Array.from({ length: partitions }, (_, partition) => {
         const { archive } = this.#broker.stream(source);
         const last = archive.findLast(({ subject }) => matches(`${source}.${partition}.>`, subject))?.sequence ?? 0;
-        const tasks = this.#workers.flatMap(
+        const tasks = awake.flatMap(
           (worker) => worker?.tasks.filter((task) => task.name === `${name}/${partition}`) ?? [],
         );
         const isThere = tasks.some((task) => task.status().state === "running" && task.status().position >= last);
