@@ -1,8 +1,8 @@
+import { connect, type Status, type Update } from "millrace-client";
 import { createAsk } from "./api.js";
 import { takeKey } from "./key.js";
-import { connectLive } from "./live.js";
 import { createReader, type Reader } from "./reader.js";
-import { initialState, newerPlan, receiveAlert, receiveStats } from "./state.js";
+import { type Connection, initialState, newerPlan, receiveAlert, receiveStats } from "./state.js";
 import { createAlerts } from "./views/alerts.js";
 import { createBanner } from "./views/banner.js";
 import { createCharts } from "./views/charts.js";
@@ -10,7 +10,7 @@ import { createCounters } from "./views/counters.js";
 import { createDeadLetters } from "./views/dead-letters.js";
 import { createHeader } from "./views/header.js";
 import { createPlan } from "./views/plan.js";
-import type { ChartDomain, EventFrame } from "./wire.js";
+import type { Alert, ChartDomain, Plan, Stats } from "./wire.js";
 
 /** How often tables are read while events come in; between, what the gateway pushes is shown at once. */
 const READ_EVERY_MS = 4_000;
@@ -38,40 +38,41 @@ changed();
 setInterval(changed, 1_000); // ages grow while nothing happens
 
 function goLive(key: string, reader: Reader): void {
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  connectLive({
-    url: `${scheme}://${location.host}/ws?key=${encodeURIComponent(key)}`,
-    channels: ["stats", "alerts", "plans"],
-    onState(connection) {
+  const millrace = connect(location.origin, {
+    token: key,
+    onStatus(status) {
+      const connection = connectionOf(status);
       // The gateway hangs up on a wrong key without a word; the tables say why, and that stays on the page.
       if (state.connection.kind !== "refused" || connection.kind === "open") state.connection = connection;
       if (connection.kind !== "connecting") reader.readAll();
       changed();
     },
-    onGap: () => reader.readAll(),
-    onEvent(frame) {
-      receive(frame, reader);
+  });
+  const listen = <T>(channel: string, receive: (data: T, nowMs: number) => void) => {
+    millrace.subscribe<T>(channel, {}, (update: Update<T>) => {
+      if (update.kind === "event") receive(update.data, Date.now());
+      if (update.kind === "gap") reader.readAll();
       changed();
-    },
+    });
+  };
+  listen<Stats>("stats", (stats, nowMs) => receiveStats(state, stats, nowMs));
+  listen<Alert>("alerts", (alert, nowMs) => {
+    state.alerts = receiveAlert(state.alerts, alert);
+    state.alertsAtMs = nowMs;
+    reader.readSoon();
+  });
+  listen<Plan>("plans", (plan, nowMs) => {
+    state.plan = newerPlan(state.plan, plan);
+    state.planAtMs = nowMs;
   });
   const readIfSeen = () => document.visibilityState === "visible" && reader.readIfMoved();
   setInterval(readIfSeen, READ_EVERY_MS);
   document.addEventListener("visibilitychange", readIfSeen);
 }
 
-function receive(frame: EventFrame, reader: Reader): void {
-  const nowMs = Date.now();
-  switch (frame.channel) {
-    case "stats":
-      return receiveStats(state, frame.data, nowMs);
-    case "alerts":
-      state.alerts = receiveAlert(state.alerts, frame.data);
-      state.alertsAtMs = nowMs;
-      return reader.readSoon();
-    case "plans":
-      state.plan = newerPlan(state.plan, frame.data);
-      state.planAtMs = nowMs;
-  }
+function connectionOf(status: Status): Connection {
+  if (status.kind === "ended") return { kind: "refused" };
+  return status.kind === "waiting" ? { kind: "waiting", retryAtMs: Date.now() + status.retryInMs } : status;
 }
 
 function chooseAlert(domain: ChartDomain, fingerprint: string): void {

@@ -1,6 +1,6 @@
 /**
- * What the page reads of what the gateway sends: the records of src/core and the frames of src/ws/protocol.ts, narrowed to the
- * fields shown here. A test compiles both against each other, so the page never reads what nobody sends.
+ * What the page reads of what the gateway sends: the records of src/core, narrowed to the fields shown here. A test compiles both
+ * against each other, so the page never reads what nobody sends.
  */
 
 export type ChartDomain = "github" | "mine" | "sensor";
@@ -84,75 +84,8 @@ export interface Stats {
   readonly uptimeS: number;
 }
 
-export type Channel = "alerts" | "plans" | "stats";
-
 /** Answer of `POST /api/v1/query`. */
 export interface QueryAnswer {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
 }
-
-/** What a channel carries. */
-export interface ChannelData {
-  readonly alerts: Alert;
-  readonly plans: Plan;
-  readonly stats: Stats;
-}
-
-/** What the page says. `since` and `epoch`: where it stopped listening. */
-export type ClientFrame =
-  | {
-      readonly op: "subscribe";
-      readonly id: number;
-      readonly channel: Channel;
-      readonly since?: number;
-      readonly epoch?: string;
-    }
-  | { readonly op: "ping" };
-
-export interface SubscribedFrame {
-  readonly op: "subscribed";
-  readonly channel: string;
-  readonly epoch: string;
-  readonly offset: number;
-  /** False: some of what came after `since` is gone. */
-  readonly recovered?: boolean;
-}
-
-/** One kind a channel, so that `channel` tells the type of `data`. */
-export type EventFrame = {
-  readonly [Name in Channel]: {
-    readonly op: "event";
-    readonly channel: Name;
-    readonly offset: number;
-    /** Offset of the channel's preceding frame. */
-    readonly prev: number;
-    readonly data: ChannelData[Name];
-  };
-}[Channel];
-
-/** `id`: the number of the request that could not be served. */
-export interface ErrorFrame {
-  readonly op: "error";
-  readonly id: number | null;
-  readonly code: string;
-}
-
-/** What the page hears and has no use for. */
-export interface OtherFrame {
-  readonly op:
-    | "unsubscribed"
-    | "pong"
-    | "hello"
-    | "state"
-    | "dropped"
-    | "heartbeat"
-    | "presence"
-    | "join"
-    | "leave"
-    | "refreshed"
-    | "drain";
-}
-
-/** What the page hears. */
-export type ServerFrame = SubscribedFrame | EventFrame | ErrorFrame | OtherFrame;

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
 import { auditCommand } from "./audit.js";
+import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
 import { drainCommand } from "./drain.js";
@@ -53,6 +54,7 @@ async function main(): Promise<number> {
     resetCommand(),
     forgetCommand(),
     replayCommand(),
+    backtestCommand(),
     sqlCommand(),
     topologyCommand(),
     lintCommand(),

@@ -85,7 +85,6 @@ export type ChannelFrame =
       readonly op: "dropped";
       readonly channel: string;
       readonly count: number;
-      readonly total: number;
       readonly reason: string;
     }
   | {

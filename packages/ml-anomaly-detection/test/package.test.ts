@@ -17,7 +17,7 @@ t.test("publint has nothing to say", async (t) => {
 
 t.test("what README and docs link to is there, and published", async (t) => {
   const { files } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { files: string[] };
-  for (const page of ["README.md", "docs/AUTO.md", "docs/REFERENCES.md"]) {
+  for (const page of ["README.md", "docs/AUTO.md", "docs/CALIBRATION.md", "docs/REFERENCES.md"]) {
     const text = readFileSync(join(folder, page), "utf8");
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       const path = join(dirname(page), target as string);

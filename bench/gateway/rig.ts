@@ -1,0 +1,132 @@
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { packageRoot } from "../../src/core/index.js";
+import type { Command, Kind, Usage } from "./server.js";
+import { KEY } from "./servers.js";
+
+/** How a kind of server is spoken to. */
+interface Adapter {
+  readonly path: string;
+  readonly protocol: string;
+  readonly hello: string;
+  readonly ready: string;
+}
+
+/** Millrace clients subscribe with a filter that lets everything through: it is evaluated all the same. */
+export function adapterOf(kind: Kind, flushMs: number): Adapter {
+  if (kind === "ws" || kind === "uws" || kind === "relay-log")
+    return { path: "/", protocol: "-", hello: "-", ready: "-" };
+  if (kind === "socket.io")
+    return { path: "/socket.io/?EIO=4&transport=websocket", protocol: "-", hello: "40", ready: "40" };
+  const filter = { in: ["severity", ["critical", "warning"]] };
+  const hello = JSON.stringify({ op: "subscribe", id: 1, channel: "alerts", delivery: "lossless", flushMs, filter });
+  return { path: `/ws?key=${KEY}`, protocol: "millrace.v1", hello, ready: '"subscribed"' };
+}
+
+export interface Load {
+  readonly frames: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** Of the load client. */
+  readonly cpuS: number;
+  readonly lost: number;
+  readonly samples: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** Server and load client on a core each, where there are two. */
+const cores = cpus().length > 1 && isThere("taskset");
+const pinned = (core: number, file: string, args: readonly string[]): [string, string[]] =>
+  cores ? ["taskset", ["-c", String(core), file, ...args]] : [file, [...args]];
+
+let clientPath: string | undefined;
+
+/** Compiles the load client. Undefined when there is no C compiler. */
+function loadClient(): string {
+  if (clientPath !== undefined) return clientPath;
+  const path = join(mkdtempSync(join(tmpdir(), "millrace-load-")), "load-client");
+  execFileSync("gcc", ["-O2", "-o", path, join(packageRoot(), "bench/gateway/load-client.c")]);
+  clientPath = path;
+  return path;
+}
+
+function isThere(command: string): boolean {
+  try {
+    execFileSync(command, ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface ServerUnderTest {
+  readonly kind: Kind;
+  readonly port: number;
+  offer(rate: number, bytes: number): void;
+  usage(): Promise<Usage>;
+  stop(): void;
+}
+
+/** `url`: of the log, for those that stand on one. */
+export async function startServer(kind: Kind, url = ""): Promise<ServerUnderTest> {
+  const file = join(packageRoot(), "build/bench/gateway/server.js");
+  const options = {
+    execArgv: ["--expose-gc", "--max-semi-space-size=16"],
+    stdio: ["ignore", "inherit", "inherit", "ipc"] as const,
+  };
+  const child: ChildProcess = fork(file, [kind, url], { ...options, stdio: [...options.stdio] });
+  if (cores && child.pid !== undefined) execFileSync("taskset", ["-acp", "0", String(child.pid)], { stdio: "ignore" });
+  const answer = <T>() => new Promise<T>((resolve) => child.once("message", (message) => resolve(message as T)));
+  const { port } = await answer<{ port: number }>();
+  // Threads that were made meanwhile.
+  if (cores && child.pid !== undefined) execFileSync("taskset", ["-acp", "0", String(child.pid)], { stdio: "ignore" });
+  const send = (command: Command) => void child.send(command);
+  return {
+    kind,
+    port,
+    offer: (rate, bytes) => send({ op: "offer", rate, bytes }),
+    usage() {
+      const usage = answer<Usage>();
+      send({ op: "usage" });
+      return usage;
+    },
+    stop: () => child.kill("SIGKILL"),
+  };
+}
+
+export interface Clients {
+  measure(seconds: number): Promise<Load>;
+  stop(): void;
+}
+
+export async function connectClients(
+  server: ServerUnderTest,
+  options: { readonly connections: number; readonly stalled?: number; readonly flushMs?: number },
+): Promise<Clients> {
+  const { path, protocol, hello, ready } = adapterOf(server.kind, options.flushMs ?? 0);
+  const args = [server.port, options.connections, options.stalled ?? 0, path, protocol, hello, ready].map(String);
+  const [file, argv] = pinned(1, loadClient(), args);
+  const child = spawn(file, argv, { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const line = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`the load client ended (${server.kind})`);
+    return value as string;
+  };
+  await line();
+  return {
+    async measure(seconds) {
+      child.stdin.write(`measure ${seconds}\n`);
+      return JSON.parse(await line()) as Load;
+    },
+    stop: () => child.kill("SIGKILL"),
+  };
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

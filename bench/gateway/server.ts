@@ -1,0 +1,71 @@
+// One server under test in a process of its own. Commands and answers go over the IPC channel.
+import { millraceOnLog, relayOnLog } from "./log-servers.js";
+import { type Broadcaster, bareUws, millrace, plainWs, socketIo } from "./servers.js";
+
+/** `…-log`: on a real log, whose address is the second argument. */
+export type Kind = "millrace" | "millrace-node" | "ws" | "socket.io" | "uws" | "millrace-log" | "relay-log";
+
+/** `rate`: texts a second, 0 to stop. */
+export type Command =
+  | { readonly op: "offer"; readonly rate: number; readonly bytes: number }
+  | { readonly op: "usage" };
+export interface Usage {
+  /** Of all threads, user and system. */
+  readonly cpuUs: number;
+  readonly rssBytes: number;
+  /** Texts handed over since the start, and how many there should have been. */
+  readonly offered: number;
+  readonly due: number;
+}
+
+const KINDS: Readonly<Record<Kind, (url: string) => Promise<Broadcaster>>> = {
+  millrace: () => millrace("uws"),
+  "millrace-node": () => millrace("node"),
+  ws: plainWs,
+  "socket.io": socketIo,
+  uws: bareUws,
+  "millrace-log": millraceOnLog,
+  "relay-log": relayOnLog,
+};
+
+const { port, broadcast } = await KINDS[process.argv[2] as Kind](process.argv[3] ?? "");
+let timer: NodeJS.Timeout | undefined;
+let offered = 0;
+let due = 0;
+
+/** At a fixed rate: what was due while the loop was busy is made up for, and counted as late by its time stamp. */
+function offer(rate: number, bytes: number): void {
+  clearInterval(timer);
+  if (rate === 0) return;
+  const startMs = performance.now();
+  const before = offered;
+  const text = (stampUs: number) => {
+    const head = `{"t":${stampUs},"severity":"critical","text":"`;
+    return `${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`;
+  };
+  timer = setInterval(
+    () => {
+      const elapsedMs = performance.now() - startMs;
+      const wanted = before + Math.floor((elapsedMs * rate) / 1_000);
+      due = wanted;
+      while (offered < wanted) {
+        const dueMs = ((offered - before + 1) * 1_000) / rate;
+        const stampUs = Math.round((performance.timeOrigin + startMs + dueMs) * 1_000);
+        broadcast(text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000))));
+        offered++;
+      }
+    },
+    Math.min(10, 1_000 / rate),
+  );
+}
+
+process.on("message", (command: Command) => {
+  if (command.op === "offer") offer(command.rate, command.bytes);
+  else {
+    const { user, system } = process.cpuUsage();
+    global.gc?.();
+    process.send?.({ cpuUs: user + system, rssBytes: process.memoryUsage.rss(), offered, due } satisfies Usage);
+  }
+});
+process.on("disconnect", () => process.exit(0));
+process.send?.({ port });
