@@ -21,6 +21,7 @@ export {
   variantReader,
 } from "./json/fields.js";
 export { createLogger, type Logger } from "./logger.js";
+export type * from "./notices.js";
 export type * from "./ports.js";
 export type * from "./program.js";
 export { type DecodedReading, decodeReadings, type Reading, type ReadingTopic } from "./reading.js";

@@ -5,13 +5,14 @@ const SHARES = {
   github: 20,
   telemetry: 25,
   accepted: 25,
-  features: 10,
+  features: 9,
   alerts: 4,
   plans: 2,
   dead: 7,
   late: 4,
   commands: 1,
   audit: 2,
+  notify: 1,
 } as const;
 
 export type StreamName = keyof typeof SHARES;
@@ -23,7 +24,8 @@ const BUDGET_BYTES = 8 * 1024 ** 3;
  * `<stream>.<partition>.…` themselves; ticks, control messages and packs name their partition and go there directly, which is why
  * the transform's source is `in.…` alone.
  *
- * `commands` holds what people ask for, one subject a command (`commands.<id>`, core's `OperatorCommand`); `audit` who did what.
+ * `commands` holds what people ask for, one subject a command (`commands.<id>`, core's `OperatorCommand`); `audit` who did what;
+ * `notify` what is to be said to whom, and how that went (core's `Notice`).
  *
  * `budgetBytes` is what all of them may take together (default 8 GiB); a full stream refuses, it never drops. Only `audit` forgets its
  * oldest: whoever fills it must not be able to blind us.
@@ -46,7 +48,7 @@ export function streamSpecs(partitions: number, budgetBytes = BUDGET_BYTES): rea
   return [
     input("github", []),
     input("telemetry", ["telemetry.*.pack"]),
-    ...(["accepted", "features", "alerts", "plans", "dead", "late", "commands"] as const).map(output),
+    ...(["accepted", "features", "alerts", "plans", "dead", "late", "commands", "notify"] as const).map(output),
     { ...output("audit"), dropsOldest: true },
   ];
 }

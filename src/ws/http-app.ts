@@ -1,7 +1,8 @@
 import type { HttpReply, HttpRoute, Logger, Permission } from "../core/index.js";
 import { isMillraceError } from "../core/index.js";
-import type { Access } from "./access/access.js";
-import { type Identity, isPermitted, refused, type Verdict } from "./access/identity.js";
+import type { Access, AuditResult } from "./access/access.js";
+import { type Identity, isPermitted, type Refusal, refused, type Verdict } from "./access/identity.js";
+import { seemsLocal } from "./auth.js";
 import { problem, problemOf, refusalReply } from "./problem.js";
 import { decodeBody } from "./rest/encoding.js";
 import type { StaticFiles } from "./static.js";
@@ -13,7 +14,7 @@ export interface HttpAppOptions {
   /** Paths that answer 426 to anything but an upgrade. */
   readonly wsPaths: readonly string[];
   readonly access: Access;
-  /** True: open routes are open. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
+  /** True: open routes are open to callers on this machine. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
   readonly loopback: boolean;
   /** A handler that takes longer is answered for with 503. */
   readonly handlerMs: number;
@@ -24,7 +25,12 @@ export interface HttpAppOptions {
 
 /** What whoever watches the process must be able to ask. */
 const ALWAYS_OPEN = new Set(["/healthz", "/livez"]);
-const SIGNED: Identity = { subject: "signed", role: undefined, expiresAtMs: Infinity, limited: true };
+/** Who it was and how it ended, for the audit stream. */
+interface Line {
+  readonly subject: string;
+  readonly result: AuditResult;
+}
+
 const DEFAULT_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
 
 /**
@@ -46,18 +52,18 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     count(route, reply.status);
     return { ...reply, headers: { ...DEFAULT_HEADERS, ...reply.headers } };
   };
-  const needsOf = (route: HttpRoute): Permission | undefined => {
+  const needsOf = (route: HttpRoute, head: RequestHead): Permission | undefined => {
     if (route.access === "key") return route.needs ?? "administer";
-    const isOpen = route.access === "own" || loopback || ALWAYS_OPEN.has(route.path);
+    const isOpen = route.access === "own" || ALWAYS_OPEN.has(route.path) || (loopback && seemsLocal(head));
     return isOpen ? undefined : (route.needs ?? "status");
   };
   /** Every answer to somebody we know, and every refusal, leaves a line. */
-  const audited = (route: HttpRoute, head: RequestHead, verdict: Verdict, reply: HttpReply): HttpReply => {
-    const subject = verdict.kind === "known" ? verdict.identity.subject : "unknown";
-    const result = verdict.kind === "refused" ? verdict.why : reply.status < 400 ? "ok" : "error";
-    access.audit.record({ subject, address: head.remoteAddress }, `${route.method} ${route.path}`, result);
+  const audited = (route: HttpRoute, head: RequestHead, { subject, result }: Line, reply: HttpReply): HttpReply => {
+    access.audit.record({ subject, address: access.addressOf(head) }, `${route.method} ${route.path}`, result);
     return answered(route.path, reply);
   };
+  const refuse = (route: HttpRoute, head: RequestHead, refusal: Refusal, subject = "unknown"): HttpReply =>
+    audited(route, head, { subject, result: refusal.why }, refusalReply(refusal));
 
   return {
     begin(head) {
@@ -78,18 +84,20 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       }
       const route = methods.get(method);
       if (!route) return reply("none", notOffered([...methods.keys()]));
-      const needs = needsOf(route);
+      const needs = needsOf(route, head);
       const { maxBodyBytes } = route;
-      const judged = needs === undefined ? access.anonymous(head) : access.identify(head);
+      const at = route.access === "own" ? "door" : undefined;
+      const judged = needs === undefined ? access.anonymous(head, at) : access.identify(head);
       if (judged instanceof Promise) {
-        const finish = async (body: Uint8Array) => answerTo(route, head, body, allowed(await judged, needs));
+        const finish = async (body: Uint8Array) => {
+          const decided = decide(route, head, await judged);
+          return "refused" in decided ? decided.refused : answerTo(route, head, body, decided.identity);
+        };
         return { kind: "body", maxBodyBytes, handle: finish };
       }
-      const verdict = allowed(judged, needs);
-      if (verdict.kind === "refused") {
-        return { kind: "reply", reply: audited(route, head, verdict, refusalReply(verdict)) };
-      }
-      return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, verdict) };
+      const decided = decide(route, head, judged);
+      if ("refused" in decided) return { kind: "reply", reply: decided.refused };
+      return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, decided.identity) };
     },
     refuseBody(reason, maxBodyBytes) {
       if (reason === "too-large") {
@@ -101,11 +109,27 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     },
   };
 
-  async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, verdict: Verdict): Promise<HttpReply> {
-    if (verdict.kind === "refused") return audited(route, head, verdict, refusalReply(verdict));
-    const reply = await decoded(route, head, body, verdict.identity);
+  /** Whether somebody known may do this. */
+  function decide(route: HttpRoute, head: RequestHead, verdict: Verdict) {
+    if (verdict.kind === "refused") return { refused: refuse(route, head, verdict) };
+    const { identity } = verdict;
+    const needs = needsOf(route, head);
+    if (needs === undefined || isPermitted(identity, needs)) return { identity };
+    const who = identity.role ?? "an API key";
+    const refusal = refused(
+      403,
+      "permission",
+      `${who} may not do this: it needs the permission ${needs}, see docs/access.md`,
+    );
+    return { refused: refuse(route, head, refusal, identity.subject) };
+  }
+
+  async function answerTo(route: HttpRoute, head: RequestHead, body: Uint8Array, caller: Identity): Promise<HttpReply> {
+    const reply = await decoded(route, head, body, caller);
+    const result = reply.status < 400 ? "ok" : "error";
     if (route.access === "own") return audited(route, head, signed(reply), reply);
-    return needsOf(route) === undefined ? answered(route.path, reply) : audited(route, head, verdict, reply);
+    if (needsOf(route, head) === undefined) return answered(route.path, reply);
+    return audited(route, head, { subject: caller.subject, result }, reply);
   }
 
   /** Signatures are over the bytes as sent, so doors that check by themselves get those. */
@@ -147,16 +171,10 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   }
 }
 
-function allowed(verdict: Verdict, needs: Permission | undefined): Verdict {
-  if (verdict.kind === "refused" || needs === undefined || isPermitted(verdict.identity, needs)) return verdict;
-  const { role = "an API key" } = verdict.identity;
-  return refused(403, "permission", `${role} may not do this: it needs the permission ${needs}, see docs/access.md`);
-}
-
-/** What the handler of a door that checks by itself found out. */
-function signed({ status }: HttpReply): Verdict {
-  if (status === 401) return refused(401, "bad-credential", "");
-  return { kind: "known", identity: SIGNED };
+/** What the handler of a door that checks signatures by itself found out. */
+function signed({ status }: HttpReply): Line {
+  if (status === 401) return { subject: "unknown", result: "bad-credential" };
+  return { subject: "signed", result: status < 400 ? "ok" : "error" };
 }
 
 function notOffered(methods: readonly string[]): HttpReply {

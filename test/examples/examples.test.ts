@@ -1,5 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { busiestHosts } from "../../examples/busiest-hosts.js";
+import { fullLoads } from "../../examples/full-loads.js";
+import { hotSpells } from "../../examples/hot-spells.js";
 import { limits } from "../../examples/limits.js";
 import { ordersPerMinute } from "../../examples/orders-per-minute.js";
 import { unpaidOrders } from "../../examples/unpaid-orders.js";
@@ -22,7 +26,7 @@ function play(topology: Topology, steps: readonly Step[]): readonly unknown[] {
 }
 
 t.test("no example has anything for lint to say", async (t) => {
-  for (const example of [busiestHosts, limits, ordersPerMinute, unpaidOrders, visits])
+  for (const example of [busiestHosts, fullLoads, hotSpells, limits, ordersPerMinute, unpaidOrders, visits])
     t.same(lint(example, { partitionedBy: "key" }), [], example.name);
 });
 
@@ -101,4 +105,48 @@ t.test("busiest hosts: every ten seconds, over five minutes", async (t) => {
     { endMs: 10_000, requests: 2, hosts: ["x", "y"] },
     { endMs: 20_000, requests: 3, hosts: ["y", "x"] },
   ]);
+});
+
+t.test("hot spells: a window open while a predicate holds, closed by a cool reading or by silence", async (t) => {
+  const send = (machine: string, celsius: number, at: number) => ({ send: { machine, celsius, at } });
+  const rows = play(hotSpells, [
+    send("mill", 80, 0),
+    send("mill", 95, 60_000),
+    send("mill", 99, 120_000),
+    send("mill", 70, 180_000),
+    send("mill", 92, 240_000),
+    { tickMs: 240_000 + 3_600_000 },
+    send("mill", 60, 8_000_000),
+  ]);
+  t.same(rows, [
+    { kind: "row", machine: "mill", sinceMs: 60_000, lastMs: 180_000, highest: 99 },
+    { kind: "row", machine: "mill", sinceMs: 240_000, lastMs: 240_000, highest: 92 },
+  ]);
+});
+
+t.test("full loads: a trigger of one's own, by weight or by time", async (t) => {
+  const send = (parcel: string, town: string, kg: number, at: number) => ({ send: { parcel, town, kg, at } });
+  const rows = play(fullLoads, [
+    send("1", "Ulm", 600, 1_000),
+    send("2", "Bonn", 10, 2_000),
+    send("3", "Ulm", 400, 3_000),
+    send("4", "Ulm", 5, 4_000),
+    { tickMs: 86_400_000 + 3_999 },
+    send("5", "Ulm", 5, 90_000_000),
+    { tickMs: 86_400_000 + 4_000 },
+  ]);
+  t.same(rows, [
+    { kind: "row", town: "Ulm", parcels: ["1", "3"], kg: 1_000 },
+    { kind: "row", town: "Bonn", parcels: ["2"], kg: 10 },
+    { kind: "row", town: "Ulm", parcels: ["4", "5"], kg: 10 },
+  ]);
+});
+
+t.test("a useful pipeline takes twenty lines", async (t) => {
+  const text = readFileSync(join(import.meta.dirname, "..", "..", "..", "examples", "orders-per-minute.ts"), "utf8");
+  const code = text
+    .replace(/^import .*?;$/ms, "")
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !/^\s*(?:\/\*\*|\*|\/\/)/.test(line));
+  t.ok(code.length <= 20, `${code.length} lines`);
 });

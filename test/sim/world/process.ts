@@ -60,8 +60,8 @@ export class Process {
     return this.#isAlive;
   }
 
-  get wakeUps(): number {
-    return this.#wakeUps;
+  get isPaused(): boolean {
+    return this.#options.scheduler.nowMs < this.#pausedUntilMs;
   }
 
   kill(): void {

@@ -230,19 +230,25 @@ t.test(
       return "accepted";
     };
     t.equal(refusal(one(1), bytes), "accepted");
-    t.equal(refusal(one(2), bytes), "loading state of saved: saved by saved version 1, this is version 2");
-    t.equal(refusal(one(1, "other"), bytes), "loading state of other: saved by saved version 1, this is version 1");
-    t.match(refusal(one(1, "saved", "after"), bytes), "it has an operator before, this topology has not");
-    t.equal(refusal(one(1), Buffer.from("nonsense")), "loading state of saved: it is not saved state");
-    t.equal(refusal(one(1), Buffer.concat([bytes, Buffer.of(0, 0)])), "loading state of saved: 2 bytes too many");
+    t.equal(refusal(one(2), bytes), "state of saved incompatible: saved by saved version 1, this is version 2");
+    t.equal(
+      refusal(one(1, "other"), bytes),
+      "state of other incompatible: saved by saved version 1, this is version 1",
+    );
+    t.match(
+      refusal(one(1, "saved", "after"), bytes),
+      "state of operator before incompatible: there is none of that name",
+    );
+    t.equal(refusal(one(1), Buffer.from("nonsense")), "state of saved incompatible: it is not saved state");
+    t.equal(refusal(one(1), Buffer.concat([bytes, Buffer.of(0, 0)])), "state of saved incompatible: 2 bytes too many");
     const format = Buffer.from(bytes);
     const formatAt = 4; // behind the magic number of four bytes
     format[formatAt] = 9;
-    t.equal(refusal(one(1), format), "loading state of saved: it has format 9, this program reads 1");
+    t.equal(refusal(one(1), format), "state of saved incompatible: it has format 9, this program reads 1");
     const without = pipeline("saved").from(testSource<Reading>()).to(testTarget());
-    t.match(refusal(without, bytes), "it has an operator before, this topology has not");
+    t.match(refusal(without, bytes), "state of operator before incompatible: there is none of that name");
     const empty = new TestKit<Reading>(without).save();
-    t.equal(refusal(one(1), empty), "loading state of saved: it has no operator before");
+    t.equal(refusal(one(1), empty), "state of operator before incompatible: it was not saved");
   },
 );
 
