@@ -44,15 +44,17 @@ const cores = cpus().length > 1 && isThere("taskset");
 const pinned = (core: number, file: string, args: readonly string[]): [string, string[]] =>
   cores ? ["taskset", ["-c", String(core), file, ...args]] : [file, [...args]];
 
-let clientPath: string | undefined;
+let client: readonly [file: string, ...args: string[]] | undefined;
 
-/** Compiles the load client. Undefined when there is no C compiler. */
-function loadClient(): string {
-  if (clientPath !== undefined) return clientPath;
-  const path = join(mkdtempSync(join(tmpdir(), "millrace-load-")), "load-client");
-  execFileSync("gcc", ["-O2", "-o", path, join(packageRoot(), "bench/gateway/load-client.c")]);
-  clientPath = path;
-  return path;
+/** The load client: in C where there is a compiler, else in Node, which is the limit then long before a server is. */
+function loadClient(): readonly [file: string, ...args: string[]] {
+  if (client) return client;
+  if (isThere("gcc")) {
+    const path = join(mkdtempSync(join(tmpdir(), "millrace-load-")), "load-client");
+    execFileSync("gcc", ["-O2", "-o", path, join(packageRoot(), "bench/gateway/load-client.c")]);
+    client = [path];
+  } else client = [process.execPath, join(packageRoot(), "build/bench/gateway/load-client.js")];
+  return client;
 }
 
 function isThere(command: string): boolean {
@@ -116,7 +118,8 @@ export async function connectClients(
 ): Promise<Clients> {
   const { path, protocol, hello, ready } = adapterOf(server.kind, options.flushMs ?? 0);
   const args = [server.port, options.connections, options.stalled ?? 0, path, protocol, hello, ready].map(String);
-  const [file, argv] = pinned(1, loadClient(), args);
+  const [program, ...first] = loadClient();
+  const [file, argv] = pinned(1, program, [...first, ...args]);
   const child = spawn(file, argv, { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const line = async () => {
