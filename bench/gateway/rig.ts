@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,17 +69,18 @@ export interface ServerUnderTest {
   readonly port: number;
   offer(rate: number, bytes: number): void;
   usage(): Promise<Usage>;
-  stop(): void;
+  /** Kills it; resolves when it is gone. */
+  stop(): Promise<void>;
 }
 
-/** `url`: of the log, for those that stand on one. */
-export async function startServer(kind: Kind, url = ""): Promise<ServerUnderTest> {
+/** `url`: of the log, for those that stand on one. `wantedPort`: 0 takes any. */
+export async function startServer(kind: Kind, url = "", wantedPort = 0): Promise<ServerUnderTest> {
   const file = join(packageRoot(), "build/bench/gateway/server.js");
   const options = {
     execArgv: ["--expose-gc", "--max-semi-space-size=16"],
     stdio: ["ignore", "inherit", "inherit", "ipc"] as const,
   };
-  const child: ChildProcess = fork(file, [kind, url], { ...options, stdio: [...options.stdio] });
+  const child: ChildProcess = fork(file, [kind, url, String(wantedPort)], { ...options, stdio: [...options.stdio] });
   if (cores && child.pid !== undefined) execFileSync("taskset", ["-acp", "0", String(child.pid)], { stdio: "ignore" });
   const answer = <T>() => new Promise<T>((resolve) => child.once("message", (message) => resolve(message as T)));
   const { port } = await answer<{ port: number }>();
@@ -94,7 +96,12 @@ export async function startServer(kind: Kind, url = ""): Promise<ServerUnderTest
       send({ op: "usage" });
       return usage;
     },
-    stop: () => child.kill("SIGKILL"),
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
   };
 }
 
