@@ -1,3 +1,4 @@
+export { type Backtest, type BacktestOptions, backtest } from "./backtest.js";
 export { whileHeld } from "./ownership.js";
 export { type Border, type Pointer, readPointer, resetPointer, type Snapshot, writePointer } from "./pointer.js";
 export { type SharingOptions, shareNames, shareOf } from "./sharing.js";

@@ -96,11 +96,11 @@ export class Task {
     const { clock, logger } = this.#options;
     let pauseMs = RETRY_FIRST_MS;
     let farthest = 0;
+    this.#state = "starting";
     while (!signal.aborted) {
       try {
         await this.#live(lease, signal);
-        this.#state = "stopped";
-        return;
+        break;
       } catch (error) {
         this.#reason = error instanceof Error ? error.message : String(error);
         if (lease.lost.aborted || isMillraceError(error, "MR_FENCED")) {
@@ -108,7 +108,7 @@ export class Task {
           logger.warn({ task: this.name, err: error }, "task taken over by another process");
           return;
         }
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         this.#state = "failed";
         if (this.#position > farthest) pauseMs = RETRY_FIRST_MS;
         farthest = Math.max(farthest, this.#position);
@@ -120,6 +120,7 @@ export class Task {
         pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS);
       }
     }
+    this.#state = lease.lost.aborted ? "fenced" : "stopped";
   }
 
   /** From the snapshot to the end. */

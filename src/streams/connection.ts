@@ -96,7 +96,7 @@ function checkServer(nc: NatsConnection): void {
   if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
     throw new MillraceError(
       "MR_SERVER_TOO_OLD",
-      `nats-server at ${nc.getServer()} is ${version}; atomic batch publishing needs ${SERVER_OLDEST.join(".")} or newer`,
+      `server too old: feature atomic batch publishing missing: nats-server at ${nc.getServer()} is ${version}, it takes ${SERVER_OLDEST.join(".")} or newer`,
     );
   }
   if (nc.info?.jetstream !== true) {

@@ -14,7 +14,7 @@ const cli = async (...args: string[]): Promise<string> => (await run(process.exe
 
 t.test("every command has help with an example", async (t) => {
   t.match(await cli("--help"), /Exit codes: 0 done, 1 failed, 2 wrong usage/);
-  for (const command of ["up", "replay", "sql", "topology", "lint", "doctor"]) {
+  for (const command of ["up", "replay", "backtest", "sql", "topology", "lint", "doctor"]) {
     t.match(await cli(command, "--help"), /Examples?:\n {2}\S*\s?millrace|Examples?:\n {2}millrace/, command);
   }
   for (const command of ["list", "show"]) t.match(await cli("dead", command, "--help"), /Example:\n {2}millrace dead/);
@@ -32,6 +32,11 @@ t.test("wrong usage is refused with 2 and the way out", async (t) => {
       stderr: /no running instance found .* start one with/,
     },
     { args: ["replay", "--data-dir", temporaryDir("none")], stderr: /no running instance/ },
+    { args: ["backtest", "mine.telemetry", "--from", "yesterday", "--to", "x"], stderr: /--from takes a time such as/ },
+    {
+      args: ["backtest", "mine", "--from", "2026-10-01T00:00:00Z", "--to", "2026-10-02T00:00:00Z"],
+      stderr: /no pipeline mine; known are parallel-org.activity/,
+    },
     { args: ["dead", "list", "--limit", "0"], stderr: /positive whole number/ },
     { args: ["dead", "list", "--domain", "moon"], stderr: /must be one of github, telemetry/ },
     { args: ["upp"], stderr: /Did you mean up/ },

@@ -58,6 +58,7 @@ for (const [name, open] of Object.entries(portsWorlds)) {
     t.same(bodies(await take(rest, 3)), ["4", "not wanted", "7"], "from a position, every subject");
     await rest.close();
     t.equal((await log.last("in", "in.0.b"))?.sequence, 5);
+    t.equal((await log.last("in", "in.1.>"))?.sequence, 6, "of all that fit");
     t.equal(await log.last("in", "in.9.x"), undefined);
     t.same(Object.fromEntries(await log.countSubjects("in", "in.0.*")), { "in.0.a": 2, "in.0.b": 2 });
     t.match(await log.info("in"), { firstSequence: 1, lastSequence: 7, messages: 7 });

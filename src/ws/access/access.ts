@@ -12,7 +12,7 @@ export interface Access {
   /** Reads the credential of a request. A promise only for a token that was not seen before. Never rejects. */
   identify(head: RequestHead): Verdict | Promise<Verdict>;
   /** For what needs no credential: only the limits of the address count. */
-  anonymous(head: RequestHead): Verdict;
+  anonymous(head: RequestHead, at?: "door"): Verdict;
   /** Verifies a new token for an open connection; it must belong to the same subject. Never rejects. */
   refresh(identity: Identity, token: string, address: string): Promise<Verdict>;
   readonly mayRead: MayRead;
@@ -93,7 +93,7 @@ export function createAccess(options: AccessOptions): Access {
       const address = addressOf(head);
       return credential === undefined ? (limiter.anonymous(address) ?? NONE) : verdictOn(credential, address);
     },
-    anonymous: (head) => limiter.anonymous(addressOf(head)) ?? { kind: "known", identity: ANONYMOUS },
+    anonymous: (head, at) => limiter.anonymous(addressOf(head), at) ?? { kind: "known", identity: ANONYMOUS },
     async refresh(identity, token, address) {
       const verdict = await verdictOn(token, address);
       if (verdict.kind === "refused" || verdict.identity.subject === identity.subject) return verdict;

@@ -5,7 +5,7 @@ import { type Identity, type Refusal, refused } from "./identity.js";
 export interface AccessLimits {
   /** Requests an identity may make a second, and an address that shows no credential; five times as many at once. */
   readonly requestsPerSecond: number;
-  /** The same for API keys. */
+  /** The same for API keys, and for addresses at doors that check signatures: senders of webhooks do not repeat what was refused. */
   readonly ingestPerSecond: number;
   /** WebSocket connections of one identity and of one address. */
   readonly connectionsPerIdentity: number;
@@ -33,8 +33,8 @@ const BUCKETS_MOST = 50_000;
 export interface Limiter {
   /** One request of somebody known. */
   request(identity: Identity): Refusal | undefined;
-  /** One request of nobody in particular. */
-  anonymous(address: string): Refusal | undefined;
+  /** One request of nobody in particular, or at a door that checks a signature by itself. */
+  anonymous(address: string, at?: "door"): Refusal | undefined;
   /** Before a signature is checked: whether this address has guessed too often. */
   mayTry(address: string): Refusal | undefined;
   /** Counts a wrong credential. */
@@ -49,6 +49,7 @@ export function createLimiter(limits: AccessLimits, nowMs: () => number = () => 
   const users = perSecond(limits.requestsPerSecond);
   const keys = perSecond(limits.ingestPerSecond);
   const addresses = perSecond(limits.requestsPerSecond);
+  const doors = perSecond(limits.ingestPerSecond);
   const failures = tokenBuckets({ burst: limits.failuresAtOnce, perSecond: FAILURES_PER_SECOND, nowMs });
   const bySubject = counters();
   const byAddress = counters();
@@ -61,7 +62,10 @@ export function createLimiter(limits: AccessLimits, nowMs: () => number = () => 
       const buckets = identity.role === undefined ? keys : users;
       return buckets.take(identity.subject) ? undefined : tooMany;
     },
-    anonymous: (address) => (isFree(address) || addresses.take(networkOf(address)) ? undefined : tooMany),
+    anonymous(address, at) {
+      const buckets = at === "door" ? doors : addresses;
+      return isFree(address) || buckets.take(networkOf(address)) ? undefined : tooMany;
+    },
     mayTry: (address) => (isFree(address) || failures.has(networkOf(address)) ? undefined : guessing),
     failed: (address) => (isFree(address) || failures.take(networkOf(address)) ? undefined : guessing),
     mayConnect(identity, address) {

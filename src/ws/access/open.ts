@@ -41,7 +41,8 @@ export async function openAccess(options: OpenAccessOptions): Promise<Access & {
   if (!isLocalOnly && tokens === undefined) requireCredential(host, stored);
   const access = createAccess({
     localKey,
-    isLocal: (address) => isLocalOnly || isLoopback(address),
+    // Whoever comes from the very address we listen on is on this machine too.
+    isLocal: (address) => isLocalOnly || isLoopback(address) || address === host,
     tokens,
     stored,
     channelRules: options.channelRules,

@@ -60,7 +60,8 @@ export function simulatedPorts(process: Process, scheduler: Scheduler, random: R
     last: (stream, subject) =>
       ask(`reading ${subject}`, (broker) => {
         const { archive, first } = broker.stream(stream);
-        for (let i = archive.length - 1; i >= first - 1; i--) if (archive[i]?.subject === subject) return archive[i];
+        for (let i = archive.length - 1; i >= first - 1; i--)
+          if (matches(subject, archive[i]?.subject ?? "")) return archive[i];
         return undefined;
       }),
     countSubjects: (stream, filter) =>

@@ -60,8 +60,8 @@ export class Process {
     return this.#isAlive;
   }
 
-  get wakeUps(): number {
-    return this.#wakeUps;
+  get isPaused(): boolean {
+    return this.#options.scheduler.nowMs < this.#pausedUntilMs;
   }
 
   kill(): void {
@@ -106,7 +106,9 @@ export class Process {
       if (fate < faults.requestLost01) return giveUp();
       const isLate = fate < faults.requestLost01 + faults.requestLate01;
       const answerLost = fate > 1 - faults.answerLost01;
+      broker.underWay++;
       scheduler.after(isLate ? TIMEOUT_MS * (1 + 9 * random.next()) : there, () => {
+        broker.underWay--;
         if (!broker.isUp) return isLate ? undefined : this.#answer(back, unavailable);
         let answer: () => void;
         try {

@@ -44,6 +44,11 @@ t.test("requests: by identity, API keys apart, the local key never, nobodies by 
     5,
   );
   t.equal(
+    passed(() => limiter.anonymous(FAR, "door")),
+    10,
+    "doors take as much as from API keys",
+  );
+  t.equal(
     passed(() => limiter.anonymous("127.0.0.1")),
     50,
     "this machine is free",

@@ -18,6 +18,7 @@ const mounted = [
   }),
   githubDoor({ log, secrets: ["x"], localKey: "x", maxPayloadBytes: 1 }),
   telemetryDoor({ log, localKey: "x" }),
+  { method: "GET", path: "/sse", access: "key", needs: "read" } as const, // a stream, mounted by the transport
 ];
 
 t.test("the description is valid OpenAPI 3.1", async (t) => {
