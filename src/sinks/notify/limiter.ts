@@ -8,7 +8,7 @@ export class Limiter {
   readonly #limits: readonly RateLimit[];
   readonly #keep: number;
   /** Times of attempts, ms, oldest first. */
-  #attempts: number[] = [];
+  readonly #attempts: number[] = [];
 
   constructor(limits: readonly RateLimit[]) {
     this.#limits = limits;
@@ -17,7 +17,7 @@ export class Limiter {
 
   note(atMs: number): void {
     this.#attempts.push(atMs);
-    if (this.#attempts.length > this.#keep) this.#attempts = this.#attempts.slice(-this.#keep);
+    if (this.#attempts.length > this.#keep) this.#attempts.shift();
   }
 
   /** How long to wait before the next attempt, ms; 0 when it may be now. */
@@ -28,6 +28,13 @@ export class Limiter {
       if (oldest !== undefined) wait = Math.max(wait, oldest + perMs - nowMs);
     }
     return wait;
+  }
+
+  /**
+   * After a restart: the last attempt was written down before it was made, and may have been made as late as now.
+   */
+  resume(nowMs: number): void {
+    if (this.#attempts.pop() !== undefined) this.#attempts.push(nowMs);
   }
 
   /** What a restart needs. */

@@ -75,7 +75,7 @@ export class Outbox {
 
   /** Resolves when `signal` aborts. Rejects with MR_FENCED when another process has taken over, or as the log fails. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, receivers } = this.#options;
+    const { log, receivers, clock } = this.#options;
     const { incarnation } = await log.info(STREAM);
     const newest = (await log.last(STREAM, SUBJECTS))?.sequence ?? 0;
     const saved = await this.#restore(incarnation);
@@ -103,6 +103,7 @@ export class Outbox {
       while (this.#heard < newest && !ending.signal.aborted) {
         for (const message of await reader.next(READ_MESSAGES)) this.#fold(message, true);
       }
+      for (const box of this.#boxes.values()) box.limiter.resume(clock.nowMs());
       await Promise.all([
         this.#listen(reader).finally(stop),
         this.#keepPlace(incarnation, ending.signal).finally(stop),
@@ -163,17 +164,16 @@ export class Outbox {
     if (pending.isOpen && notifier.repeats === "shown") pending.maybeRepeated = true;
     pending.attempts++;
     pending.isOpen = true;
-    const atMs = clock.nowMs();
     const attempt: NoticeAttempt = {
       kind: "notice-attempt",
       receiver: name,
       key: notice.key,
       attempt: pending.attempts,
-      atMs,
+      atMs: clock.nowMs(),
     };
     await this.#write(name, "attempt", pending, attempt, signal);
     if (signal.aborted) return;
-    box.limiter.note(atMs);
+    box.limiter.note(clock.nowMs());
     const result = await notifier.send(notice, previous);
     if (result.kind === "delivered") return this.#end(name, box, pending, "delivered", result.reference, null, signal);
     if (result.kind !== "unknown") pending.isOpen = false;
