@@ -5,6 +5,7 @@ import { pipeline, TestKit, testSource, testTarget } from "../../../../src/opera
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 const isLeft = ({ x }: Reading): boolean => x < 0;
 const isRight = ({ x }: Reading): boolean => x >= 0;
 
