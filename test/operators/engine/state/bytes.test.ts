@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { compareKeys, type Key, KeyTable } from "../../../../src/operators/engine/state/keys.js";
 import { TimerHeap } from "../../../../src/operators/engine/state/timers.js";
+import { readValue, writeValue } from "../../../../src/operators/engine/state/values.js";
 
 t.setTimeout(120_000);
 t.test("integers, doubles and any text come back as they went in, whatever the capacity to begin with", async (t) => {
@@ -84,3 +86,70 @@ t.test("timer heap: grows, empties, starts over", async (t) => {
     t.equal(heap.pop(), -1);
   }
 });
+
+t.test("keys in order: few or many, whole or not, small or large, of one kind or of both", async (t) => {
+  const kinds: Readonly<Record<string, (i: number) => Key>> = {
+    "small integers": (i) => (i * 7_919) % 1_009,
+    "negative integers": (i) => ((i * 7_919) % 1_009) - 500,
+    "large integers": (i) => ((i * 7_919) % 1_009) * 2 ** 24,
+    "larger than 2^31": (i) => 2 ** 31 - 300 + ((i * 7_919) % 1_009),
+    fractions: (i) => ((i * 7_919) % 1_009) / 7,
+    text: (i) => `key ${(i * 7_919) % 1_009}`,
+    "text beyond ASCII": (i) => String.fromCharCode(0xd7f0 + ((i * 7_919) % 1_009), i),
+    both: (i) => (i % 2 === 0 ? `key ${i}` : 500 - i),
+  };
+  for (const [name, keyOf] of Object.entries(kinds)) {
+    for (const count of [1, 20, 63, 64, 65, 600]) {
+      const table = new KeyTable();
+      for (let i = 0; i < count; i++) table.slotOf(keyOf(i));
+      for (let i = 0; i < count; i += 5) table.remove(table.find(keyOf(i)));
+      const left = Array.from({ length: count }, (_, i) => i).filter((i) => i % 5 !== 0);
+      const expected = left.map(keyOf).sort(compareKeys);
+      t.same(
+        Array.from(table.sortedSlots(), (slot) => table.keys[slot]),
+        expected,
+        `${count} ${name}`,
+      );
+    }
+  }
+});
+
+t.test("plain data of every kind, and records of more shapes than are kept", async (t) => {
+  const values: unknown[] = [
+    Uint8Array.of(0, 255, 7),
+    123n,
+    -(10n ** 30n),
+    [null, undefined, true, false, -0, Number.NaN, 2 ** 30, 2 ** 30 - 1, -1, 0.5],
+    { ["__proto__"]: 1, a: { b: [] } },
+    Object.create(null, { x: { value: 1, enumerable: true } }),
+    ...Array.from({ length: 400 }, (_, i) => ({ [`field ${i % 310}`]: i, same: i })),
+  ];
+  const writer = new ByteWriter();
+  for (const value of values) writeValue(writer, value);
+  const reader = new ByteReader(writer.finish());
+  for (const value of values) {
+    const found = readValue(reader);
+    t.equal(JSON.stringify(plain(found)), JSON.stringify(plain(value)));
+  }
+  t.equal(reader.left, 0);
+  const bytes = readValue(new ByteReader(bytesOf(Uint8Array.of(1, 2))));
+  t.ok(bytes instanceof Uint8Array);
+});
+
+function bytesOf(value: unknown): Uint8Array {
+  const writer = new ByteWriter();
+  writeValue(writer, value);
+  return writer.finish();
+}
+
+/** What JSON cannot tell apart, told apart. */
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}n`;
+  if (value === undefined) return "undefined";
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (value instanceof Uint8Array) return [...value];
+  if (Array.isArray(value)) return value.map(plain);
+  if (value !== null && typeof value === "object")
+    return Object.entries(value).map(([key, item]) => [key, plain(item)]);
+  return value;
+}
