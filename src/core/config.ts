@@ -217,7 +217,8 @@ function complaint(
     return issue.keys.map((key) => `${from.get(key) ?? key}: there is no option ${key}; known are ${known}`);
   }
   const key = String(issue.path[0]) as ConfigKey;
-  const shown = SECRET.has(key) ? "(hidden)" : JSON.stringify(merged[key]);
+  // A URL may hold a password.
+  const shown = SECRET.has(key) ? "(hidden)" : JSON.stringify(merged[key])?.replace(/\/\/[^@/"]*@/g, "//(hidden)@");
   return [
     `${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`,
   ];
