@@ -67,7 +67,7 @@ export function replicasOf({ replicas, durability }: Pick<Config, "replicas" | "
 }
 
 /** One server, or several of a cluster separated by commas. Credentials are taken out of the URLs, so that they can be shown. */
-export function logAt(text: string, replicas: number): Omit<LogOptions, "name"> {
+export function logAt(text: string, replicas = 1): Omit<LogOptions, "name"> {
   const servers = text.split(",").map(brokerAt);
   const { url, user, password } = servers[0] as (typeof servers)[number];
   return {
