@@ -120,7 +120,7 @@ class World {
     this.#broker.isUp = true;
     this.#database.isUp = true;
     const enoughMs = untilMs + PATIENCE_MS;
-    await this.#scheduler.run(enoughMs, () => door.isDone);
+    await this.#scheduler.run(enoughMs, () => door.isDone && this.#broker.underWay === 0);
     door.finish();
     const isSettled = this.#often(() => door.isDone && this.#isSettled(partitions) && this.#hasSunk());
     await this.#scheduler.run(enoughMs, isSettled);
