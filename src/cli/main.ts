@@ -5,12 +5,19 @@ import { auditCommand } from "./audit.js";
 import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
+import { drainCommand } from "./drain.js";
 import { EXIT } from "./exit.js";
+import { forgetCommand } from "./forget.js";
 import { keyCommand } from "./key.js";
 import { lintCommand } from "./lint.js";
+import { pauseCommand } from "./pause.js";
 import { replayCommand } from "./replay.js";
+import { resetCommand } from "./reset.js";
+import { resumeCommand } from "./resume.js";
 import { runCommand } from "./run.js";
+import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
+import { tasksCommand } from "./tasks.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -20,6 +27,7 @@ Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
   millrace run --data-dir data             join a running instance with one more process
+  millrace tasks                           who runs what, how far, and who holds back the log
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace lint
@@ -38,6 +46,13 @@ async function main(): Promise<number> {
   for (const command of [
     upCommand(),
     runCommand(),
+    tasksCommand(),
+    pauseCommand(),
+    resumeCommand(),
+    drainCommand(),
+    savepointCommand(),
+    resetCommand(),
+    forgetCommand(),
     replayCommand(),
     backtestCommand(),
     sqlCommand(),

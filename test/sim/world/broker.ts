@@ -48,6 +48,8 @@ export class Broker {
   /** Streams that were deleted, for the judge. */
   readonly former: SimStream[] = [];
   isUp = true;
+  /** Requests that have been sent and have not arrived, some of them after their sender gave up. */
+  underWay = 0;
   observer: BrokerObserver | undefined;
   #revision = 0;
   #created = 0;

@@ -106,7 +106,9 @@ export class Process {
       if (fate < faults.requestLost01) return giveUp();
       const isLate = fate < faults.requestLost01 + faults.requestLate01;
       const answerLost = fate > 1 - faults.answerLost01;
+      broker.underWay++;
       scheduler.after(isLate ? TIMEOUT_MS * (1 + 9 * random.next()) : there, () => {
+        broker.underWay--;
         if (!broker.isUp) return isLate ? undefined : this.#answer(back, unavailable);
         let answer: () => void;
         try {

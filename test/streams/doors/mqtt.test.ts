@@ -288,3 +288,29 @@ t.test("a refused connection or subscription is logged, not thrown", async (t) =
   t.match(door.status(), { connected: false, received: 0 });
   await door.close();
 });
+
+t.test("what waits behind a message on its way travels as one pack, in its order", async (t) => {
+  const { server, log, publisher } = await setUp(t);
+  const sent = 200;
+  let published = 0;
+  const slow: Log = {
+    ...log,
+    publish: async (message) => {
+      published += 1;
+      await pause(20);
+      return log.publish(message);
+    },
+  };
+  const door = mqttDoor({ log: slow, logger, url: server.mqttUrl });
+  t.teardown(door.close);
+  await door.subscribed;
+  const topic = "millrace/v1/s/e/g";
+  for (let n = 0; n < sent; n++) void publisher.publishAsync(topic, n === 100 ? "not json" : `{"n":${n}}`, { qos: 1 });
+  await until(() => door.status().stored === sent);
+  t.ok(published < sent / 4, `${sent} messages in ${published} publishes`);
+  const lines = (await readAll(log, "telemetry", EVENTS)).flatMap(({ data }) => text(data).split("\n"));
+  const wanted = Array.from({ length: sent }, (_, n) => (n === 100 ? "not json" : `{"n":${n}}`));
+  t.same(lines, wanted, "every body as it was, in the order it came");
+  await until(async () => (await heldByBroker(log)) === 0);
+  t.equal(door.status().inFlight, 0, "all acknowledged");
+});

@@ -2,7 +2,7 @@ import { ByteReader, type ByteWriter } from "./bytes.js";
 import type { Entry } from "./slot-cut.js";
 import { readValue } from "./values.js";
 
-/** Of a slot: number of the piece, or -1 when nothing rests; there the first byte of the entry and of its value, and the end of both. */
+/** Of a slot: number of the piece + 1, or 0 when nothing rests; there the first byte of the entry and of its value, and the end of both. */
 const PIECE = 0;
 const FROM = 1;
 const VALUE = 2;
@@ -22,23 +22,23 @@ export class Resting {
   readonly #rows: Int32Array;
 
   constructor(slots = 0) {
-    this.#rows = new Int32Array(slots * STRIDE).fill(-1);
+    this.#rows = new Int32Array(slots * STRIDE);
   }
 
   has(slot: number): boolean {
     const at = slot * STRIDE;
-    return at < this.#rows.length && this.#rows[at] !== -1;
+    return at < this.#rows.length && this.#rows[at] !== 0;
   }
 
   /** The value's bytes; undefined when it does not rest. */
   bytesOf(slot: number): Uint8Array | undefined {
     if (!this.has(slot)) return undefined;
     const at = slot * STRIDE;
-    return this.pieces[this.#rows[at] as number]?.subarray(this.#rows[at + VALUE], this.#rows[at + END]);
+    return this.pieces[(this.#rows[at] as number) - 1]?.subarray(this.#rows[at + VALUE], this.#rows[at + END]);
   }
 
   read(slot: number): unknown {
-    const piece = this.#rows[slot * STRIDE] as number;
+    const piece = (this.#rows[slot * STRIDE] as number) - 1;
     let reader = this.#readers[piece];
     if (reader === undefined) {
       reader = new ByteReader(this.pieces[piece] as Uint8Array);
@@ -55,14 +55,14 @@ export class Resting {
 
   #set(slot: number, piece: number, from: number, value: number, end: number): void {
     const at = slot * STRIDE;
-    this.#rows[at + PIECE] = piece;
+    this.#rows[at + PIECE] = piece + 1;
     this.#rows[at + FROM] = from;
     this.#rows[at + VALUE] = value;
     this.#rows[at + END] = end;
   }
 
   forget(slot: number): void {
-    if (slot * STRIDE < this.#rows.length) this.#rows[slot * STRIDE] = -1;
+    if (slot * STRIDE < this.#rows.length) this.#rows[slot * STRIDE] = 0;
   }
 
   get bytes(): number {
@@ -92,7 +92,7 @@ export class Resting {
       if (!this.has(slot)) return false;
       const at = slot * STRIDE;
       const from = rows[at + FROM] as number;
-      const piece = rows[at + PIECE] as number;
+      const piece = (rows[at + PIECE] as number) - 1;
       if (slots.length === 0 || piece !== run.piece || from !== run.end || from - run.from > RUN_BYTES) {
         flush();
         run = { piece, from, end: from };
