@@ -34,7 +34,12 @@ export interface RoundResult {
 }
 
 /** One round on a world that has had `round` rounds: load, a strike in the middle, everything compared with the input file. */
-export async function runRound(world: World, round: number, seed: number, victims = USUAL): Promise<RoundResult> {
+export async function runRound(
+  world: World,
+  round: number,
+  seed: number,
+  victims: readonly Victim[] = USUAL,
+): Promise<RoundResult> {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1)); // neighbours among the seeds begin alike
   const victim = victims[Math.floor(random() * victims.length)] as Victim;
   const fromMs = FIRST_MS + round * STEPS * WINDOW_MS;

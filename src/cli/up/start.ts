@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
-import { CHANNELS } from "../../pipelines/index.js";
 import {
   type Connection,
   connectLog,
@@ -12,6 +11,7 @@ import {
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { accessOptions } from "./access.js";
+import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";

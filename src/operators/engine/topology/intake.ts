@@ -20,6 +20,8 @@ export class Intake<V> {
   readonly #runtime: Runtime;
   readonly #marks: Marks;
   readonly #push: Push<V>;
+  /** Whether an event can be too far ahead at all. */
+  readonly #boundsAhead: boolean;
   #value: V | undefined;
   #eventId = "";
   #from = 0;
@@ -31,6 +33,7 @@ export class Intake<V> {
     this.#marks = marks;
     this.#push = push;
     const { source, root } = blueprint;
+    this.#boundsAhead = source.timing?.maxAheadMs !== undefined;
     if (source.unique === undefined) return;
     this.seen = new Seen(root.id, root.name, source.unique.ttlMs);
     runtime.operators.push(this.seen);
@@ -85,7 +88,7 @@ export class Intake<V> {
       this.#refuse(`event time must be an integer of ms, got ${timeMs}`);
       return;
     }
-    const isAhead = timeMs !== undefined && this.#marks.isAhead(now.source, timeMs);
+    const isAhead = this.#boundsAhead && timeMs !== undefined && this.#marks.isAhead(now.source, timeMs);
     if (isAhead && source.timing?.ahead !== "sourceTime") {
       this.#refuse("beyond source time");
       return;
