@@ -51,6 +51,7 @@ interface Odd {
   readonly text: string | null;
 }
 
+t.setTimeout(120_000);
 const LIMIT = 3;
 const GAP_MS = 12;
 const BOUNDS = [-10, 0, 10];
