@@ -1,3 +1,4 @@
+export type * from "./alarms.js";
 export { canonicalJson } from "./canonical.js";
 export type * from "./channels.js";
 export { systemClock } from "./clock.js";
