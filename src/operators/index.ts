@@ -7,6 +7,8 @@ export {
   type AlarmPolicy,
   DEFAULT_POLICY,
   type Inhibition,
+  isInhibited,
+  isSilenced,
   policyOf,
   type Route,
   type Routing,

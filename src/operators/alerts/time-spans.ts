@@ -11,7 +11,8 @@ export interface TimeSpan {
 
 const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const DAY_MIN = 24 * 60;
-const TEXT = /^(?:([a-z]{3}(?:[-,][a-z]{3})*)\s+)?(?:(\d\d?):(\d\d)-(\d\d?):(\d\d))?\s*([A-Z][\w+-]*(?:\/[\w+-]+)*)?$/;
+const TEXT =
+  /^(?:([a-z]{3}(?:[-,][a-z]{3})*)(?:\s+|$))?(?:(\d\d?):(\d\d)-(\d\d?):(\d\d)(?:\s+|$))?([A-Z][\w+-]*(?:\/[\w+-]+)*)?$/;
 
 /** `[days] [from-to] [zone]`, at least one of the first two. The zone is UTC unless said. Throws what is wrong with the text. */
 export function parseTimeSpan(text: string): TimeSpan {
