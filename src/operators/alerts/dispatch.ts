@@ -155,14 +155,20 @@ function digestId(receiver: string): string {
   return JSON.stringify(["digest", receiver]);
 }
 
-/** Beyond the flood guard's number, what is not told yet moves into the receiver's digest. */
+/**
+ * Beyond the flood guard's number, what is not told yet moves into the receiver's digest. It takes no more once less than half as many
+ * have come in the same time: what is new is told by itself again.
+ */
 function countArrival(state: Dispatch, receiver: string, at: At): Dispatch {
   const { flood } = state.routing;
   const recent = recentArrivals(state, receiver, at.nowMs - flood.withinMs);
   const arrivals = { ...state.arrivals, [receiver]: [...recent, at.nowMs].slice(-flood.alarms - 1) };
   const next = { ...state, arrivals };
-  if (recent.length < flood.alarms || state.groups[digestId(receiver)]?.digest === "open") return next;
-  return openDigest(next, receiver, at);
+  const digest = state.groups[digestId(receiver)];
+  const isOpen = digest?.digest === "open";
+  if (recent.length >= flood.alarms) return isOpen ? next : openDigest(next, receiver, at);
+  if (!isOpen || recent.length * 2 >= flood.alarms) return next;
+  return { ...next, groups: { ...next.groups, [digest.id]: { ...digest, digest: "closed" } } };
 }
 
 function recentArrivals({ arrivals }: Dispatch, receiver: string, sinceMs: number): readonly number[] {
@@ -266,13 +272,5 @@ function flushOne(state: Dispatch, before: Group, at: At): Dispatch {
   if (notice !== undefined) at.emit(notice);
   const { [before.id]: _flushed, ...groups } = state.groups;
   const next = { ...state, groups, serial: state.serial + (notice === undefined ? 0 : 1) };
-  return group === undefined ? next : put(next, calmed(state, group, nowMs), at);
-}
-
-/** A digest closes once less than half of what opens one has come in the same time: what is new is told by itself again. */
-function calmed(state: Dispatch, group: Group, nowMs: number): Group {
-  if (group.digest !== "open") return group;
-  const { flood } = state.routing;
-  const recent = recentArrivals(state, group.receiver, nowMs - flood.withinMs);
-  return recent.length * 2 < flood.alarms ? { ...group, digest: "closed" } : group;
+  return group === undefined ? next : put(next, group, at);
 }
