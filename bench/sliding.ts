@@ -14,7 +14,7 @@ import {
 } from "../src/operators/engine/index.js";
 
 /**
- * npm run bench:sliding -- [events] [events per ms] [no-rules] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one, and 1,000 rules over one stream.
+ * npm run bench:sliding -- [events] [events per ms] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one.
  * Events per second of event time decide how many rows an event causes; it is printed.
  */
 const CONTEXT: TaskContext = {
@@ -102,35 +102,4 @@ for (const stacks of [false, true]) {
   });
 }
 
-for (const rules of positionals[2] === "no-rules" ? [] : [1, 10, 100, 1_000]) {
-  const events = Math.min(EVENTS, 20_000_000 / (rules + 100)) | 0;
-  // Rules that share key and window share its state: 1,000 filters behind one aggregate.
-  const shared = seconds(
-    (into) => {
-      const rows = keyed()
-        .window("w", tumbling({ sizeMs: 1_000 }))
-        .aggregate({ n: count(), sum: sum("x") });
-      for (let i = 0; i < rules; i++) rows.filter(({ sum }) => sum > 1_000_000 + i).to(into);
-      return rows.topology;
-    },
-    events,
-    RATE_PER_MS,
-  );
-  const apart = seconds(
-    (into) => {
-      const values = keyed();
-      for (let i = 0; i < rules; i++)
-        values
-          .filter(({ x }) => x === i)
-          .window(`w${i}`, tumbling({ sizeMs: 1_000 }))
-          .aggregate({ n: count() })
-          .to(into);
-      return values.topology;
-    },
-    events,
-    RATE_PER_MS,
-  );
-  const ns = (s: number): number => Math.round((s / events / rules) * 1e9);
-  say({ rules, events, sharedNsPerEventAndRule: ns(shared.s), apartNsPerEventAndRule: ns(apart.s) });
-}
 if (flags.json === true) console.log(JSON.stringify({ node: process.version, results }));

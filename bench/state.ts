@@ -1,3 +1,5 @@
+import { constants, PerformanceObserver } from "node:perf_hooks";
+import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -13,12 +15,25 @@ import {
   testTarget,
   tumbling,
 } from "../src/operators/engine/index.js";
+import { type Result, report } from "./support/report.js";
 
 /**
- * npm run bench:state -- [keys] [--json]: one million keys of windowed state {count, sum, min, max, mean}, 16-byte keys, one open window.
- * Prints as JSON, asked or not, bytes a key, the time of a save and of a load.
+ * npm run bench:state -- [keys] [--operator window|process] [--minutes N] [--rate N] [--json]
+ *
+ * One million keys of 16 bytes: one open window of {count, sum, min, max, mean}, or a process function's object of two numbers and a
+ * text. Bytes a key, the pauses of a save in steps while events go on, and a load.
+ * With --minutes it goes on for so long at `rate` events a second, saving every 10 s, and says how long the garbage collector stopped
+ * the program; windows then end every minute of event time.
  */
-const { positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
+const { positionals, values: flags } = parseArgs({
+  options: {
+    json: { type: "boolean" },
+    operator: { type: "string", default: "window" },
+    minutes: { type: "string" },
+    rate: { type: "string", default: "50000" },
+  },
+  allowPositionals: true,
+});
 const KEYS = Number(positionals[0] ?? 1_000_000);
 const CONTEXT: TaskContext = {
   task: "state/0",
@@ -26,12 +41,33 @@ const CONTEXT: TaskContext = {
   partitions: 1,
   inference: { run: () => Promise.reject(new Error("none")) },
 };
+const SAVE_EVERY_MS = 10_000;
+/** Events between two steps of a save. */
+const BETWEEN = 500;
+
+/** An entry of type `gc`. */
+interface Collection {
+  readonly duration: number;
+  readonly detail: { readonly kind: number };
+}
+
+type Event = { readonly key: string; readonly x: number };
 
 function topology() {
-  return pipeline("bench.state")
-    .from(testSource<{ key: string; x: number }>())
+  const keyed = pipeline("bench.state")
+    .from(testSource<Event>())
     .map(({ value }) => value)
-    .keyBy(({ key }) => key)
+    .keyBy(({ key }) => key);
+  if (flags.operator === "process") {
+    return keyed
+      .process<{ readonly n: number; readonly last: number; readonly text: string }, never>("p", {
+        ttlMs: 600_000,
+        init: () => ({ n: 0, last: 0, text: "" }),
+        onEvent: ({ n }, { key, x }) => ({ n: n + 1, last: x, text: key }),
+      })
+      .to(testTarget());
+  }
+  return keyed
     .window("w", tumbling({ sizeMs: 60_000 }))
     .aggregate({ n: count(), sum: sum("x"), min: min("x"), max: max("x"), mean: mean("x") })
     .to(testTarget());
@@ -47,59 +83,140 @@ function bytesInUse(): number {
   return heapUsed + arrayBuffers;
 }
 
-function keyOf(i: number): string {
-  return `key-${String(i).padStart(12, "0")}`;
-}
-
 const EMPTY = new Uint8Array(0);
-const before = bytesInUse();
-let program = topology().create(CONTEXT);
-function feed(i: number): void {
-  const key = Buffer.from(keyOf((i * 7_919) % KEYS)).toString("latin1"); // flat, as a decoder makes it
+const ignore = (): void => undefined;
+const program = topology().create(CONTEXT);
+
+function feed(i: number, timeMs: number): void {
+  // Flat, as a decoder makes it.
+  const key = Buffer.from(`key-${String((i * 7_919) % KEYS).padStart(12, "0")}`).toString("latin1");
   const message = {
     sequence: i,
     subject: "test.0.event",
     data: EMPTY,
     header: () => undefined,
-    sent: { timeMs: i % 60_000, value: { key, x: i } },
+    sent: { timeMs, value: { key, x: i } },
   };
-  program.apply(message as LogMessage, undefined, () => undefined);
+  program.apply(message as LogMessage, undefined, ignore);
 }
 
-const startedAt = performance.now();
-for (let i = 0; i < 2 * KEYS; i++) feed(i);
-const fedS = (performance.now() - startedAt) / 1_000;
-const bytesPerKey = (bytesInUse() - before) / KEYS;
-const saveAt = performance.now();
-const saved = program.save();
-const saveS = (performance.now() - saveAt) / 1_000;
-const pauses: number[] = [];
-const stepwise = program.beginSave();
-for (let i = 0, done = false; !done; i++) {
-  const stepAt = performance.now();
-  done = stepwise.step();
-  pauses.push(performance.now() - stepAt);
-  for (let j = 0; j < 500; j++) feed(i * 7 + j * 1_009);
+function tick(t: number): void {
+  const data = Buffer.from(JSON.stringify({ source: "live", t, mark: t }));
+  program.apply({ sequence: 0, subject: "test.0._tick.live", data, header: () => undefined }, undefined, ignore);
 }
-pauses.sort((a, b) => a - b);
-const same = Buffer.concat(stepwise.parts).equals(saved);
-program = topology().create(CONTEXT);
-const loadAt = performance.now();
-program.load(saved);
-const loadS = (performance.now() - loadAt) / 1_000;
-const round = (n: number): number => Number(n.toFixed(2));
-console.log(
-  JSON.stringify({
-    keys: KEYS,
-    eventsPerS: Math.round((2 * KEYS) / fedS),
-    bytesPerKey: round(bytesPerKey),
-    savedBytes: saved.length,
-    saveS: round(saveS),
-    steps: pauses.length,
-    stepMsP99: round(pauses[Math.floor(pauses.length * 0.99)] as number),
-    stepMsMax: round(pauses.at(-1) as number),
-    sameBytes: same,
-    loadS: round(loadS),
-    node: process.version,
-  }),
-);
+
+function percentile(values: readonly number[], part01: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part01))] ?? 0;
+}
+
+function measure(): Result[] {
+  const before = bytesInUse();
+  const startedAt = performance.now();
+  for (let i = 0; i < 2 * KEYS; i++) feed(i, i % 60_000);
+  const fedS = (performance.now() - startedAt) / 1_000;
+  const bytesPerKey = (bytesInUse() - before) / KEYS;
+  const steps: number[] = [];
+  const beganAt = performance.now();
+  const stepwise = program.beginSave();
+  steps.push(performance.now() - beganAt);
+  const twin = topology().create(CONTEXT);
+  for (let i = 0, done = false; !done; i++) {
+    const stepAt = performance.now();
+    done = stepwise.step();
+    steps.push(performance.now() - stepAt);
+    for (let j = 0; j < BETWEEN; j++) feed(i * 7 + j * 1_009, 1);
+  }
+  const saved = Buffer.concat(stepwise.parts as Uint8Array[]);
+  const loadAt = performance.now();
+  twin.load(saved);
+  const loadS = (performance.now() - loadAt) / 1_000;
+  if (!Buffer.from(twin.save()).equals(saved)) throw new Error("what was loaded is not what was saved: void");
+  const saveAt = performance.now();
+  program.save();
+  const saveS = (performance.now() - saveAt) / 1_000;
+  const name = `${KEYS} keys, ${flags.operator}`;
+  const lower = { name, better: "lower" } as const;
+  const window = flags.operator === "window";
+  return [
+    { name, metric: "events", value: (2 * KEYS) / fedS, unit: "1/s", limit: null, better: "higher" },
+    { ...lower, metric: "state", value: bytesPerKey, unit: "bytes/key", limit: window ? 120 : null },
+    { ...lower, metric: "saved", value: saved.length / KEYS, unit: "bytes/key", limit: null },
+    { ...lower, metric: "save in one go", value: saveS, unit: "s", limit: null },
+    { ...lower, metric: "pause of a save, p99", value: percentile(steps, 0.99), unit: "ms", limit: 10 },
+    { ...lower, metric: "pause of a save, longest", value: percentile(steps, 1), unit: "ms", limit: null },
+    { ...lower, metric: "steps of a save", value: steps.length, unit: "steps", limit: null },
+    { ...lower, metric: "load", value: loadS, unit: "s", limit: 2 },
+  ];
+}
+
+/** Goes on for `minutes`, paced; returns what the garbage collector did. */
+async function endure(minutes: number): Promise<Result[]> {
+  const pauses = new Map<number, number[]>();
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration, detail } of list.getEntries() as unknown as readonly Collection[]) {
+      const { kind } = detail;
+      const known = pauses.get(kind) ?? [];
+      known.push(duration);
+      pauses.set(kind, known);
+    }
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  const perSlice = Math.max(1, Math.round(Number(flags.rate) / 100));
+  const startedAt = performance.now();
+  const endAt = startedAt + minutes * 60_000;
+  const steps: number[] = [];
+  let save: ReturnType<typeof program.beginSave> | undefined;
+  let savedAt = startedAt;
+  let [saves, i, tickedMs] = [0, 0, 0];
+  for (let now = startedAt; now < endAt; now = performance.now()) {
+    const timeMs = Math.floor(now - startedAt);
+    for (let j = 0; j < perSlice; j++) feed(i++, timeMs);
+    if (timeMs >= tickedMs + 1_000) {
+      tickedMs = timeMs;
+      tick(timeMs - 100);
+    }
+    if (save === undefined && now >= savedAt + SAVE_EVERY_MS) {
+      savedAt = now;
+      save = program.beginSave();
+    }
+    if (save !== undefined) {
+      for (let n = 0; n < 4 && save !== undefined; n++) {
+        const stepAt = performance.now();
+        const done: boolean = save.step();
+        steps.push(performance.now() - stepAt);
+        if (!done) continue;
+        save = undefined;
+        saves++;
+      }
+    }
+    const leftMs = startedAt + (i / Number(flags.rate)) * 1_000 - performance.now();
+    if (leftMs > 1) await wait(leftMs);
+    else await turn();
+  }
+  observer.disconnect();
+  const all = [...pauses.values()].flat();
+  const lower = { name: `${KEYS} keys, ${minutes} min`, better: "lower" } as const;
+  const kinds = [
+    ["minor collections", constants.NODE_PERFORMANCE_GC_MINOR],
+    ["major collections", constants.NODE_PERFORMANCE_GC_MAJOR],
+    ["steps of marking", constants.NODE_PERFORMANCE_GC_INCREMENTAL],
+  ] as const;
+  return [
+    { ...lower, metric: "events", value: i / (minutes * 60), unit: "1/s", limit: null, better: "higher" },
+    { ...lower, metric: "saves", value: saves, unit: "saves", limit: null },
+    { ...lower, metric: "pause of a save, p99", value: percentile(steps, 0.99), unit: "ms", limit: 10 },
+    { ...lower, metric: "garbage collection, longest pause", value: percentile(all, 1), unit: "ms", limit: 50 },
+    { ...lower, metric: "garbage collection, p99", value: percentile(all, 0.99), unit: "ms", limit: null },
+    ...kinds.flatMap(([metric, kind]): Result[] => {
+      const some = pauses.get(kind) ?? [];
+      return [
+        { ...lower, metric, value: some.length, unit: "pauses", limit: null },
+        { ...lower, metric: `${metric}, longest`, value: percentile(some, 1), unit: "ms", limit: null },
+      ];
+    }),
+  ];
+}
+
+const results = flags.minutes === undefined ? measure() : await endure(Number(flags.minutes));
+report("state", results);

@@ -44,7 +44,7 @@ export async function fanOutRound(setting: Setting, shape: Shape): Promise<Round
       clients.stop();
     }
   } finally {
-    server.stop();
+    await server.stop();
   }
 }
 

@@ -8,7 +8,7 @@ import { createGateway } from "../../src/ws/index.js";
 import { type Broadcaster, KEY } from "./servers.js";
 
 /** The gateway on a real log. */
-export async function millraceOnLog(url: string): Promise<Broadcaster> {
+export async function millraceOnLog(url: string, wantedPort: number): Promise<Broadcaster> {
   const { log } = await connectLog({ url, name: "bench-gateway" });
   const gateway = await createGateway({
     log,
@@ -16,7 +16,8 @@ export async function millraceOnLog(url: string): Promise<Broadcaster> {
     transport: "uws",
     routes: [],
     host: "127.0.0.1",
-    port: 0,
+    port: wantedPort,
+    limits: { maxConnections: 30_000 },
     localKey: KEY,
     logger: createLogger("warn"),
     stats: () => ({}) as never,

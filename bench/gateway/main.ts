@@ -3,10 +3,11 @@ import { median, type Result, report } from "../support/report.js";
 import { fanOutRound, type Round, type Setting, type Shape } from "./fan-out.js";
 import { bytesPerConnection, overload } from "./memory.js";
 import { relayRounds } from "./relay.js";
+import { endure } from "./resilience.js";
 import type { Kind } from "./server.js";
 
 /**
- * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,held,memory,overload,slow,relay]
+ * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,held,memory,overload,slow,relay,resilience]
  *
  * The gateway (key, filter and offsets on) beside `ws`, Socket.IO and a bare uWebSockets.js server, each in a process of its own on core
  * 0, a C load client on core 1. Rounds are interleaved and their order turned round each time; what is judged is the median of ratios
@@ -18,7 +19,7 @@ const { values } = parseArgs({
     json: { type: "boolean" },
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "4" },
-    only: { type: "string", default: "fan-out,held,memory,overload,slow,relay" },
+    only: { type: "string", default: "fan-out,held,memory,overload,slow,relay,resilience" },
   },
 });
 const rounds = Number(values.rounds);
@@ -186,6 +187,25 @@ async function relay(): Promise<void> {
   add("log to frame", "p99 ratio to a bare relay", median(ratios), "", 1.5);
 }
 
+/** What is lost and what comes twice through each trouble, at 50 events a second. */
+async function resilience(): Promise<void> {
+  const usual = { followers: 50, ratePerS: 50, pauseMs: 1_000, patienceMs: 20_000, seed: 20_261_120 };
+  const troubles: readonly [string, Parameters<typeof endure>[0]][] = [
+    ["2 s drops every 10 s for 60 s", { ...usual, ms: 60_000, trouble: { drops: { everyMs: 10_000, forMs: 2_000 } } }],
+    ["gateway killed", { ...usual, ms: 8_000, trouble: { killGatewayAtMs: 3_000 } }],
+    ["nats-server killed", { ...usual, ms: 12_000, trouble: { killNatsAtMs: 3_000 } }],
+    ["storm of 5,000", { ...usual, followers: 5_000, ratePerS: 5, ms: 8_000, trouble: { stormAtMs: 2_000 } }],
+  ];
+  for (const [name, options] of troubles) {
+    const { due, missing, duplicates, unrecovered, stormMs } = await endure(options);
+    add(name, "events due", due, "", null, "higher");
+    add(name, "missing", missing, "", 0);
+    add(name, "duplicates", duplicates, "", 0);
+    add(name, "recovered:false", unrecovered, "", 0);
+    if (stormMs !== undefined) add(name, "99 % subscribed again", stormMs / 1_000, "s");
+  }
+}
+
 const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   "fan-out": fanOut,
   held,
@@ -193,6 +213,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   overload: overloaded,
   slow,
   relay,
+  resilience,
 };
 for (const name of values.only.split(",")) {
   const scenario = SCENARIOS[name];

@@ -18,7 +18,7 @@ export async function bytesPerConnection(kind: Kind, connections: number): Promi
     rest.stop();
     return (after - before) / connections;
   } finally {
-    server.stop();
+    await server.stop();
   }
 }
 
@@ -57,7 +57,7 @@ export async function overload(
       p99Ms,
     };
   } finally {
-    server.stop();
+    await server.stop();
   }
 }
 

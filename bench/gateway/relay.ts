@@ -65,6 +65,6 @@ async function oneRound(
     return { p50Ms, p99Ms, delivered01: frames / measuredS / (ratePerS * connections) };
   } finally {
     clearInterval(timer);
-    server.stop();
+    await server.stop();
   }
 }

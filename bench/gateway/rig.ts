@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,15 +44,17 @@ const cores = cpus().length > 1 && isThere("taskset");
 const pinned = (core: number, file: string, args: readonly string[]): [string, string[]] =>
   cores ? ["taskset", ["-c", String(core), file, ...args]] : [file, [...args]];
 
-let clientPath: string | undefined;
+let client: readonly [file: string, ...args: string[]] | undefined;
 
-/** Compiles the load client. Undefined when there is no C compiler. */
-function loadClient(): string {
-  if (clientPath !== undefined) return clientPath;
-  const path = join(mkdtempSync(join(tmpdir(), "millrace-load-")), "load-client");
-  execFileSync("gcc", ["-O2", "-o", path, join(packageRoot(), "bench/gateway/load-client.c")]);
-  clientPath = path;
-  return path;
+/** The load client: in C where there is a compiler, else in Node, which is the limit then long before a server is. */
+function loadClient(): readonly [file: string, ...args: string[]] {
+  if (client) return client;
+  if (isThere("gcc")) {
+    const path = join(mkdtempSync(join(tmpdir(), "millrace-load-")), "load-client");
+    execFileSync("gcc", ["-O2", "-o", path, join(packageRoot(), "bench/gateway/load-client.c")]);
+    client = [path];
+  } else client = [process.execPath, join(packageRoot(), "build/bench/gateway/load-client.js")];
+  return client;
 }
 
 function isThere(command: string): boolean {
@@ -68,17 +71,18 @@ export interface ServerUnderTest {
   readonly port: number;
   offer(rate: number, bytes: number): void;
   usage(): Promise<Usage>;
-  stop(): void;
+  /** Kills it; resolves when it is gone. */
+  stop(): Promise<void>;
 }
 
-/** `url`: of the log, for those that stand on one. */
-export async function startServer(kind: Kind, url = ""): Promise<ServerUnderTest> {
+/** `url`: of the log, for those that stand on one. `wantedPort`: 0 takes any. */
+export async function startServer(kind: Kind, url = "", wantedPort = 0): Promise<ServerUnderTest> {
   const file = join(packageRoot(), "build/bench/gateway/server.js");
   const options = {
     execArgv: ["--expose-gc", "--max-semi-space-size=16"],
     stdio: ["ignore", "inherit", "inherit", "ipc"] as const,
   };
-  const child: ChildProcess = fork(file, [kind, url], { ...options, stdio: [...options.stdio] });
+  const child: ChildProcess = fork(file, [kind, url, String(wantedPort)], { ...options, stdio: [...options.stdio] });
   if (cores && child.pid !== undefined) execFileSync("taskset", ["-acp", "0", String(child.pid)], { stdio: "ignore" });
   const answer = <T>() => new Promise<T>((resolve) => child.once("message", (message) => resolve(message as T)));
   const { port } = await answer<{ port: number }>();
@@ -94,7 +98,12 @@ export async function startServer(kind: Kind, url = ""): Promise<ServerUnderTest
       send({ op: "usage" });
       return usage;
     },
-    stop: () => child.kill("SIGKILL"),
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
   };
 }
 
@@ -109,7 +118,8 @@ export async function connectClients(
 ): Promise<Clients> {
   const { path, protocol, hello, ready } = adapterOf(server.kind, options.flushMs ?? 0);
   const args = [server.port, options.connections, options.stalled ?? 0, path, protocol, hello, ready].map(String);
-  const [file, argv] = pinned(1, loadClient(), args);
+  const [program, ...first] = loadClient();
+  const [file, argv] = pinned(1, program, [...first, ...args]);
   const child = spawn(file, argv, { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const line = async () => {

@@ -18,7 +18,7 @@ export interface Usage {
   readonly due: number;
 }
 
-const KINDS: Readonly<Record<Kind, (url: string) => Promise<Broadcaster>>> = {
+const KINDS: Readonly<Record<Kind, (url: string, wantedPort: number) => Promise<Broadcaster>>> = {
   millrace: () => millrace("uws"),
   "millrace-node": () => millrace("node"),
   ws: plainWs,
@@ -28,7 +28,7 @@ const KINDS: Readonly<Record<Kind, (url: string) => Promise<Broadcaster>>> = {
   "relay-log": relayOnLog,
 };
 
-const { port, broadcast } = await KINDS[process.argv[2] as Kind](process.argv[3] ?? "");
+const { port, broadcast } = await KINDS[process.argv[2] as Kind](process.argv[3] ?? "", Number(process.argv[4] ?? 0));
 let timer: NodeJS.Timeout | undefined;
 let offered = 0;
 let due = 0;

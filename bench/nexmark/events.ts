@@ -56,26 +56,21 @@ export interface Reads {
   readonly person?: readonly (keyof typeof PERSON)[];
   readonly auction?: readonly (keyof typeof AUCTION)[];
   readonly bid?: readonly (keyof typeof BID)[];
-  /** No text is kept from one event to the next, so that texts may be borrowed from their message. */
-  readonly keepsNoText?: true;
+  /** Texts that are cut up or searched and then let go of. */
+  readonly borrowed?: readonly string[];
 }
 
 type Kinds = Readonly<Record<string, FieldKind<unknown>>>;
 
-function take(fields: Kinds, names: readonly string[] = [], keepsNoText = false): Kinds {
-  const kindOf = (name: string): FieldKind<unknown> => fields[name] as FieldKind<unknown>;
-  const read = (name: string) => (keepsNoText && kindOf(name).kind === "text" ? borrowed(str) : kindOf(name));
+function take(fields: Kinds, names: readonly string[] = [], lent: readonly string[] = []): Kinds {
+  const read = (name: string) => (lent.includes(name) ? borrowed(str) : (fields[name] as FieldKind<unknown>));
   return Object.fromEntries(names.map((name) => [name, read(name)]));
 }
 
 /** The stream of all events, of which only the columns in `reads` are decoded. */
 export function nexmarkSource(reads: Reads): Source<Event> {
-  const { person, auction, bid, keepsNoText } = reads;
-  const variants = {
-    0: take(PERSON, person, keepsNoText),
-    1: take(AUCTION, auction, keepsNoText),
-    2: take(BID, bid, keepsNoText),
-  };
+  const { person, auction, bid, borrowed: lent } = reads;
+  const variants = { 0: take(PERSON, person, lent), 1: take(AUCTION, auction, lent), 2: take(BID, bid, lent) };
   const reader = variantReader("event_type", { event_type: num, dateTime: num }, variants as never);
   return source<Event>({
     stream: "nexmark",

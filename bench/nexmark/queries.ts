@@ -57,12 +57,12 @@ export interface Query {
 
 export const QUERIES: Readonly<Record<string, Query>> = {
   q0: {
-    reads: { bid: ["auction", "bidder", "price", "extra"], keepsNoText: true },
+    reads: { bid: ["auction", "bidder", "price", "extra"] },
     columns: BID_COLUMNS,
     build: (events, into) => events.filter(isBid).to(into()),
   },
   q1: {
-    reads: { bid: ["auction", "bidder", "price", "extra"], keepsNoText: true },
+    reads: { bid: ["auction", "bidder", "price", "extra"] },
     columns: BID_COLUMNS,
     build: (events, into) =>
       events
@@ -263,7 +263,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     },
   },
   q14: {
-    reads: { bid: ["auction", "bidder", "price", "extra"], keepsNoText: true },
+    reads: { bid: ["auction", "bidder", "price", "extra"] },
     columns: ["auction", "bidder", "price", "part", "dateTime", "extra", "c"],
     build: (events, into) =>
       events
@@ -408,7 +408,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         .to(into()),
   },
   q21: {
-    reads: { bid: ["auction", "bidder", "price", "channel", "url"], keepsNoText: true },
+    reads: { bid: ["auction", "bidder", "price", "channel", "url"], borrowed: ["url"] },
     columns: ["auction", "bidder", "price", "channel", "channelId"],
     build: (events, into) =>
       events
@@ -424,7 +424,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         .to(into()),
   },
   q22: {
-    reads: { bid: ["auction", "bidder", "price", "channel", "url"], keepsNoText: true },
+    reads: { bid: ["auction", "bidder", "price", "channel", "url"], borrowed: ["url"] },
     columns: ["auction", "bidder", "price", "channel", "dir1", "dir2", "dir3"],
     build: (events, into) =>
       events

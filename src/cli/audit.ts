@@ -2,18 +2,15 @@ import { Command, InvalidArgumentError } from "commander";
 import { formatTime } from "../core/index.js";
 import { newestRecords } from "../streams/index.js";
 import { AUDIT_STREAM, type AuditEntry } from "../ws/index.js";
-import { findInstance } from "./client.js";
-import { loadConfig } from "./config.js";
 import { durationMs } from "./credentials.js";
-import { connectInstance } from "./log-client.js";
 import { formatTable } from "./table.js";
+import { type LogFlags, withLog } from "./with-log.js";
 
-interface Options {
+interface Options extends LogFlags {
   readonly who?: string;
   readonly since?: number;
   readonly result?: string;
   readonly limit: number;
-  readonly dataDir?: string;
   readonly json?: boolean;
 }
 
@@ -28,13 +25,12 @@ export function auditCommand(): Command {
     )
     .option("--limit <n>", "how many", positive, 50)
     .option("--data-dir <path>", "data directory of the running instance")
+    .option("--nats-url <url>", "or the log itself")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  millrace audit --since 1h --result refused")
-    .action(async (options: Options) => {
-      const { dataDir } = loadConfig({ dataDir: options.dataDir });
-      const connection = await connectInstance(findInstance(dataDir));
-      try {
-        const found = await newestRecords<AuditEntry>(connection.log, {
+    .action((options: Options) =>
+      withLog(options, async ({ log }) => {
+        const found = await newestRecords<AuditEntry>(log, {
           stream: AUDIT_STREAM,
           subject: `${AUDIT_STREAM}.>`,
           limit: options.limit,
@@ -42,11 +38,9 @@ export function auditCommand(): Command {
           isTooOld: ({ untilMs }) => options.since !== undefined && untilMs < options.since,
         });
         const entries = found.map(({ record }) => record);
-        process.stdout.write(`${options.json ? JSON.stringify(entries) : text(entries)}\n`);
-      } finally {
-        await connection.close();
-      }
-    });
+        return options.json ? JSON.stringify(entries) : text(entries);
+      }),
+    );
 }
 
 function isWanted({ who, result }: AuditEntry, wanted: Options): boolean {

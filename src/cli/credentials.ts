@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { DAY_MS, formatTime, HOUR_MS, MINUTE_MS } from "../core/index.js";
-import type { Connection } from "../streams/index.js";
 import {
   type CredentialKind,
   createCredential,
@@ -9,13 +8,10 @@ import {
   revokeCredential,
   type StoredCredential,
 } from "../ws/index.js";
-import { findInstance } from "./client.js";
-import { loadConfig } from "./config.js";
-import { connectInstance } from "./log-client.js";
 import { formatTable } from "./table.js";
+import { type LogFlags, withLog } from "./with-log.js";
 
-interface Options {
-  readonly dataDir?: string;
+interface Options extends LogFlags {
   readonly json?: boolean;
   readonly ttl?: number;
   readonly channels?: readonly string[];
@@ -37,7 +33,7 @@ export function addCredentialCommands(
     .option("--ttl <time>", "how long it counts, such as 12h or 90d; until it is revoked when left out", durationMs);
   if (kind === "display") create.option("--channels <list>", "only these channels, such as alerts,plans.*", listOf);
   common(create, `${prefix} create east-1 --ttl 90d`).action((name: string, options: Options) =>
-    withRegisters(options, async ({ registers }) => {
+    withLog(options, async ({ registers }) => {
       const nowMs = Date.now();
       const expiresAtMs = options.ttl === undefined ? null : nowMs + options.ttl;
       const wanted = { kind, name, expiresAtMs, channels: options.channels ?? null };
@@ -47,7 +43,7 @@ export function addCredentialCommands(
   );
   common(parent.command("list").description("all of them, without their secrets"), `${prefix} list`).action(
     (options: Options) =>
-      withRegisters(options, async ({ registers }) => {
+      withLog(options, async ({ registers }) => {
         const all = (await listCredentials(registers)).filter((stored) => stored.kind === kind);
         if (options.json) return JSON.stringify(all.map(({ sha256: _digest, ...rest }) => rest));
         if (all.length === 0) return "none";
@@ -61,7 +57,7 @@ export function addCredentialCommands(
       .argument("<which>", "name or id"),
     `${prefix} revoke east-1`,
   ).action((which: string, options: Options) =>
-    withRegisters(options, async ({ registers }) => {
+    withLog(options, async ({ registers }) => {
       const { id, name } = await revokeCredential(registers, { kind, which }, Date.now());
       return options.json ? JSON.stringify({ id, name }) : `revoked ${name} (${id})`;
     }),
@@ -84,18 +80,9 @@ export function listOf(text: string): string[] {
 function common(command: Command, example: string): Command {
   return command
     .option("--data-dir <path>", "data directory of the running instance")
+    .option("--nats-url <url>", "or the log itself")
     .option("--json", "print JSON")
     .addHelpText("after", `\nExample:\n  ${example}`);
-}
-
-async function withRegisters(options: Options, ask: (connection: Connection) => Promise<string>): Promise<void> {
-  const { dataDir } = loadConfig({ dataDir: options.dataDir });
-  const connection = await connectInstance(findInstance(dataDir));
-  try {
-    process.stdout.write(`${await ask(connection)}\n`);
-  } finally {
-    await connection.close();
-  }
 }
 
 function row(stored: StoredCredential): unknown[] {

@@ -6,12 +6,19 @@ import { auditCommand } from "./audit.js";
 import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
 import { doctorCommand } from "./doctor.js";
+import { drainCommand } from "./drain.js";
 import { EXIT } from "./exit.js";
+import { forgetCommand } from "./forget.js";
 import { keyCommand } from "./key.js";
 import { lintCommand } from "./lint.js";
+import { pauseCommand } from "./pause.js";
 import { replayCommand } from "./replay.js";
+import { resetCommand } from "./reset.js";
+import { resumeCommand } from "./resume.js";
 import { runCommand } from "./run.js";
+import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
+import { tasksCommand } from "./tasks.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -21,14 +28,16 @@ Examples:
   millrace up                              start everything and play the bundled sample
   millrace up --no-replay --port 0         start on any free port, play nothing
   millrace run --data-dir data             join a running instance with one more process
+  millrace tasks                           who runs what, how far, and who holds back the log
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
+  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z
   millrace lint
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, backtest, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -39,6 +48,13 @@ async function main(): Promise<number> {
   for (const command of [
     upCommand(),
     runCommand(),
+    tasksCommand(),
+    pauseCommand(),
+    resumeCommand(),
+    drainCommand(),
+    savepointCommand(),
+    resetCommand(),
+    forgetCommand(),
     replayCommand(),
     backtestCommand(),
     sqlCommand(),

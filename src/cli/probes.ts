@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { type Config, isMillraceError } from "../core/index.js";
 import { connectLog, obtainNatsServer } from "../streams/index.js";
 import type { Finding } from "./doctor.js";
+import { logAt } from "./up/log-server.js";
 
 type Probe = (config: Config, cacheDir: string) => Promise<Finding>;
 
@@ -12,7 +13,7 @@ async function log({ natsUrl, natsServerBin }: Config, cacheDir: string): Promis
   const check = "nats-server";
   try {
     if (natsUrl !== undefined) {
-      await (await connectLog({ url: natsUrl, name: "millrace-doctor" })).close();
+      await (await connectLog({ ...logAt(natsUrl), name: "millrace-doctor" })).close();
       return { check, ok: true, found: `${hostOf(natsUrl)} answers and is new enough`, fix: "" };
     }
     const env = { ...process.env, ...(natsServerBin === undefined ? {} : { NATS_SERVER_BIN: natsServerBin }) };

@@ -16,6 +16,8 @@ const FLAGS: readonly ConfigKey[] = [
   "workers",
   "topologies",
   "retentionDays",
+  "replicas",
+  "durability",
   "clickhouseUrl",
   "logLevel",
 ];

@@ -1,8 +1,8 @@
-import { MillraceError } from "../core/index.js";
+import { type Config, MillraceError } from "../core/index.js";
 import { type Connection, connectLog, type LogOptions } from "../streams/index.js";
 import { loadConfig } from "./config.js";
 import { readInstance } from "./up/instance.js";
-import { logAt } from "./up/log-server.js";
+import { logAt, replicasOf } from "./up/log-server.js";
 
 /** Where the log of a command is: `--nats-url`, else the instance of `--data-dir`. */
 export interface LogFlags {
@@ -17,8 +17,9 @@ export interface FoundLog {
 }
 
 /** NATS_URL, or what `millrace up` wrote into the data directory. Errors: MR_OPTION_INVALID. */
-export function findLog({ dataDir, natsUrl }: { dataDir: string; natsUrl?: string | undefined }): FoundLog {
-  if (natsUrl !== undefined) return { log: logAt(natsUrl), partitions: undefined };
+export function findLog(config: Config): FoundLog {
+  const { dataDir, natsUrl } = config;
+  if (natsUrl !== undefined) return { log: logAt(natsUrl, replicasOf(config)), partitions: undefined };
   const instance = readInstance(dataDir);
   if (!instance?.natsUrl) {
     throw new MillraceError(

@@ -49,6 +49,8 @@ export const configSchema = z.strictObject({
   routing: z.string().min(1).optional(),
   retentionDays: z.coerce.number().positive().max(36_500).default(30),
   natsUrl: url("nats|tls").optional(),
+  replicas: z.coerce.number().int().min(1).max(5).optional(),
+  durability: z.enum(["relaxed", "strict"]).default("relaxed"),
   natsServerBin: z.string().min(1).optional(),
   clickhouseUrl: url("http|https").optional(),
   mqttUrl: url("mqtt|mqtts").optional(),
@@ -131,7 +133,21 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     flag: "days",
     help: "how long the log keeps what everybody has read; what somebody has not read is kept longer",
   },
-  natsUrl: { env: "NATS_URL", flag: "url", help: "use this NATS server (>= 2.14) and start none" },
+  natsUrl: {
+    env: "NATS_URL",
+    flag: "url",
+    help: "use this NATS server (>= 2.14), or several of a cluster separated by commas, and start none",
+  },
+  replicas: {
+    env: "MILLRACE_REPLICAS",
+    flag: "n",
+    help: "servers of a NATS cluster that keep each stream, fixed at the first start; 1, or 3 when durability is strict",
+  },
+  durability: {
+    env: "MILLRACE_DURABILITY",
+    flag: "relaxed|strict",
+    help: "strict: on disk (our own server) or on three servers (NATS_URL) before it is acknowledged; a disk sync a message",
+  },
   natsServerBin: { env: "NATS_SERVER_BIN", flag: "path", help: "nats-server binary to start" },
   clickhouseUrl: { env: "CLICKHOUSE_URL", flag: "url", help: "use this ClickHouse server instead of the embedded one" },
   mqttUrl: { env: "MQTT_URL", flag: "url", help: "use this MQTT broker instead of the embedded listener" },
@@ -207,7 +223,8 @@ function complaint(
     return issue.keys.map((key) => `${from.get(key) ?? key}: there is no option ${key}; known are ${known}`);
   }
   const key = String(issue.path[0]) as ConfigKey;
-  const shown = SECRET.has(key) ? "(hidden)" : JSON.stringify(merged[key]);
+  // A URL may hold a password.
+  const shown = SECRET.has(key) ? "(hidden)" : JSON.stringify(merged[key])?.replace(/\/\/[^@/"]*@/g, "//(hidden)@");
   return [
     `${from.get(key) ?? key}: ${shown} is not accepted (${issue.message.toLowerCase()}); ${CONFIG_HELP[key].help}`,
   ];

@@ -102,7 +102,7 @@ export interface Alert {
 
 export interface DeadLetter {
   readonly kind: "dead";
-  readonly domain: "github" | "telemetry";
+  readonly domain: "github" | "telemetry" | "notify";
   readonly eventId: string;
   readonly reason: string;
   readonly source: string;

@@ -1,5 +1,7 @@
-import type { Inference, Log, LogMessage, Pipeline } from "../core/index.js";
+import type { Inference, Log, LogMessage, Marker, Objects, Pipeline, Registers } from "../core/index.js";
 import { encodeOutput, isMark } from "./outputs.js";
+import { type Border, readPointer } from "./pointer.js";
+import { storedMessages } from "./stored.js";
 
 const SLICE_MESSAGES = 512;
 
@@ -19,7 +21,8 @@ export interface Verification {
 }
 
 /**
- * Runs a program afresh over its whole input and compares every output with what the log holds, byte for byte.
+ * Runs a program afresh over its whole input and compares every output with what the log holds, byte for byte. Where another program
+ * spoke before, it begins at the border: what lies before is not this program's, and is left out.
  * Holds one line of text per output: for logs of millions of outputs verify a range at a time.
  */
 export async function verifyTask(options: {
@@ -27,22 +30,30 @@ export async function verifyTask(options: {
   partition: number;
   partitions: number;
   log: Log;
+  objects: Objects;
+  registers: Registers;
   inference: Inference;
 }): Promise<Verification> {
   const { pipeline, partition, log } = options;
   const source = await log.info(pipeline.source);
-  const prefix = `${source.incarnation}/${pipeline.name}/${partition}/`;
+  const task = `${pipeline.name}/${partition}`;
+  const prefix = `${source.incarnation}/${task}/`;
   const computed = new Map<string, string>();
-  const program = pipeline.create({ ...options, task: `${pipeline.name}/${partition}` });
+  const program = pipeline.create({ ...options, task });
+  const { border, sequence, state } = await beginning(options, task, source.incarnation);
+  if (state !== undefined) program.load(state);
+  const isOurs = (stream: string, place: Marker) => border === undefined || isBeyond(border.at[stream], place);
   let reached = 0;
   let messages = 0;
-  for await (const slice of everything(log, pipeline.source, `${pipeline.source}.${partition}.>`)) {
+  const subject = `${pipeline.source}.${partition}.>`;
+  for await (const slice of storedMessages(log, { stream: pipeline.source, subject, fromSequence: sequence + 1 })) {
     const ahead = program.lookAhead ? await program.lookAhead(slice) : [];
     for (const [i, message] of slice.entries()) {
       let index = 0;
       program.apply(message, ahead[i], ({ stream, record }) => {
         const id = `${prefix}${message.sequence}/${++index}`;
-        if (!isMark(record)) computed.set(`${stream} ${id}`, encodeOutput(record, id));
+        const isWanted = !isMark(record) && isOurs(stream, { sequence: message.sequence, index });
+        if (isWanted) computed.set(`${stream} ${id}`, encodeOutput(record, id));
       });
       reached = message.sequence;
       messages++;
@@ -51,7 +62,7 @@ export async function verifyTask(options: {
   const outputs = computed.size;
   const differences: Difference[] = [];
   for (const stream of pipeline.writes) {
-    await compareStream({ log, stream, prefix, reached, computed, differences });
+    await compareStream({ log, stream, prefix, reached, isOurs, computed, differences });
   }
   for (const [key, line] of computed) {
     const [stream = "", id = ""] = key.split(" ");
@@ -60,22 +71,42 @@ export async function verifyTask(options: {
   return { messages, outputs, differences };
 }
 
+/** Where this program began to speak: at its border, from the snapshot it was given there, if that is still kept. */
+async function beginning(
+  { objects, registers }: { objects: Objects; registers: Registers },
+  task: string,
+  incarnation: string,
+): Promise<{ border: Border | undefined; sequence: number; state: Uint8Array | undefined }> {
+  const { pointer } = await readPointer(registers, task);
+  const border = pointer?.borders.findLast((each) => each.incarnation === incarnation);
+  const kept = border && pointer?.kept.find(({ sequence }) => sequence === border.from);
+  const state = kept && (await objects.get(kept.object));
+  return { border, sequence: state === undefined ? 0 : (border?.from ?? 0), state };
+}
+
+function isBeyond(marker: Marker | undefined, { sequence, index }: Marker): boolean {
+  if (marker === undefined) return true;
+  return sequence > marker.sequence || (sequence === marker.sequence && index > marker.index);
+}
+
 /** Takes what the stream confirms out of `computed`, and notes what differs. */
 async function compareStream(options: {
   log: Log;
   stream: string;
   prefix: string;
   reached: number;
+  isOurs: (stream: string, place: Marker) => boolean;
   computed: Map<string, string>;
   differences: Difference[];
 }): Promise<void> {
-  const { log, stream, prefix, reached, computed, differences } = options;
+  const { log, stream, prefix, reached, isOurs, computed, differences } = options;
   for await (const slice of everything(log, stream, `${stream}.>`)) {
     for (const message of slice) {
       for (const line of Buffer.from(message.data).toString().split("\n")) {
         if (!line.startsWith(`{"id":"${prefix}`)) continue;
         const id = line.slice(7, line.indexOf('"', 7));
-        if (Number(id.slice(prefix.length).split("/")[0]) > reached) continue;
+        const [sequence = 0, index = 0] = id.slice(prefix.length).split("/").map(Number);
+        if (sequence > reached || !isOurs(stream, { sequence, index })) continue;
         const ours = computed.get(`${stream} ${id}`);
         computed.delete(`${stream} ${id}`);
         if (ours !== line) differences.push({ stream, id, computed: ours, stored: line });

@@ -16,6 +16,8 @@ export interface LogOptions {
   readonly password?: string;
   /** Shown in the server's connection list. */
   readonly name: string;
+  /** On how many servers of a cluster streams are kept. Takes effect when a stream is made. @default 1 */
+  readonly replicas?: number;
   /** How long one request to the log may take before it counts as lost. @default 5000 */
   readonly timeoutMs?: number;
 }
@@ -26,6 +28,7 @@ export interface Link {
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
   readonly timeoutMs: number;
+  readonly replicas: number;
   /** Random, one a connection: tells our own marker from that of another owner of the same task. */
   readonly writer: string;
   /** False while the connection is down. */
@@ -57,6 +60,7 @@ export async function openLink(options: LogOptions): Promise<Link> {
       jsm,
       js: jetstream(nc, { timeout: timeoutMs }),
       timeoutMs,
+      replicas: options.replicas ?? 1,
       writer: randomBytes(6).toString("hex"),
       connected,
       onReconnect(listener) {

@@ -111,7 +111,7 @@ function subjectOf(name: string, chunk: number): string {
   return `${STREAM}.${encodeToken(name)}.${chunk}`;
 }
 
-async function create({ jsm }: Link): Promise<void> {
+async function create({ jsm, replicas }: Link): Promise<void> {
   const config = {
     name: STREAM,
     subjects: [`${STREAM}.*.*`],
@@ -119,6 +119,7 @@ async function create({ jsm }: Link): Promise<void> {
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.New,
     max_bytes: MAX_BYTES,
+    num_replicas: replicas,
   };
   try {
     await jsm.streams.add(config);

@@ -6,10 +6,10 @@ import { isWrongLastSequence, logError } from "./failures.js";
 const BUCKET = "millrace";
 
 /** Registers in a JetStream key-value bucket, created at first use. Errors of all calls: MR_LOG_UNAVAILABLE. */
-export function openRegisters({ js }: Link): Registers {
+export function openRegisters({ js, replicas }: Link): Registers {
   let opening: Promise<KV> | undefined;
   const bucket = async () => {
-    opening ??= new Kvm(js).create(BUCKET, { history: 1, storage: "file" } as Parameters<Kvm["create"]>[1]);
+    opening ??= new Kvm(js).create(BUCKET, { history: 1, storage: "file", replicas } as Parameters<Kvm["create"]>[1]);
     try {
       return await opening;
     } catch (cause) {

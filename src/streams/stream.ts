@@ -50,7 +50,7 @@ async function find({ jsm }: Link, stream: string): Promise<ServerStreamInfo | u
 
 async function create(link: Link, spec: StreamSpec): Promise<ServerStreamInfo> {
   try {
-    return await link.jsm.streams.add(toConfig(spec));
+    return await link.jsm.streams.add({ ...toConfig(spec), num_replicas: link.replicas });
   } catch (cause) {
     // Another thread was faster: its stream differs from ours in the incarnation at least. Subjects that belong to a third
     // stream give the same refusal, and then there is nothing to find.

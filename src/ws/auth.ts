@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv6 } from "node:net";
 import type { RequestHead } from "./transport.js";
 
 const LOOPBACK = new BlockList();
@@ -24,4 +24,17 @@ export function isOriginAllowed(head: RequestHead, allowed: readonly string[]): 
   } catch {
     return false; // "null": a sandboxed frame or a file
   }
+}
+
+/**
+ * Whether a request to a loopback address also began on this machine, as far as that shows. Not when a proxy handed it on, and not when
+ * it asks for a name on the internet: a page may have its own name lead to 127.0.0.1 and read what is open there.
+ */
+export function seemsLocal(head: RequestHead): boolean {
+  if (["x-forwarded-for", "forwarded", "via"].some((name) => head.header(name) !== undefined)) return false;
+  const name = (head.header("host") ?? "")
+    .toLowerCase()
+    .replace(/:\d+$/, "")
+    .replace(/^\[(.*)\]$/, "$1");
+  return !name.includes(".") || isIP(name) !== 0 || name.endsWith(".localhost");
 }

@@ -34,6 +34,7 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
   readonly #parts: HubParts;
   readonly #encoding: Encoding;
   readonly #subscriptions = new Map<string, Subscription>();
+  #expiresAtMs: number;
   #tokens: number;
   #countedMs: number;
   #open = true;
@@ -44,6 +45,7 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
     this.socket = socket;
     this.name = name;
     this.#client = client;
+    this.#expiresAtMs = client.identity.expiresAtMs;
     this.#parts = parts;
     this.#encoding = encodingOf(socket.protocol);
     this.#tokens = parts.limits.burst;
@@ -107,9 +109,9 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
     this.socket.close(code, message);
   }
 
-  /** Ends a connection whose token has ended, and says a word to one that has been quiet. */
-  beat(nowMs: number): void {
-    if (this.identity.expiresAtMs <= Date.now()) {
+  /** Ends a connection whose token has ended, and says a word to one that has been quiet. Called each second for each connection. */
+  beat(nowMs: number, wallMs: number): void {
+    if (this.#expiresAtMs <= wallMs) {
       this.end(3005, "expired", "the token has ended; reconnect with a fresh one and since");
       return;
     }
@@ -271,6 +273,7 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
       return;
     }
     this.#client = { ...this.#client, identity: verdict.identity };
+    this.#expiresAtMs = verdict.identity.expiresAtMs;
     this.answer({ op: "refreshed", id, ...this.#expiry() });
     const lost = [...this.#subscriptions.keys()].find((channel) => !access.mayRead(this.identity, channel));
     if (lost !== undefined) this.end(3507, "forbidden", `your role may no longer read ${quote(lost)}`);

@@ -2,6 +2,7 @@ import type { HttpReply, HttpRoute, Logger, Permission } from "../core/index.js"
 import { isMillraceError } from "../core/index.js";
 import type { Access, AuditResult } from "./access/access.js";
 import { type Identity, isPermitted, type Refusal, refused, type Verdict } from "./access/identity.js";
+import { seemsLocal } from "./auth.js";
 import { problem, problemOf, refusalReply } from "./problem.js";
 import { decodeBody } from "./rest/encoding.js";
 import type { StaticFiles } from "./static.js";
@@ -13,7 +14,7 @@ export interface HttpAppOptions {
   /** Paths that answer 426 to anything but an upgrade. */
   readonly wsPaths: readonly string[];
   readonly access: Access;
-  /** True: open routes are open. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
+  /** True: open routes are open to callers on this machine. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
   readonly loopback: boolean;
   /** A handler that takes longer is answered for with 503. */
   readonly handlerMs: number;
@@ -51,9 +52,9 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     count(route, reply.status);
     return { ...reply, headers: { ...DEFAULT_HEADERS, ...reply.headers } };
   };
-  const needsOf = (route: HttpRoute): Permission | undefined => {
+  const needsOf = (route: HttpRoute, head: RequestHead): Permission | undefined => {
     if (route.access === "key") return route.needs ?? "administer";
-    const isOpen = route.access === "own" || loopback || ALWAYS_OPEN.has(route.path);
+    const isOpen = route.access === "own" || ALWAYS_OPEN.has(route.path) || (loopback && seemsLocal(head));
     return isOpen ? undefined : (route.needs ?? "status");
   };
   /** Every answer to somebody we know, and every refusal, leaves a line. */
@@ -83,7 +84,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       }
       const route = methods.get(method);
       if (!route) return reply("none", notOffered([...methods.keys()]));
-      const needs = needsOf(route);
+      const needs = needsOf(route, head);
       const { maxBodyBytes } = route;
       const at = route.access === "own" ? "door" : undefined;
       const judged = needs === undefined ? access.anonymous(head, at) : access.identify(head);
@@ -112,7 +113,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   function decide(route: HttpRoute, head: RequestHead, verdict: Verdict) {
     if (verdict.kind === "refused") return { refused: refuse(route, head, verdict) };
     const { identity } = verdict;
-    const needs = needsOf(route);
+    const needs = needsOf(route, head);
     if (needs === undefined || isPermitted(identity, needs)) return { identity };
     const who = identity.role ?? "an API key";
     const refusal = refused(
@@ -127,7 +128,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     const reply = await decoded(route, head, body, caller);
     const result = reply.status < 400 ? "ok" : "error";
     if (route.access === "own") return audited(route, head, signed(reply), reply);
-    if (needsOf(route) === undefined) return answered(route.path, reply);
+    if (needsOf(route, head) === undefined) return answered(route.path, reply);
     return audited(route, head, { subject: caller.subject, result }, reply);
   }
 

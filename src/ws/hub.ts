@@ -102,8 +102,8 @@ export function createHub(options: HubOptions): Hub {
   });
   const ticking = setInterval(
     () => {
-      const nowMs = parts.nowMs();
-      for (const connection of connections) connection.beat(nowMs);
+      const [nowMs, wallMs] = [parts.nowMs(), Date.now()];
+      for (const connection of connections) connection.beat(nowMs, wallMs);
     },
     Math.min(TICK_MS, limits.heartbeatMs),
   );

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Logger } from "../core/index.js";
+import type { DropReason } from "./protocol.js";
 
 /** A counter or gauge kept elsewhere (another thread), as a set of values at this moment. */
 export interface ForeignMetric {
@@ -30,6 +31,8 @@ export interface GatewayMetrics {
   error(code: string): void;
   subscriptions(channel: string, change: 1 | -1): void;
   frames(channel: string, count: number, bytes: number): void;
+  /** Events a delivery class left out, each counted once for each client that did not get it. */
+  dropped(channel: string, reason: DropReason, count: number): void;
   recovery(result: "recovered" | "lost"): void;
   /** A record of the log that is not JSON and was shown to nobody. */
   skipped(channel: string): void;
@@ -62,8 +65,14 @@ export function createMetrics(
   });
   const frames = counter("millrace_ws_frames_total", "Event frames sent, by channel", ["channel"]);
   const bytes = counter("millrace_ws_bytes_total", "Bytes of event frames sent, by channel", ["channel"]);
+  // Handles are kept: looking one up by its labels costs more than everything else we do for a frame.
+  const sentOn = new Map<string, { readonly frames: Counter.Internal; readonly bytes: Counter.Internal }>();
   const recoveries = counter("millrace_ws_recoveries_total", "Subscriptions with since, by result", ["result"]);
   const skipped = counter("millrace_ws_skipped_records_total", "Records that are not JSON", ["channel"]);
+  const dropped = counter("millrace_ws_dropped_events_total", "Events a delivery class left out, by client", [
+    "channel",
+    "reason",
+  ]);
   const requests = counter("millrace_http_requests_total", "Answers, by route and status", ["route", "status"]);
   const audited = counter("millrace_access_decisions_total", "Authenticated calls and refusals, by result", ["result"]);
   const stopProcess = processMetrics(registry);
@@ -80,9 +89,15 @@ export function createMetrics(
     error: (code) => errors.inc({ code }),
     subscriptions: (channel, change) => subscriptions.inc({ channel }, change),
     frames(channel, count, size) {
-      frames.inc({ channel }, count);
-      bytes.inc({ channel }, size);
+      let sent = sentOn.get(channel);
+      if (!sent) {
+        sent = { frames: frames.labels(channel), bytes: bytes.labels(channel) };
+        sentOn.set(channel, sent);
+      }
+      sent.frames.inc(count);
+      sent.bytes.inc(size);
     },
+    dropped: (channel, reason, count) => dropped.inc({ channel, reason }, count),
     recovery: (result) => recoveries.inc({ result }),
     skipped: (channel) => skipped.inc({ channel }),
     request: (route, status) => requests.inc({ route, status: String(status) }),

@@ -78,6 +78,11 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
       idleTimeout: limits.wsIdleS,
       sendPingsAutomatically: true,
       upgrade(res, req, context) {
+        // A key alone is enough for the native router.
+        if (req.getHeader("upgrade").toLowerCase() !== "websocket") {
+          req.setYield(true);
+          return;
+        }
         const key = req.getHeader("sec-websocket-key");
         const protocol = chooseProtocol(req.getHeader("sec-websocket-protocol"), endpoint.protocols);
         const decide = (admission: WsAdmission) => {

@@ -135,3 +135,15 @@ for (const transport of TRANSPORTS) {
       t.notOk(text.includes(secret), `${secret.slice(0, 6)}… is not in ${text.length} characters of logs and audit`);
   });
 }
+
+t.test("passwords in addresses are not shown when nobody answers there", async (t) => {
+  const dataDir = temporaryDir("passwords");
+  const at = (protocol: string) => `${protocol}://user:hunter2@127.0.0.1:1`;
+  const env = { ...process.env, NATS_URL: at("nats"), CLICKHOUSE_URL: at("http"), MQTT_URL: at("mqtt") };
+  for (const command of [["up", "--no-replay"], ["doctor"]]) {
+    const args = [MAIN, ...command, "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir];
+    const { stdout, stderr } = await run(process.execPath, args, { env }).catch((error) => error);
+    t.match(stdout + stderr, /127\.0\.0\.1:1/, `${command[0]}: the address`);
+    t.notMatch(stdout + stderr, /hunter2/, `${command[0]}: without the password`);
+  }
+});

@@ -5,7 +5,7 @@ import { WINDOW_MS } from "./topologies.js";
 export interface Rows {
   readonly readings: number;
   readonly late: number;
-  /** `unit startMs events total`, sorted: the rows of the windows themselves. */
+  /** `stage unit startMs events total`, sorted: the rows of the windows themselves, of both stages. */
   readonly windows: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export async function expectedRows(path: string): Promise<Rows> {
     return {
       readings: Number(counts?.[0]),
       late: Number(counts?.[1]),
-      windows: windows.map((row) => row.join(" ")).sort(),
+      windows: ["first", "second"].flatMap((stage) => windows.map((row) => `${stage} ${row.join(" ")}`)).sort(),
     };
   } finally {
     connection.closeSync();

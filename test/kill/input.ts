@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { DISORDER_MS, WINDOW_MS } from "./topologies.js";
+import { DISORDER_MS, LATE_V, WINDOW_MS } from "./topologies.js";
 
 /** One reading of the input file, NDJSON. `late`: written behind its window's end, as the marks of the input say it. */
 export interface InputEvent {
@@ -42,7 +42,7 @@ export function makeInput(options: {
       // The mark at this moment is startMs - DISORDER_MS: whole windows before it have been said.
       const late = random() < LATE;
       const ts = late ? startMs - 2 * WINDOW_MS - pick(4_000) : startMs - 400 + pick(WINDOW_MS + 400);
-      return { id: `${round}-${step}-${i}`, unit: `u${pick(UNITS)}`, ts, v: pick(1_000), late };
+      return { id: `${round}-${step}-${i}`, unit: `u${pick(UNITS)}`, ts, v: pick(1_000) + (late ? LATE_V : 0), late };
     });
     const delivered = [...events, ...again];
     again = events.filter(() => random() < TWICE);

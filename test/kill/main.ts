@@ -2,14 +2,18 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { packageRoot } from "../../src/core/index.js";
 import { obtainNatsServer } from "../../src/streams/index.js";
+import { CLUSTER_VICTIMS } from "./cluster-victims.js";
 import { type RoundResult, runRound } from "./round.js";
-import { startWorld } from "./world.js";
+import { USUAL } from "./victims.js";
+import { startClusterWorld, startWorld } from "./world.js";
 
-/** `npm run test:kill -- --rounds 100 [--seed N] [--json]`: exit code 1 when a round fails, which also ends the run. */
+/** `npm run test:kill -- --rounds 100 [--seed N] [--servers 3 [--strict]] [--json]`: exit code 1 when a round fails, which also ends the run. */
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "10" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    servers: { type: "string", default: "1" },
+    strict: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
@@ -21,12 +25,13 @@ if (!process.env["NATS_SERVER_BIN"]) {
   const found = await obtainNatsServer({ env: process.env, cacheDir: join(packageRoot(), ".cache"), report: say });
   if (found.kind !== "url") process.env["NATS_SERVER_BIN"] = found.path;
 }
-const world = await startWorld();
+const isCluster = values.servers === "3";
+const world = await (isCluster ? startClusterWorld({ strict: values.strict }) : startWorld());
 const results: RoundResult[] = [];
 try {
   say(`seed ${firstSeed}: round n has seed ${firstSeed} + n`);
   for (let round = 0; round < rounds; round++) {
-    const result = await runRound(world, round, firstSeed + round);
+    const result = await runRound(world, round, firstSeed + round, isCluster ? CLUSTER_VICTIMS : USUAL);
     results.push(result);
     const { seed, victim, eventsInFlight, rowsExpected, rowsFound, idsTwice, settleMs, ok } = result;
     say(

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type ClusterVictim, strikeCluster } from "./cluster-victims.js";
 import type { World } from "./world.js";
 
 /** Who is hit in a round, and how. */
@@ -14,11 +15,13 @@ export const VICTIMS = [
 ] as const;
 /** What shows a missing fence, a worker that is paused and goes on, is picked more often. */
 export const USUAL: readonly Victim[] = [...VICTIMS, "pause worker", "pause worker, kill the other"];
-export type Victim = (typeof VICTIMS)[number];
+export type Victim = (typeof VICTIMS)[number] | ClusterVictim;
 
 /** Strikes, waits, and brings everything back to life. */
 export async function strike(world: World, victim: Victim, random: () => number): Promise<void> {
-  const { server, workers } = world;
+  const { kill, workers } = world;
+  if (kill.kind === "cluster") return strikeCluster(world, kill.cluster, victim as ClusterVictim, random);
+  const { server } = kill;
   const first = Math.floor(random() * workers.length);
   const [one, other] = [workers[first], workers[1 - first]];
   if (one === undefined || other === undefined) throw new Error("there are two workers");

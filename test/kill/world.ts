@@ -1,21 +1,28 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { isMillraceError } from "../../src/core/index.js";
 import { type Connection, connectLog, streamSpecs } from "../../src/streams/index.js";
 import { startNats, type TestServer } from "../support/nats.js";
+import { type Cluster, startCluster } from "./cluster.js";
 import type { Rows } from "./expected.js";
 import { FIRST_MS, tickBody } from "./input.js";
 import { type WorkerProcess, workerProcess } from "./processes.js";
 import { PARTITIONS, WINDOW_MS } from "./topologies.js";
 
 const WORKERS = 2;
-/** Sixty units a window: far below the limit of one answer. */
-const PAGE_WINDOWS = 100;
+/** Sixty units a window, two stages: far below the limit of one answer. */
+const PAGE_WINDOWS = 50;
+
+/** What can be struck beside the workers. */
+export type Kill =
+  | { readonly kind: "one"; readonly server: TestServer }
+  | { readonly kind: "cluster"; readonly cluster: Cluster };
 
 /** A real server, two real worker processes, an embedded database (or CLICKHOUSE_URL), and a client of our own. */
 export interface World {
-  readonly server: TestServer;
+  readonly kill: Kill;
   readonly workers: readonly WorkerProcess[];
   readonly connection: Connection;
   readonly directory: string;
@@ -26,16 +33,28 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(env: Readonly<Record<string, string>> = {}): Promise<World> {
-  const directory = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+export async function startWorld(): Promise<World> {
   const server = await startNats();
-  const connection = await connectLog({ url: server.url, name: "kill", timeoutMs: 2_000 });
-  for (const spec of streamSpecs(PARTITIONS)) await connection.log.ensureStream(spec);
+  return populate(server.url, 1, { kind: "one", server }, () => server.stop());
+}
+
+/** The same on a cluster of three servers, every stream on each of them. */
+export async function startClusterWorld(options: { strict?: boolean } = {}): Promise<World> {
+  const cluster = await startCluster(options);
+  return populate(cluster.url, 3, { kind: "cluster", cluster }, () => cluster.stop());
+}
+
+async function populate(url: string, replicas: number, kill: Kill, stopLog: () => Promise<void>): Promise<World> {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+  const servers = url.split(",");
+  const connection = await elected(() => connectLog({ servers, name: "kill", timeoutMs: 2_000, replicas }));
+  const env = { MILLRACE_REPLICAS: String(replicas) };
+  for (const spec of streamSpecs(PARTITIONS)) await elected(() => connection.log.ensureStream(spec));
   // The input's time is announced first: the live clock alone would make everything late.
   for (let p = 0; p < PARTITIONS; p++)
     await connection.log.publish({ subject: `telemetry.${p}._tick.kill`, data: tickBody(FIRST_MS) });
   const workers = Array.from({ length: WORKERS }, () =>
-    workerProcess({ natsUrl: server.url, dataDir: directory, partitions: PARTITIONS, env }),
+    workerProcess({ natsUrl: url, dataDir: directory, partitions: PARTITIONS, env }),
   );
   for (const worker of workers) await worker.start();
 
@@ -49,7 +68,7 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     }
   };
   return {
-    server,
+    kill,
     workers,
     connection,
     directory,
@@ -61,7 +80,7 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
       for (let from = fromMs; from < toMs; from += PAGE_WINDOWS * WINDOW_MS) {
         const to = Math.min(toMs, from + PAGE_WINDOWS * WINDOW_MS);
         const rows = await query(
-          `SELECT key, toUnixTimestamp64Milli(window_start) AS s, values['events'], values['total'] FROM features WHERE s >= ${from} AND s < ${to}`,
+          `SELECT feature, key, toUnixTimestamp64Milli(window_start) AS s, values['events'], values['total'] FROM features WHERE s >= ${from} AND s < ${to}`,
         );
         if (rows === undefined) return undefined;
         for (const row of rows) windows.push(row.join(" "));
@@ -79,8 +98,19 @@ export async function startWorld(env: Readonly<Record<string, string>> = {}): Pr
     async stop() {
       for (const worker of workers) await worker.stop();
       await connection.close();
-      await server.stop();
+      await stopLog();
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A young cluster answers nothing before it has elected its leader. */
+async function elected<T>(ask: () => Promise<T>): Promise<T> {
+  for (const endMs = performance.now() + 60_000; ; await delay(200)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isMillraceError(error) || performance.now() > endMs) throw error;
+    }
+  }
 }

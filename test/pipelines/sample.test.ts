@@ -94,6 +94,13 @@ const rows = (outputs: readonly Output[]): string =>
     .join("\n");
 const sameRows = (one: Runner, other: Runner): boolean => rows(one.outputs) === rows(other.outputs);
 
+function savesInSteps(t: Test, { program }: Runner): void {
+  const save = program.beginSave?.();
+  let steps = 1;
+  while (save !== undefined && !save.step()) steps++;
+  t.ok(steps > 1 && Buffer.concat(save?.parts ?? []).equals(program.save()), `the same state in ${steps} steps`);
+}
+
 /** Comments how many alerts fired by rule, and checks what every alert owes its reader. */
 function judge(t: Test, runner: Runner, least: number, most: number): void {
   const firing = alertsOf(runner).filter(({ state }) => state === "firing");
@@ -136,6 +143,7 @@ t.test("GitHub: every delivery accounted for, a few alerts that name no person",
   const restarted = runProgram({ pipeline: activity });
   await play(restarted, "github", github, 60 * MINUTE_MS, 97);
   t.ok(sameRows(restarted, runner), "restarts show nowhere");
+  savesInSteps(t, runner);
 });
 
 t.test("mine and sensors: telemetry, then the site", async (t) => {
@@ -152,6 +160,7 @@ t.test("mine and sensors: telemetry, then the site", async (t) => {
   const often = runProgram({ pipeline: telemetry });
   await play(often, "telemetry", readings, 3 * MINUTE_MS, 500);
   t.ok(sameRows(often, runner), "neither the spacing of ticks nor restarts show");
+  savesInSteps(t, runner);
 
   const inference = createInference({ models });
   t.teardown(() => inference.close());

@@ -176,6 +176,9 @@ t.test("another program goes on from the snapshot, and the border is recorded", 
   t.match(pointer?.borders, [{ version: 2, from: 5, at: { features: { sequence: 5 }, accepted: { sequence: 5 } } }]);
   again.abort();
   await secondRun;
+  const common = { ...connection, partition: 0, partitions: 1, inference };
+  const verified = await verifyTask({ ...common, pipeline: toyPipeline({ version: 2, bonus: 10 }) });
+  t.match(verified, { messages: 3, outputs: 6, differences: [] }, "from the border on");
 });
 
 t.test("what a task must not begin with stops it, with these words", async (t) => {

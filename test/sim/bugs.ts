@@ -186,6 +186,13 @@ export const bugs: readonly Bug[] = [
         read: async (what) => dropping(await log.read(what), () => random.chance(0.02)),
       })),
   },
+  {
+    name: "a sink's retry carries another token",
+    sink: (sink) => {
+      let attempts = 0;
+      return { ...sink, write: (table, rows, token) => sink.write(table, rows, `${token}/${++attempts}`) };
+    },
+  },
 ];
 
 const known = new Map<string, string>();

@@ -2,13 +2,20 @@ import type { Inference, Output, Pipeline } from "../../src/core/index.js";
 import type { Border, Pointer } from "../../src/runtime/index.js";
 import { programHash } from "../../src/runtime/pointer.js";
 import { type Broker, matches, type SimStream } from "./world/broker.js";
+import type { Database } from "./world/database.js";
 import { type SimEvent, simPipelines } from "./world/programs.js";
 
+/** Streams that the sink copies, and their tables. */
+export const SUNK = [
+  ["features", "features"],
+  ["late", "late_events"],
+] as const;
 const MARK = '{"kind":"mark"';
 const inference: Inference = { run: async () => new Float32Array() };
 
 export interface Evidence {
   readonly broker: Broker;
+  readonly database: Database;
   readonly partitions: number;
   /** Events whose producer was told that they are stored. */
   readonly acknowledged: readonly SimEvent[];
@@ -66,7 +73,8 @@ export function judge(evidence: Evidence): readonly string[] {
     if (total !== count) problems.push(`${stream}: ${total - count} lines are nobody's`);
     problems.push(...twice(stream, linesIn(stream)));
   }
-  if (isWhole) problems.push(...marksGoOn(broker.stream("middle")));
+  if (isWhole) problems.push(...marksGoOn(broker.stream("features")));
+  if (isWhole) problems.push(...SUNK.flatMap(([stream, table]) => sunk(evidence, linesIn(stream), stream, table)));
   problems.push(...conserved(evidence, all, linesIn));
   return problems;
 }
@@ -163,6 +171,23 @@ function twice(stream: string, lines: readonly string[]): readonly string[] {
   return problems;
 }
 
+/** The table has each line of the stream once. */
+function sunk(
+  { database, broker }: Evidence,
+  lines: readonly string[],
+  stream: string,
+  table: string,
+): readonly string[] {
+  const want = lines.flatMap((text) => (text.startsWith('{"id":"') ? [text.slice(7, text.indexOf('"', 7))] : []));
+  const have = database.rows(table, broker.info(stream).incarnation).map(({ _id }) => _id);
+  const distinct = new Set(have);
+  const missing = want.filter((id) => !distinct.has(id));
+  const problems = missing.length > 0 ? [`table ${table} lacks ${missing.length} rows, ${missing[0]} first`] : [];
+  if (have.length > distinct.size) problems.push(`table ${table} has ${have.length - distinct.size} rows twice`);
+  if (distinct.size > want.length) problems.push(`table ${table} has ${distinct.size - want.length} rows too many`);
+  return problems;
+}
+
 function marksGoOn(stream: SimStream): readonly string[] {
   const problems: string[] = [];
   const reached = new Map<string, number>();
@@ -174,6 +199,12 @@ function marksGoOn(stream: SimStream): readonly string[] {
     reached.set(subject, watermarkMs);
   }
   return problems;
+}
+
+interface Row {
+  readonly pipeline?: string;
+  readonly values?: { readonly count: number };
+  readonly events?: number;
 }
 
 /** Counts without the engine: every event that was acknowledged is in the log, and each in exactly one window or late. */
@@ -190,14 +221,14 @@ function conserved(
   const rows = (name: string) =>
     linesIn(name)
       .filter((text) => text.startsWith('{"id"'))
-      .map((text) => JSON.parse(text) as Record<string, number>);
-  const sum = (name: string, field: string) => rows(name).reduce((total, row) => total + (row[field] ?? 0), 0);
-  const late = rows("late").filter((row) => String(row["pipeline"]) === "sim.counts").length;
+      .map((text) => JSON.parse(text) as Row);
+  const sum = (name: string, of: (row: Row) => number) => rows(name).reduce((total, row) => total + of(row), 0);
+  const late = rows("late").filter((row) => row.pipeline === "sim.counts").length;
   const check = (what: string, found: number) => {
     if (found !== logged.size) problems.push(`${what}: ${found}, but ${logged.size} events were logged`);
   };
-  check("events in windows and late", sum("middle", "count") + late);
-  check("events in the totals and late", sum("final", "events") + late);
+  check("events in windows and late", sum("features", ({ values }) => values?.count ?? 0) + late);
+  check("events in the totals and late", sum("final", ({ events = 0 }) => events) + late);
   return problems;
 }
 

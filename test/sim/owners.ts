@@ -45,7 +45,7 @@ export class Owners implements BrokerObserver {
     const partition = subjects[0]?.split(".")[1];
     for (const [task, epoch] of this.#writes.get(reader) ?? []) {
       const isIts =
-        task.endsWith(`/${partition}`) && subjects[0]?.startsWith(task.startsWith("sim.counts") ? "input" : "middle");
+        task.endsWith(`/${partition}`) && subjects[0]?.startsWith(task.startsWith("sim.counts") ? "input" : "features");
       if (isIts) this.#begun.set(task, Math.max(epoch, this.#begun.get(task) ?? 0));
     }
   }

@@ -1,24 +1,29 @@
 import type { Leases, Pipeline, StreamSpec } from "../../src/core/index.js";
 import { type Pointer, readPointer, resetPointer } from "../../src/runtime/index.js";
-import { judge } from "./judge.js";
+import type { SinkTask, TableSink } from "../../src/sinks/index.js";
+import { judge, SUNK } from "./judge.js";
 import { Owners } from "./owners.js";
 import { Broker, matches } from "./world/broker.js";
+import { Database, type DatabaseFaults, simulatedSink } from "./world/database.js";
 import { Door } from "./world/door.js";
-import { type Fault, type Plan, planOf } from "./world/faults.js";
+import { type Fault, type Plan, planOf, SINK } from "./world/faults.js";
 import { type Ports, simulatedPorts } from "./world/ports.js";
 import { PERFECT, Process } from "./world/process.js";
 import { type SimEvent, simPipelines } from "./world/programs.js";
 import { type Random, seeded } from "./world/random.js";
 import { Scheduler } from "./world/scheduler.js";
+import { startSinks } from "./world/sinks.js";
 import { startWorker, type Worker } from "./world/worker.js";
 
-const STREAMS = ["input", "middle", "alerts", "final", "dead", "late"];
+const STREAMS = ["input", "features", "alerts", "final", "dead", "late"];
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Virtual time in which everything must have come to rest after the faults have ended. */
 const PATIENCE_MS = 60_000;
 const LOOK_MS = 100;
 /** Everything must seem to be at rest at so many looks in a row. */
 const SETTLED_LOOKS = 3;
+
+const CALM_DATABASE: DatabaseFaults = { refuses01: 0, answerLost01: 0, delayMsMost: 5 };
 
 /** A way to be wrong, put between the runtime and its world. */
 export interface Bug {
@@ -27,6 +32,7 @@ export interface Bug {
   leases?(leases: Leases): Leases;
   pipeline?(pipeline: Pipeline, world: { readonly random: Random }): Pipeline;
   door?(ports: Ports): Ports;
+  sink?(sink: TableSink): TableSink;
   /** Called before each world. */
   begin?(): void;
 }
@@ -47,8 +53,14 @@ export async function simulate(
 ): Promise<Outcome> {
   bug?.begin?.();
   const world = new World(seed, bug, traced);
-  await world.live();
-  return world.outcome();
+  const { random } = Math;
+  Math.random = seeded(seed).next; // the jitter of the sink's retries
+  try {
+    await world.live();
+    return world.outcome();
+  } finally {
+    Math.random = random;
+  }
 }
 
 class World {
@@ -61,9 +73,14 @@ class World {
   readonly #broker = new Broker();
   readonly #random: Random;
   readonly #plan: Plan;
+  /** Everybody's, until the faults end. */
+  readonly #network: Plan["network"];
   readonly #owners: Owners;
   readonly #workers: (Worker | undefined)[] = [];
   readonly #acknowledged: SimEvent[] = [];
+  readonly #database = new Database();
+  #sinkProcess: Process | undefined;
+  #sinkTasks: readonly SinkTask[] = [];
   #version: 1 | 2 = 1;
   #lives = 0;
   #isCalm = false;
@@ -77,6 +94,7 @@ class World {
     this.#isTraced = isTraced;
     this.#random = seeded(seed);
     this.#plan = planOf(this.#random);
+    this.#network = { ...this.#plan.network };
     this.#owners = new Owners(
       (problem) => this.#problem(problem),
       (line) => this.#say(line),
@@ -96,31 +114,79 @@ class World {
     for (const name of STREAMS) this.#broker.ensureStream(specOf(name, MAX_BYTES));
     const door = this.#openDoor();
     for (let i = 0; i < workers; i++) this.#scheduler.after(this.#random.next() * 500, () => this.#start(i));
+    this.#startSinks();
     for (const fault of faults) this.#scheduler.after(fault.atMs, () => this.#do(fault));
     this.#scheduler.after(LOOK_MS, () => this.#look());
     await this.#scheduler.run(untilMs);
-    this.#isCalm = true; // whoever starts from here on has a perfect network and does not die
+    this.#isCalm = true; // whoever starts from here on does not die
+    Object.assign(this.#network, { ...PERFECT, delayMsMost: this.#plan.network.delayMsMost });
     this.#say("the faults end");
     this.#broker.isUp = true;
+    this.#database.isUp = true;
     const enoughMs = untilMs + PATIENCE_MS;
-    await this.#scheduler.run(enoughMs, () => door.isDone);
+    await this.#scheduler.run(enoughMs, () => door.isDone && this.#broker.underWay === 0);
     door.finish();
-    const isSettled = this.#often(() => door.isDone && this.#isSettled(partitions));
+    const isSettled = this.#often(() => door.isDone && this.#isSettled(partitions) && this.#hasSunk());
     await this.#scheduler.run(enoughMs, isSettled);
     if (!this.#isSettled(partitions)) this.#problem(`stuck: ${this.#whatWaits()}`);
+    else if (!this.#hasSunk()) this.#problem("stuck: the sink");
     this.#isEnding = true;
     for (const worker of this.#workers) worker?.stop();
     await this.#scheduler.run(enoughMs + PATIENCE_MS, () => this.#workers.every((worker) => worker?.isStopped ?? true));
     if (this.#problems.length > 0) return;
     const pointers = await this.#pointers(partitions);
-    const evidence = { broker: this.#broker, partitions, acknowledged: this.#acknowledged, pointers };
+    const evidence = {
+      broker: this.#broker,
+      database: this.#database,
+      partitions,
+      acknowledged: this.#acknowledged,
+      pointers,
+    };
     for (const problem of judge({ ...evidence, isWhole: this.#isWhole })) this.#problem(problem);
   }
 
-  #openDoor(): Door {
-    const { partitions, untilMs, messages, network } = this.#plan;
+  /** The process with the database; when it dies, the next one opens what it left. */
+  #startSinks(): void {
     const random = seeded(this.#random.between(0, 2 ** 30));
-    const process = this.#process("door", random, network);
+    const { deathChance01, deathWithin, database } = this.#plan;
+    const dies = !this.#isCalm && random.chance(deathChance01);
+    const process = this.#process(`sink.${++this.#lives}`, random, this.#network, {
+      ...(dies && { dieAt: random.between(1, deathWithin) }),
+      onDeath: () => this.#scheduler.after(random.between(50, 1_500), () => this.#startSinks()),
+    });
+    this.#sinkProcess = process;
+    const scheduler = this.#scheduler;
+    const faults = () => (this.#isCalm ? CALM_DATABASE : database);
+    const sink = simulatedSink({ database: this.#database, process, scheduler, random, faults });
+    const ports = simulatedPorts(process, scheduler, random);
+    this.#sinkTasks = startSinks({
+      process,
+      log: ports.log,
+      sink: this.#bug?.sink?.(sink) ?? sink,
+      streams: SUNK.map(([stream]) => stream),
+      trace: (line) => this.#say(line),
+      onFailure: (error) => {
+        // What was destroyed is not there to copy; anything else is a failure of the sink.
+        if (this.#isWhole) this.#problem(`a sink failed: ${error instanceof Error ? error.stack : error}`);
+      },
+    });
+  }
+
+  #hasSunk(): boolean {
+    return (
+      !this.#isWhole ||
+      this.#sinkTasks.every((task, i) => {
+        const stream = this.#broker.stream(SUNK[i]?.[0] ?? "");
+        const last = stream.archive.findLast(({ subject }) => !subject.includes("._at."))?.sequence ?? 0;
+        return task.position() >= last;
+      })
+    );
+  }
+
+  #openDoor(): Door {
+    const { partitions, untilMs, messages } = this.#plan;
+    const random = seeded(this.#random.between(0, 2 ** 30));
+    const process = this.#process("door", random, this.#network);
     const ports = simulatedPorts(process, this.#scheduler, random);
     const { log } = this.#bug?.door?.(ports) ?? ports;
     const onAcknowledged = (events: readonly SimEvent[]) => void this.#acknowledged.push(...events);
@@ -150,10 +216,10 @@ class World {
 
   #start(i: number): void {
     if (this.#isEnding) return;
-    const { deathChance01, deathWithin, network, partitions } = this.#plan;
+    const { deathChance01, deathWithin, partitions } = this.#plan;
     const random = seeded(this.#random.between(0, 2 ** 30));
     const dies = !this.#isCalm && random.chance(deathChance01);
-    const process = this.#process(`w${i}.${++this.#lives}`, random, this.#isCalm ? PERFECT : network, {
+    const process = this.#process(`w${i}.${++this.#lives}`, random, this.#network, {
       ...(dies && { dieAt: random.between(1, deathWithin) }),
       onDeath: () => {
         this.#workers[i] = undefined;
@@ -178,9 +244,9 @@ class World {
 
   #do(fault: Fault): void {
     this.#say(`fault: ${JSON.stringify(fault)}`);
-    const worker = "worker" in fault ? this.#workers[fault.worker] : undefined;
-    if (fault.kind === "kill") worker?.process.kill();
-    else if (fault.kind === "pause") worker?.process.pause(fault.forMs);
+    const worker = "worker" in fault ? (this.#workers[fault.worker]?.process ?? this.#sinkOf(fault.worker)) : undefined;
+    if (fault.kind === "kill") worker?.kill();
+    else if (fault.kind === "pause") worker?.pause(fault.forMs);
     else if (fault.kind === "restart") this.#restart(fault.worker);
     else if (fault.kind === "new program") this.#upgrade();
     else if (fault.kind === "purge") this.#purge();
@@ -189,9 +255,18 @@ class World {
       this.#scheduler.after(fault.forMs, () => {
         this.#broker.isUp = true;
       });
+    } else if (fault.kind === "database down") {
+      this.#database.isUp = false;
+      this.#scheduler.after(fault.forMs, () => {
+        this.#database.isUp = true;
+      });
     } else if (fault.kind === "streams full") this.#fill(fault.forMs);
     else if (fault.kind === "recreate input") this.#recreate();
     else this.#wipe();
+  }
+
+  #sinkOf(worker: number): Process | undefined {
+    return worker === SINK ? this.#sinkProcess : undefined;
   }
 
   #restart(i: number): void {
@@ -222,9 +297,11 @@ class World {
         return { source, sequence: isOfThisLog ? (pointer.kept.at(-1)?.sequence ?? 0) : 0 };
       }),
     );
-    for (const stream of ["input", "middle"]) {
+    for (const stream of ["input", "features"]) {
       const through = Math.min(...committed.filter(({ source }) => source === stream).map(({ sequence }) => sequence));
-      this.#broker.purge(stream, Math.min(through, this.#broker.info(stream).lastSequence));
+      const { lastSequence, incarnation } = this.#broker.info(stream);
+      const sunk = stream === "features" ? this.#database.progress(stream, incarnation) : lastSequence;
+      this.#broker.purge(stream, Math.min(through, sunk, lastSequence));
     }
   }
 

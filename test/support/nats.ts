@@ -31,12 +31,12 @@ export function natsBinary(): string {
   return found;
 }
 
-export async function startNats({ maxPayloadMb = 8 }: { maxPayloadMb?: number } = {}): Promise<TestServer> {
+export async function startNats(limits: { maxPayloadMb?: number; maxFileMb?: number } = {}): Promise<TestServer> {
   const directory = mkdtempSync(join(tmpdir(), "millrace-nats-"));
   let ports = { client: -1, mqtt: -1 };
   let child: ChildProcess;
   const start = async () => {
-    writeFileSync(join(directory, "nats.conf"), configuration(directory, ports, maxPayloadMb));
+    writeFileSync(join(directory, "nats.conf"), configuration(directory, ports, limits));
     child = spawn(natsBinary(), ["-c", join(directory, "nats.conf")], { stdio: ["ignore", "ignore", "pipe"] });
     ports = await listening(child);
   };
@@ -61,12 +61,17 @@ export async function startNats({ maxPayloadMb = 8 }: { maxPayloadMb?: number } 
   };
 }
 
-function configuration(directory: string, ports: { client: number; mqtt: number }, maxPayloadMb: number): string {
+function configuration(
+  directory: string,
+  ports: { client: number; mqtt: number },
+  { maxPayloadMb = 8, maxFileMb }: { maxPayloadMb?: number; maxFileMb?: number },
+): string {
+  const limit = maxFileMb === undefined ? "" : `, max_file: ${maxFileMb}MB`;
   return [
     "server_name: test",
     `listen: "127.0.0.1:${ports.client}"`,
     `max_payload: ${maxPayloadMb}MB`,
-    `jetstream { store_dir: ${JSON.stringify(directory)} }`,
+    `jetstream { store_dir: ${JSON.stringify(directory)}${limit} }`,
     `mqtt { listen: "127.0.0.1:${ports.mqtt}", ack_wait: "1s" }`, // what was not acknowledged comes again after this
     "",
   ].join("\n");

@@ -1,5 +1,5 @@
 import t from "tap";
-import { isLoopback, isOriginAllowed } from "../../src/ws/auth.js";
+import { isLoopback, isOriginAllowed, seemsLocal } from "../../src/ws/auth.js";
 import type { RequestHead } from "../../src/ws/transport.js";
 
 t.test("addresses only this machine can reach", async (t) => {
@@ -36,4 +36,21 @@ t.test("pages: our own and those named", async (t) => {
     "",
   ])
     t.notOk(isOriginAllowed(head(origin), ["https://a.example"]), origin);
+});
+
+t.test("requests that began on this machine", async (t) => {
+  const head = (headers: Record<string, string>): RequestHead => ({
+    method: "GET",
+    path: "/metrics",
+    query: new URLSearchParams(),
+    remoteAddress: "127.0.0.1",
+    header: (name) => headers[name],
+  });
+  for (const host of ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "app.localhost", "millrace", "LOCALHOST"])
+    t.ok(seemsLocal(head({ host })), host);
+  t.ok(seemsLocal(head({})), "HTTP/1.0");
+  for (const host of ["rebound.evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example"])
+    t.notOk(seemsLocal(head({ host })), host);
+  for (const name of ["x-forwarded-for", "forwarded", "via"])
+    t.notOk(seemsLocal(head({ host: "localhost", [name]: "203.0.113.7" })), name);
 });

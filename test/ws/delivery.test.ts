@@ -154,6 +154,12 @@ t.test("latest, read too slowly: bounded, the others go on, and it is told", asy
   await poll(() => numbers(slow).at(-1) === sent);
   await poll(() => clients.every((client) => told(client) + numbers(client).length === sent));
   assertChain(slow);
+  const counted = [...(await gateway.metrics.text()).matchAll(/^millrace_ws_dropped_events_total\{.*?\} (\d+)$/gm)];
+  t.equal(
+    counted.reduce((sum, [, count]) => sum + Number(count), 0),
+    told(slow) + told(good),
+    "and counted",
+  );
   t.ok(slow.frames.some(({ op, reason }) => op === "dropped" && reason === "slow"));
   await gateway.alert(sent + 1);
   await poll(() => clients.every((client) => numbers(client).at(-1) === sent + 1));

@@ -4,7 +4,7 @@ import { createCredential, revokeCredential } from "../../src/ws/index.js";
 import { memoryRegisters } from "../support/memory-registers.js";
 import { ask, KEY, startGateway } from "./access/gateway.js";
 import { AUDIENCE, ISSUER, issuer, pair, SECRET, token, unsigned } from "./access/keys.js";
-import { TRANSPORTS } from "./support.js";
+import { raw, TRANSPORTS } from "./support.js";
 
 const secret = new TextEncoder().encode(SECRET);
 const shared = { secret: SECRET, issuer: ISSUER, audience: AUDIENCE };
@@ -169,6 +169,20 @@ for (const transport of TRANSPORTS) {
     await t.rejects(socket(wall), { message: "401" });
     t.equal((await call("/api/v1/alerts", { credential: wall })).status, 401);
     t.equal((await call("/api/v1/alerts", { credential: KEY })).status, 200, "the local key is not touched");
+  });
+
+  t.test(`${transport}: what is open on loopback is open to this machine`, async (t) => {
+    const { gateway, call } = await startGateway(t, { transport });
+    const get = (path: string, header: string) =>
+      raw(gateway.port, `GET ${path} HTTP/1.1\r\n${header}\r\nConnection: close\r\n\r\n`);
+    for (const path of ["/metrics", "/api/v1/stats", "/readyz", "/openapi.json"]) {
+      t.match(await get(path, "Host: localhost"), /^HTTP\/1\.1 200/, path);
+      t.match(await get(path, "Host: rebound.evil.example"), /^HTTP\/1\.1 401/, `${path}: a name led to loopback`);
+      const proxied = "Host: localhost\r\nX-Forwarded-For: 203.0.113.7";
+      t.match(await get(path, proxied), /^HTTP\/1\.1 401/, `${path}: handed on by a proxy`);
+      t.equal((await call(path, { credential: KEY, headers: { "x-forwarded-for": "203.0.113.7" } })).status, 200);
+    }
+    t.match(await get("/livez", "Host: rebound.evil.example"), /^HTTP\/1\.1 200/);
   });
 
   t.test(`${transport}: pages of other sites`, async (t) => {

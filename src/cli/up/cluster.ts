@@ -1,7 +1,7 @@
-import type { TaskStatus } from "../../runtime/index.js";
 import type { Connection } from "../../streams/index.js";
 import type { SolverCounters } from "../../workers/solver/index.js";
 import type { SinkThreadStatus } from "./sink-thread.js";
+import type { OwnTaskStatus } from "./task-set.js";
 import type { Workers } from "./workers.js";
 
 const EVERY_MS = 1_000;
@@ -14,7 +14,7 @@ const KEPT_MS = 5_000;
 export interface ProcessStatus {
   /** `<host>/<process id>` */
   readonly process: string;
-  readonly tasks: readonly TaskStatus[];
+  readonly tasks: readonly OwnTaskStatus[];
   readonly solver: SolverCounters;
   /** Undefined where this process never takes the sinks. */
   readonly sinks?: SinkThreadStatus;
@@ -22,7 +22,7 @@ export interface ProcessStatus {
 
 /** All processes of one log together. */
 export interface ClusterView {
-  readonly tasks: readonly (TaskStatus & { readonly owner: string })[];
+  readonly tasks: readonly (OwnTaskStatus & { readonly owner: string })[];
   /** Plans since the start of each process, added up. */
   readonly solver: SolverCounters;
   /** Of the process that holds the database; undefined while none does. */
@@ -62,7 +62,7 @@ export function watchCluster({ requests }: Connection, ours: () => ProcessStatus
 
 /** Where two processes speak of one task, the one that is further along owns it: the other has not noticed yet. */
 export function merge(processes: readonly ProcessStatus[]): ClusterView {
-  const tasks = new Map<string, TaskStatus & { owner: string }>();
+  const tasks = new Map<string, OwnTaskStatus & { owner: string }>();
   const solver = { requests: 0, superseded: 0, plans: 0, failed: 0 };
   for (const { process, tasks: own, solver: counted } of processes) {
     for (const task of own) {

@@ -26,7 +26,7 @@ export async function openLogServer(
   const givenMqtt = config.mqttUrl === undefined ? undefined : brokerAt(config.mqttUrl);
   if (config.natsUrl !== undefined) {
     return {
-      log: logAt(config.natsUrl),
+      log: logAt(config.natsUrl, replicasOf(config)),
       mqtt: givenMqtt,
       mqttPort: undefined,
       exited: NEVER,
@@ -46,6 +46,7 @@ export async function openLogServer(
     storeDir: join(config.dataDir, "nats"),
     mqttPort,
     mqttPassword,
+    syncAlways: config.durability === "strict",
   });
   if (server.endedStale) report("nats-server: ended the one a killed run had left");
   const { user, password } = server;
@@ -60,10 +61,22 @@ export async function openLogServer(
   };
 }
 
-/** Credentials are taken out of a URL, so that it can be shown. */
-export function logAt(text: string): Omit<LogOptions, "name"> {
-  const { url, user, password } = brokerAt(text);
-  return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+/** On how many servers streams are kept. */
+export function replicasOf({ replicas, durability }: Pick<Config, "replicas" | "durability">): number {
+  return replicas ?? (durability === "strict" ? 3 : 1);
+}
+
+/** One server, or several of a cluster separated by commas. Credentials are taken out of the URLs, so that they can be shown. */
+export function logAt(text: string, replicas = 1): Omit<LogOptions, "name"> {
+  const servers = text.split(",").map(brokerAt);
+  const { url, user, password } = servers[0] as (typeof servers)[number];
+  return {
+    url,
+    ...(servers.length === 1 ? {} : { servers: servers.map(({ url }) => url) }),
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    replicas,
+  };
 }
 
 function brokerAt(text: string): { url: string; user?: string; password?: string } {

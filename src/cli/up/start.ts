@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
-import { CHANNELS } from "../../pipelines/index.js";
 import {
   type Connection,
   connectLog,
@@ -13,6 +12,7 @@ import {
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
 import { accessOptions } from "./access.js";
+import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
 import { followConfiguration } from "./configuration.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
@@ -23,8 +23,8 @@ import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
 import { startWorkers } from "./workers.js";
 
-/** The server's own limit for one message; the doors answer 413 above. */
-const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** GitHub delivers no more; what the server does not take as one message goes to the object store. */
+const MAX_PAYLOAD_BYTES = 25 * 1024 * 1024 + 4_096;
 /** A query may take ten seconds by itself, and wait for its turn. */
 const QUERY_MS = 60_000;
 

@@ -2,6 +2,12 @@ import { setMaxListeners } from "node:events";
 import { isMillraceError, type Lease, type Pipeline } from "../../core/index.js";
 import { Task, type TaskOptions, type TaskStatus } from "../../runtime/index.js";
 import { registerReader } from "../../workers/keeper/index.js";
+import { createHotKeys, type HotKey, type HotKeys } from "./hot-keys.js";
+
+export interface OwnTaskStatus extends TaskStatus {
+  /** The ten keys with most messages, largest first. */
+  readonly hotKeys: readonly HotKey[];
+}
 
 export interface TaskSet {
   /** Runs every task of a partition under a lease that another thread holds; resolves when all have ended. */
@@ -10,9 +16,26 @@ export interface TaskSet {
   end(partition: number, lost: boolean): void;
   /** These pipelines rest, after a last snapshot; all others run. */
   pause(pipelines: readonly string[]): void;
-  status(): readonly TaskStatus[];
+  status(): readonly OwnTaskStatus[];
   /** The task `<pipeline>/<partition>` while it runs here. */
   find(name: string): Task | undefined;
+}
+
+/** The pipeline, with a look at what its programs are given. */
+function watched(pipeline: Pipeline, hotKeys: HotKeys): Pipeline {
+  const { name, summary, source, writes, steps, version } = pipeline;
+  return {
+    ...{ name, summary, source, writes, steps, version },
+    create(context) {
+      const program = pipeline.create(context);
+      const apply = program.apply.bind(program);
+      program.apply = (message, ahead, emit) => {
+        hotKeys.see(message);
+        apply(message, ahead, emit);
+      };
+      return program;
+    },
+  };
 }
 
 const REGISTER_RETRY_MS = 250;
@@ -28,7 +51,7 @@ export function createTaskSet(
   shared: Omit<TaskOptions, "pipeline" | "partition">,
 ): TaskSet {
   const held = new Map<number, Held>();
-  const atWork = new Map<string, { readonly task: Task; readonly stop: AbortController }>();
+  const atWork = new Map<string, { readonly task: Task; readonly stop: AbortController; readonly hotKeys: HotKeys }>();
   let paused: ReadonlySet<string> = new Set();
   let waiting: (() => void)[] = [];
   const wake = (): void => {
@@ -58,8 +81,9 @@ export function createTaskSet(
         continue;
       }
       const stop = new AbortController();
-      const task = new Task({ ...shared, pipeline, partition });
-      atWork.set(task.name, { task, stop });
+      const hotKeys = createHotKeys();
+      const task = new Task({ ...shared, pipeline: watched(pipeline, hotKeys), partition });
+      atWork.set(task.name, { task, stop, hotKeys });
       const signal = AbortSignal.any([over, stop.signal]);
       setMaxListeners(0, signal);
       await task.run(lease, signal);
@@ -98,7 +122,7 @@ export function createTaskSet(
       for (const { task, stop } of atWork.values()) if (paused.has(task.status().pipeline)) stop.abort();
       wake();
     },
-    status: () => [...atWork.values()].map(({ task }) => task.status()),
+    status: () => [...atWork.values()].map(({ task, hotKeys }) => ({ ...task.status(), hotKeys: hotKeys.top() })),
     find: (name) => atWork.get(name)?.task,
   };
 }

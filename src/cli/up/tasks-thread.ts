@@ -1,11 +1,10 @@
 import { workerData } from "node:worker_threads";
 import { createLogger, systemClock } from "../../core/index.js";
 import { models } from "../../pipelines/index.js";
-import type { TaskStatus } from "../../runtime/index.js";
 import { connectLog, type LogOptions } from "../../streams/index.js";
 import { createInference } from "../../workers/inference/index.js";
 import { type Sabotage, sabotaged } from "./sabotage.js";
-import { createTaskSet } from "./task-set.js";
+import { createTaskSet, type OwnTaskStatus } from "./task-set.js";
 import { serveThread } from "./thread.js";
 import { loadPipelines } from "./topologies.js";
 
@@ -19,7 +18,7 @@ export interface TasksThreadData {
 }
 
 export interface TasksThreadStatus {
-  readonly tasks: readonly TaskStatus[];
+  readonly tasks: readonly OwnTaskStatus[];
 }
 
 /** A thread that runs the tasks of the partitions it is told to; their leases are held by the main thread, which runs no operator. */

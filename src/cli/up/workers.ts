@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { type Config, isMillraceError, type Lease, type Logger, systemClock } from "../../core/index.js";
-import { shareNames, type TaskStatus, whileHeld } from "../../runtime/index.js";
+import { shareNames, whileHeld } from "../../runtime/index.js";
 import type { Connection, LogOptions } from "../../streams/index.js";
 import { runClock } from "../../workers/clock/index.js";
 import { runKeeper } from "../../workers/keeper/index.js";
@@ -9,6 +9,7 @@ import { restingPipelines } from "../wishes.js";
 import { keeperOptions } from "./keeper-options.js";
 import type { Sabotage } from "./sabotage.js";
 import type { SinkThreadData, SinkThreadStatus } from "./sink-thread.js";
+import type { OwnTaskStatus } from "./task-set.js";
 import type { TasksThreadData, TasksThreadStatus } from "./tasks-thread.js";
 import { Thread } from "./thread.js";
 
@@ -31,7 +32,7 @@ export interface Workers {
   /** From now on this process tells the time to live sources, when nobody else does. */
   tellTime(): void;
   /** Of the tasks this process runs. */
-  tasks(): readonly TaskStatus[];
+  tasks(): readonly OwnTaskStatus[];
   solver(): SolverCounters;
   /** Undefined before the first status, or when this process never takes the sinks. */
   sinks(): SinkThreadStatus | undefined;

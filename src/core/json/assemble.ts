@@ -67,12 +67,16 @@ export const i32 = {
 export const i64 = {
   const: (value: bigint): Code => [0x42, ...signed(BigInt.asIntN(64, value))],
   load: load(0x29),
-  equal: operation(0x51),
+  trailingZeros: operation(0x7a),
   add: operation(0x7c),
   multiply: operation(0x7e),
   and: operation(0x83),
+  or: operation(0x84),
+  xor: operation(0x85),
+  shiftLeft: operation(0x86),
   shiftRight: operation(0x88),
   fromI32: operation(0xad),
+  toI32: operation(0xa7),
 } as const;
 
 export const f64 = {

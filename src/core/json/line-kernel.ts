@@ -28,7 +28,10 @@ import { FALSE, NULL, NUMBER, TEXT, TRUE } from "./scan.js";
 export const INPUT_BYTES = 0x1_0000;
 const TENS_AT = INPUT_BYTES + 64;
 const TENS = 16;
-export const NODES_AT = TENS_AT + TENS * 8;
+/** The same as integers, as far as needed. */
+const POWERS_AT = TENS_AT + TENS * 8;
+const POWERS = 9;
+export const NODES_AT = POWERS_AT + POWERS * 8;
 export const NODES = 512;
 /**
  * A node stands for a key behind certain others: `"key":` as it stands in the text, a mask of its length, then length, field, first
@@ -85,6 +88,7 @@ const TYPES = {
   highHere: "i32",
   digits: "i32",
   decimals: "i32",
+  count: "i32",
   eight: "i64",
   digitsValue: "i64",
   number: "f64",
@@ -165,44 +169,46 @@ function text(fail: number): Code {
   ];
 }
 
-const HIGH_HALVES = 0xf0f0f0f0f0f0f0f0n;
-const ZEROS = 0x3030303030303030n;
+const HIGHEST_BITS = 0x8080808080808080n;
 
-/** Takes the digits that stand here into `digitsValue`, eight at a time while there are eight. */
+/**
+ * Takes the digits that stand here into `digitsValue`, up to eight at a time without a loop over them: the place of the first byte
+ * that is no digit tells how many there are, and they are moved to where the last of eight would be.
+ */
 const takeDigits: Code = [
   ...loop(
-    v.eight.set(i64.load(v.at.get)),
-    when(
-      i32.and(
-        i64.equal(i64.and(v.eight.get, i64.const(HIGH_HALVES)), i64.const(ZEROS)),
-        i64.equal(
-          i64.and(i64.add(v.eight.get, i64.const(0x0606060606060606n)), i64.const(HIGH_HALVES)),
-          i64.const(ZEROS),
+    v.eight.set(i64.xor(i64.load(v.at.get), i64.const(0x3030303030303030n))),
+    // A digit is now 0 to 9, and stays below 128 when 118 is added.
+    v.count.set(
+      i64.toI32(
+        i64.shiftRight(
+          i64.trailingZeros(
+            i64.and(i64.or(i64.add(v.eight.get, i64.const(0x7676767676767676n)), v.eight.get), i64.const(HIGHEST_BITS)),
+          ),
+          i64.const(3n),
         ),
       ),
-      v.digitsValue.set(i64.add(i64.multiply(v.digitsValue.get, i64.const(100_000_000n)), valueOfEight())),
-      step(8),
-      branch(1),
     ),
-  ),
-  ...loop(
     when(
-      isDigit(here),
-      v.digitsValue.set(
-        i64.add(i64.multiply(v.digitsValue.get, i64.const(10n)), i64.fromI32(i32.subtract(here, char("0")))),
+      v.count.get,
+      v.eight.set(
+        i64.shiftLeft(v.eight.get, i64.fromI32(i32.subtract(i32.const(64), i32.multiply(v.count.get, i32.const(8))))),
       ),
-      step(1),
-      branch(1),
+      v.digitsValue.set(
+        i64.add(
+          i64.multiply(v.digitsValue.get, i64.load(i32.multiply(v.count.get, i32.const(8)), POWERS_AT)),
+          valueOfEight(),
+        ),
+      ),
+      v.at.set(i32.add(v.at.get, v.count.get)),
+      branchIf(i32.equal(v.count.get, i32.const(8)), 1),
     ),
   ),
 ];
 
 /** Eight digits as a number: neighbours are put together three times. */
 function valueOfEight(): Code {
-  const pairs = i64.shiftRight(
-    i64.multiply(i64.and(v.eight.get, i64.const(0x0f0f0f0f0f0f0f0fn)), i64.const(2_561n)),
-    i64.const(8n),
-  );
+  const pairs = i64.shiftRight(i64.multiply(v.eight.get, i64.const(2_561n)), i64.const(8n));
   const fours = i64.shiftRight(
     i64.multiply(i64.and(pairs, i64.const(0x00ff00ff00ff00ffn)), i64.const(6_553_601n)),
     i64.const(16n),
@@ -348,5 +354,7 @@ export function makeKernel(bytes: number): { readonly run: Kernel; readonly buff
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
   const tens = new Float64Array(memory.buffer, TENS_AT, TENS);
   for (let i = 0; i < TENS; i++) tens[i] = 10 ** i;
+  const powers = new BigInt64Array(memory.buffer, POWERS_AT, POWERS);
+  for (let i = 0; i < POWERS; i++) powers[i] = 10n ** BigInt(i);
   return { run: exports["run"] as Kernel, buffer: memory.buffer };
 }

@@ -73,14 +73,15 @@ export function haulCycles<V>({
     onEvent(truck, value, at) {
       const { timeMs, status, labels, values } = stepOf(value);
       const place = CYCLE_STEPS.indexOf(status as (typeof CYCLE_STEPS)[number]);
-      if (place === 0) return { ...truck, times: [timeMs], labels };
+      if (place === 0) return { times: [timeMs], labels, lastDumpedMs: truck.lastDumpedMs };
       const previousMs = truck.times[truck.times.length - 1];
+      const { lastDumpedMs } = truck;
       if (previousMs === undefined || place !== truck.times.length || timeMs < previousMs)
-        return { ...truck, times: [] };
-      const next = { ...truck, times: [...truck.times, timeMs], labels: { ...truck.labels, ...labels } };
+        return { times: [], labels: {}, lastDumpedMs };
+      const next = { times: [...truck.times, timeMs], labels: { ...truck.labels, ...labels }, lastDumpedMs };
       if (place < CYCLE_STEPS.length - 1) return next;
       at.emit({ cycle: cycleOf(next, values), by: value });
-      return { ...next, times: [], lastDumpedMs: timeMs };
+      return { times: [], labels: {}, lastDumpedMs: timeMs };
     },
   };
 }

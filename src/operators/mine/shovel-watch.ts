@@ -73,15 +73,21 @@ export function shovelWatch(
       const workMs = site.workMs + (site.lastMs === null ? 0 : Math.min(timeMs - site.lastMs, STILL_WORKING_MS));
       const before = site.shovels.find(([other]) => other === name)?.[1] ?? { loads: [], silent: false };
       const loads = [...before.loads, { timeMs, workMs, origin }].slice(-REMEMBERED_LOADS);
-      const others = site.shovels.filter(([other]) => other !== name);
-      const silent = others.flatMap(([other, shovel]) => silenceOf(other, shovel, workMs, options) ?? []);
-      if (before.silent || silent.length > 0) at.emit({ resumed: before.silent ? name : undefined, silent });
-      const fallen = new Set(silent.map(({ shovel }) => shovel));
-      const judged = others.map(([other, shovel]) => {
-        return [other, fallen.has(other) ? { ...shovel, silent: true } : shovel] as const;
+      const silent: Silence[] = [];
+      const shovels = site.shovels.map((entry) => {
+        const [other, shovel] = entry;
+        if (other === name) return [name, { loads, silent: false }] as const;
+        const silence = silenceOf(other, shovel, workMs, options);
+        if (silence === undefined) return entry;
+        silent.push(silence);
+        return [other, { ...shovel, silent: true }] as const;
       });
-      const known = judged.length < MAX_SHOVELS ? [...judged, [name, { loads, silent: false }] as const] : judged;
-      return { lastMs: timeMs, workMs, shovels: known.sort(([a], [b]) => (a < b ? -1 : 1)) };
+      if (before.loads.length === 0 && shovels.length < MAX_SHOVELS) {
+        shovels.push([name, { loads, silent: false }]);
+        shovels.sort(([a], [b]) => (a < b ? -1 : 1));
+      }
+      if (before.silent || silent.length > 0) at.emit({ resumed: before.silent ? name : undefined, silent });
+      return { lastMs: timeMs, workMs, shovels };
     },
   };
 }

@@ -212,7 +212,12 @@ function measuredCycle(
   if (litres === null) return;
   const minutes = (hours = 0): number => hours * 60;
   const cycle = {
-    ...{ truck, shovel, dump, endMs, litres, payloadT: values.payloadT ?? 0 },
+    truck,
+    shovel,
+    dump,
+    endMs,
+    litres,
+    payloadT: values.payloadT ?? 0,
     travelMin: minutes(values.travelEmptyH) + minutes(values.travelFullH),
     atShovelMin: minutes(values.atShovelH),
     atDumpMin: minutes(values.atDumpH),

@@ -30,10 +30,10 @@ export const telemetry = pipeline(NAME, {
     "readings to haul cycles, refuellings and hourly sensor windows, what is unusual about them, and the time for mine.site",
   version: VERSION,
   marks: { stream: "features", everyMs: MARK_EVERY_MS },
-  late: ({ operator, key }) => {
-    const [site, equipment] = JSON.parse(String(key)) as [string, string];
-    return { domain: operator === "truckWindows" ? "mine" : "sensor", key: `${site}/${equipment}` };
-  },
+  late: ({ operator, key }) => ({
+    domain: operator === "truckWindows" ? "mine" : "sensor",
+    key: (JSON.parse(String(key)) as string[]).join("/"), // of the truck, or of the sensor: each value of a reading is late by itself
+  }),
 });
 
 const all = telemetry.from(telemetrySource);

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { type LogMessage, parseTimeMs } from "../../core/index.js";
 
@@ -42,6 +43,7 @@ const ABOUT_A_REPOSITORY = new Set(
 );
 const FULL_NAME = /^[^/\s]+\/[^/\s]+$/;
 const NO_FIELDS: Fields = {};
+const BYTE_ORDER_MARK = "\ufeff";
 
 /**
  * Reads a delivery from the log: kind and id from GitHub's headers, the rest from the raw body.
@@ -50,8 +52,10 @@ const NO_FIELDS: Fields = {};
  */
 export function decodeDelivery(message: LogMessage): DecodedDelivery {
   const event = message.header("X-GitHub-Event") ?? "";
-  const body = Buffer.from(message.data).toString("utf8");
-  const parsed = jsonOf(message.data);
+  const { buffer, byteOffset, byteLength } = message.data;
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  const body = bytes.toString("utf8");
+  const parsed = isUtf8(bytes) ? jsonOf(body) : undefined;
   const payload = isFields(parsed) ? parsed : NO_FIELDS;
   const [owner = "", repo = ""] = fullNameOf(payload)?.split("/") ?? [];
   const sender = fieldsAt(payload, "sender");
@@ -76,12 +80,10 @@ function hashOf(event: string, body: Uint8Array): string {
   return createHash("sha256").update(`${event}\n`).update(body).digest("hex").slice(0, 32);
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** The body as JSON; undefined when it is not UTF-8 JSON. */
-function jsonOf(data: Uint8Array): unknown {
+/** The body as JSON; undefined when it is none. */
+function jsonOf(body: string): unknown {
   try {
-    return JSON.parse(decoder.decode(data));
+    return JSON.parse(body.startsWith(BYTE_ORDER_MARK) ? body.slice(1) : body);
   } catch {
     return undefined;
   }

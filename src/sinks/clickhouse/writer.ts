@@ -103,7 +103,7 @@ function createBell(clock: Clock) {
     /** Resolves after `ms`, or when the bell rings, or at once if it rang since the last wait. */
     async wait(ms: number): Promise<void> {
       const timer = new AbortController();
-      wake = () => timer.abort();
+      wake = () => timer.abort("rung"); // the default reason costs a stack trace
       if (!rung) await clock.sleep(Math.min(ms, LONGEST_WAIT_MS), timer.signal);
       wake = undefined;
       rung = false;

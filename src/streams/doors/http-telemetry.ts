@@ -8,13 +8,12 @@ import {
   type NewMessage,
   UNKNOWN_TOKEN,
 } from "../../core/index.js";
+import { packLines } from "../codecs/pack.js";
 import { inOrderOf } from "./in-flight.js";
 import { sourceOf } from "./source.js";
 
 const BODY_BYTES_MOST = 8 * 1024 * 1024;
-const PACK_BYTES_MOST = 256 * 1024;
 const IN_FLIGHT_MOST = 256;
-const NEWLINE = Uint8Array.of(10);
 const NOWHERE = `in.telemetry.${UNKNOWN_TOKEN}.${UNKNOWN_TOKEN}.${UNKNOWN_TOKEN}`;
 
 export interface TelemetryDoorOptions {
@@ -56,7 +55,7 @@ function* messagesOf(
     if (!item.ok) yield { subject: NOWHERE, data: item.bytes, headers };
     else packFor(packs, item.reading).push(item.encode());
   }
-  for (const [subject, lines] of packs) for (const data of join(lines)) yield { subject, data, headers };
+  for (const [subject, lines] of packs) for (const data of packLines(lines)) yield { subject, data, headers };
 }
 
 function packFor(
@@ -67,20 +66,4 @@ function packFor(
   const lines = packs.get(subject) ?? [];
   packs.set(subject, lines);
   return lines;
-}
-
-/** Lines as NDJSON messages of at most 256 KB each. A message of one line has no newline: it is the reading's own bytes. */
-function* join(lines: readonly Uint8Array[]): Generator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  for (const line of lines) {
-    if (size > 0 && size + 1 + line.length > PACK_BYTES_MOST) {
-      yield Buffer.concat(parts);
-      parts = [];
-      size = 0;
-    }
-    parts.push(...(size > 0 ? [NEWLINE, line] : [line]));
-    size += line.length + (size > 0 ? 1 : 0);
-  }
-  if (size > 0) yield Buffer.concat(parts);
 }

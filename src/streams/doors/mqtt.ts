@@ -1,5 +1,6 @@
 import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
-import { isMillraceError, type Log, type Logger, MillraceError } from "../../core/index.js";
+import { isMillraceError, type Log, type Logger, MillraceError, type NewMessage } from "../../core/index.js";
+import { packable, packLines } from "../codecs/pack.js";
 import { heldAcknowledgements } from "./mqtt-acknowledgements.js";
 import { laneOf, messageOf, truncated } from "./mqtt-message.js";
 
@@ -49,7 +50,7 @@ export interface MqttDoor {
  * QoS 0 is lossy: nobody asks for such a message again.
  *
  * Order: messages of one equipment go to the log one at a time, in the order the broker delivers them, also when the log fails;
- *        different ones side by side, up to 512 messages and 16 MB. After a reconnection the order is the broker's affair:
+ *        different ones side by side, up to 512 messages and 16 MB. What waits behind one that is on its way leaves as one pack. After a reconnection the order is the broker's affair:
  *        most resend what was not acknowledged first, nats-server only after its `ack_wait` (30 s), behind newer messages.
  * Log away or full: tries again for as long as it takes; the broker holds what comes meanwhile.
  * Errors: none thrown; a refused connection is logged and tried again each second.
@@ -57,7 +58,7 @@ export interface MqttDoor {
 export function mqttDoor(options: MqttDoorOptions): MqttDoor {
   const { log, logger } = options;
   const client = connect(options.url, clientOptions(options));
-  const lanes = new Map<string, Promise<void>>();
+  const lanes = new Map<string, Lane>();
   const acknowledgements = heldAcknowledgements(
     client,
     () => inFlight < IN_FLIGHT_MOST && inFlightBytes < IN_FLIGHT_BYTES_MOST,
@@ -74,25 +75,40 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
     const settle = packet.qos === 0 ? undefined : acknowledgements.expect(packet);
     inFlight += 1;
     inFlightBytes += packet.payload.length;
-    const lane = laneOf(packet.topic);
-    const run = (lanes.get(lane) ?? Promise.resolve()).then(async () => {
-      if (await store(packet)) settle?.();
-      inFlight -= 1;
-      inFlightBytes -= packet.payload.length;
-      if (lanes.get(lane) === run) lanes.delete(lane);
-      acknowledgements.proceed();
-    });
-    lanes.set(lane, run);
+    const name = laneOf(packet.topic);
+    const lane = lanes.get(name) ?? { waiting: [], done: Promise.resolve() };
+    lane.waiting.push({ message: messageOf(packet), packet, settle });
+    if (!lanes.has(name)) {
+      lanes.set(name, lane);
+      lane.done = empty(lane).finally(() => lanes.delete(name));
+    }
     proceed();
   };
 
-  /** True once the log has it. False when it may be forgotten: QoS 0, or we are closing and the broker will send it again. */
-  async function store(packet: IPublishPacket): Promise<boolean> {
-    let message = messageOf(packet);
+  /** Sends what waits in a lane, one message at a time; what came meanwhile for the same subject travels together. */
+  async function empty({ waiting }: Lane): Promise<void> {
+    while (waiting.length > 0) {
+      const lossy = waiting[0]?.packet.qos === 0;
+      const alike = waiting.findIndex(({ packet }) => (packet.qos === 0) !== lossy);
+      const front = alike < 0 ? waiting : waiting.slice(0, alike);
+      const batch = waiting.splice(0, packable(front.map(({ message }) => message)));
+      const isStored = await store(batch, lossy);
+      for (const { packet, settle } of batch) {
+        if (isStored) settle?.();
+        inFlight -= 1;
+        inFlightBytes -= packet.payload.length;
+      }
+      acknowledgements.proceed();
+    }
+  }
+
+  /** True once the log has them. False when they may be forgotten: QoS 0, or we are closing and the broker will send them again. */
+  async function store(batch: readonly Waiting[], lossy: boolean): Promise<boolean> {
+    let message = joined(batch.map(({ message }) => message));
     for (let waitMs = RETRY_MS_FIRST; !closing; waitMs = Math.min(waitMs * 2, RETRY_MS_MOST)) {
       try {
         await log.publish(message);
-        counts.stored += 1;
+        counts.stored += batch.length;
         if (failing) logger.info("the log takes mqtt messages again");
         failing = false;
         return true;
@@ -104,8 +120,8 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
         }
         if (!failing) logger.warn({ err: error }, "the log does not take mqtt messages");
         failing = true;
-        if (packet.qos === 0) {
-          counts.lost += 1;
+        if (lossy) {
+          counts.lost += batch.length;
           return false;
         }
         await pause(waitMs);
@@ -131,6 +147,25 @@ export function mqttDoor(options: MqttDoorOptions): MqttDoor {
       await client.endAsync(false).catch(() => client.end(true));
     },
   };
+}
+
+interface Waiting {
+  readonly message: NewMessage;
+  readonly packet: IPublishPacket;
+  readonly settle: (() => void) | undefined;
+}
+
+/** Messages of one equipment, in their order; none waits for company, what waits for the log is its company. */
+interface Lane {
+  readonly waiting: Waiting[];
+  done: Promise<void>;
+}
+
+/** One message, or several of one subject as NDJSON. */
+function joined(messages: readonly NewMessage[]): NewMessage {
+  const [first] = messages as readonly [NewMessage];
+  const [data] = packLines(messages.map(({ data }) => data)) as Iterable<Uint8Array>;
+  return messages.length === 1 || data === undefined ? first : { ...first, data };
 }
 
 function clientOptions({
@@ -175,9 +210,9 @@ function refusal(): MillraceError {
 }
 
 /** Waits for every lane; true when there may be more by then. */
-async function idle(lanes: ReadonlyMap<string, Promise<void>>): Promise<boolean> {
+async function idle(lanes: ReadonlyMap<string, Lane>): Promise<boolean> {
   await pause(0);
-  await Promise.all(lanes.values());
+  await Promise.all([...lanes.values()].map(({ done }) => done));
   return lanes.size > 0;
 }
 

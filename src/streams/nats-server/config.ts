@@ -6,6 +6,8 @@ export interface ServerConfig {
   /** Undefined: no MQTT listener. 0: any free port. */
   readonly mqttPort: number | undefined;
   readonly maxPayloadBytes: number;
+  /** Sync to disk before each acknowledgement. */
+  readonly syncAlways: boolean;
   /** Password of the user "millrace", who may do everything. */
   readonly password: string;
   /** Password of the user "mqtt": devices, which may publish readings over MQTT and do nothing else. */
@@ -17,7 +19,7 @@ export const DEVICE_SUBJECTS = "millrace.v1.>";
 
 /** nats-server's configuration file. It holds two passwords: write it with mode 0600. */
 export function configText(config: ServerConfig): string {
-  const { serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword } = config;
+  const { serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways } = config;
   const lines = [
     "# Written by Millrace on every start; changes are lost.",
     `server_name: ${quote(serverName)}`,
@@ -28,7 +30,7 @@ export function configText(config: ServerConfig): string {
     "logfile_size_limit: 16MB",
     "logfile_max_num: 2",
     `max_payload: ${maxPayloadBytes}`,
-    `jetstream { store_dir: ${quote(storeDir)} }`,
+    `jetstream { store_dir: ${quote(storeDir)}${syncAlways ? ', sync_interval: "always"' : ""} }`,
     ...(mqttPort === undefined
       ? []
       : [

@@ -100,8 +100,17 @@ export class Channel {
 
   #group({ encoding, delivery, everyMs }: Manner): Group {
     const { name, label, epoch, key, topics, maxBufferedBytes, metrics } = this.#options;
-    const sent = (frames: number, bytes: number) => metrics.frames(label, frames, bytes);
-    const topic = topics(encoding);
-    return new Group({ channel: name, epoch, encoding, delivery, everyMs, key, topic, maxBufferedBytes, sent });
+    return new Group({
+      channel: name,
+      epoch,
+      encoding,
+      delivery,
+      everyMs,
+      key,
+      topic: topics(encoding),
+      maxBufferedBytes,
+      sent: (frames, bytes) => metrics.frames(label, frames, bytes),
+      dropped: (reason, count) => metrics.dropped(label, reason, count),
+    });
   }
 }

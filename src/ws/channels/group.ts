@@ -49,6 +49,7 @@ export interface GroupOptions {
   /** Waiting for one member beyond this: a lossless one is closed, others get less. */
   readonly maxBufferedBytes: number;
   readonly sent: (frames: number, bytes: number) => void;
+  readonly dropped: (reason: DropReason, count: number) => void;
 }
 
 /** A lossless window ends early when this much is waiting, so that it never grows with the rate. */
@@ -105,6 +106,7 @@ export class Group {
     if (isLevel && !pending?.size) this.#bringTogether(member);
     else {
       this.#setApart(member, this.#drops, pending).untold = untold;
+      if (untold > 0) this.#options.dropped(this.#drops, untold);
       if (pending?.size) this.#schedule();
     }
   }
@@ -118,10 +120,12 @@ export class Group {
   }
 
   push(entry: Entry): void {
-    if (this.#together.size > 0) this.#untold += this.#pending.add(entry).length;
-    for (const { apart, last } of this.#apart) {
-      if (apart && entry.offset > last) apart.untold += apart.pending.add(entry).length;
+    if (this.#together.size > 0) {
+      const { length } = this.#pending.add(entry);
+      this.#untold += length;
+      if (length > 0) this.#options.dropped(this.#drops, length * this.#together.size);
     }
+    for (const { apart, last } of this.#apart) if (apart && entry.offset > last) this.#addTo(apart, entry);
     if (this.#options.delivery === "lossless" && this.#pending.length > EARLY_LENGTH) this.flush();
     else this.#schedule();
   }
@@ -237,6 +241,12 @@ export class Group {
     this.#options.topic.add(member.socket);
   }
 
+  #addTo(apart: Apart, entry: Entry): void {
+    const { length } = apart.pending.add(entry);
+    apart.untold += length;
+    if (length > 0) this.#options.dropped(apart.reason, length);
+  }
+
   #setApart(member: Member, reason: DropReason, pending = this.#newPending()): Apart {
     const apart: Apart = { pending, reason, untold: 0, toldMs: Number.NEGATIVE_INFINITY };
     member.apart = apart;
@@ -264,7 +274,7 @@ export class Group {
         member.last = this.#last;
         const apart = this.#setApart(member, "slow");
         apart.untold = this.#untold; // what was left out for all was left out for it too
-        for (const entry of entries) apart.untold += apart.pending.add(entry).length;
+        for (const entry of entries) this.#addTo(apart, entry);
       }
     }
   }

@@ -71,7 +71,8 @@ t.test("an hour of a sensor becomes one feature, and the hour's stragglers are l
     },
   ]);
   await runner.send(sensor(START_MS + 3, 5));
-  t.match(runner.records("late"), [{ kind: "late", pipeline: "mine.telemetry", domain: "sensor", key: "m/pump.1" }]);
+  t.match(runner.records("late"), [{ kind: "late", pipeline: "mine.telemetry", domain: "sensor" }]);
+  t.match(runner.records("late"), [{ key: "m/pump.1/vibration/speedMms", tsMs: START_MS + 3, lateByMs: 0 }]);
   t.match(runner.program.counters(), { received: 4, accepted: 4, late: 1 });
 });
 

@@ -71,6 +71,13 @@ t.test("what is refused, and what is stored as it is", async (t) => {
   }
 });
 
+t.test("UTF-8 only, a byte order mark is none of the JSON", async (t) => {
+  const refusalOf = (data: Uint8Array) =>
+    decodeDelivery(logMessage({ subject: "github.0.a.b.c", data, headers: { "X-GitHub-Event": "ping" } }, 1)).refusal;
+  t.equal(refusalOf(Buffer.from('\ufeff{"zen":"\u00e4"}')), undefined);
+  t.equal(refusalOf(Buffer.from('{"zen":"\xe4"}', "latin1")), "not a JSON object");
+});
+
 t.test("event time is that of the object it is about", async (t) => {
   const at = (hour: number) => `2024-01-01T0${hour}:00:00Z`;
   const ms = (hour: number) => Date.parse(at(hour));

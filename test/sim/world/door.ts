@@ -76,7 +76,7 @@ export class Door {
   }
 
   #control(partition: number, producers: readonly string[]): void {
-    const subject = `middle.${partition}._ctl.producers`;
+    const subject = `features.${partition}._ctl.producers`;
     this.#send({ subject, data: Buffer.from(JSON.stringify({ producers })) }, () => undefined);
   }
 

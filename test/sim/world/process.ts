@@ -106,8 +106,11 @@ export class Process {
       if (fate < faults.requestLost01) return giveUp();
       const isLate = fate < faults.requestLost01 + faults.requestLate01;
       const answerLost = fate > 1 - faults.answerLost01;
+      broker.underWay++;
+      const { wipes } = broker;
       scheduler.after(isLate ? TIMEOUT_MS * (1 + 9 * random.next()) : there, () => {
-        if (!broker.isUp) return isLate ? undefined : this.#answer(back, unavailable);
+        broker.underWay--;
+        if (!broker.isUp || broker.wipes > wipes) return isLate ? undefined : this.#answer(back, unavailable);
         let answer: () => void;
         try {
           const result = work(broker);

@@ -1,4 +1,13 @@
-import { fieldReader, num, type Output, type Pipeline, type Program, str } from "../../../src/core/index.js";
+import {
+  type CustomRow,
+  fieldReader,
+  json,
+  num,
+  type Output,
+  type Pipeline,
+  type Program,
+  str,
+} from "../../../src/core/index.js";
 import {
   count,
   jsonSource,
@@ -31,14 +40,20 @@ const input = jsonSource({
   timing: { disorderMs: 1_500, idleAfterMs: 4_000 },
 });
 
-const middle = jsonSource({
-  stream: "middle",
-  fields: fieldReader({ key: str, startMs: num, endMs: num, count: num, total: num }),
+const counted = jsonSource({
+  stream: "features",
+  fields: fieldReader({ key: str, startMs: num, endMs: num, values: json }),
   time: ({ endMs }) => endMs - 1,
+  // From the start on: a producer that is only announced later could find its rows late.
+  producers: ({ partitions }) => Array.from({ length: partitions }, (_, partition) => `sim.counts/${partition}`),
 });
+const valuesOf = ({ values }: { readonly values: unknown }) =>
+  values as { readonly count: number; readonly total: number };
+/** What every feature says alike. */
+const FEATURE = { feature: "counts", pipeline: "sim.counts", domain: "mine", site: "sim", labels: {}, scores: {} };
 
 function output(stream: string, partition: string | number, row: object, pack = false): Output {
-  return { stream, subject: `${stream}.${partition}.row`, record: { kind: "row", ...row }, pack };
+  return { stream, subject: `${stream}.${partition}.row`, record: { kind: "row", ...row } as CustomRow, pack };
 }
 
 /** The first stage's keys say where they came from; the second stage has other keys, so its rows change partitions. */
@@ -65,7 +80,7 @@ const running: ProcessFunction<string, SimEvent, { seen: number; timer: number }
 
 /** Removes duplicates, counts in windows, says at once what it sees, and notices who has fallen silent. */
 function countsTopology(partitions: number) {
-  const topology = pipeline("sim.counts", { marks: { stream: "middle", everyMs: MARK_MS } });
+  const topology = pipeline("sim.counts", { marks: { stream: "features", everyMs: MARK_MS } });
   const keyed = topology
     .from(input)
     .dedupe("seen", { id: ({ id }) => id, ttlMs: TTL_MS })
@@ -74,10 +89,11 @@ function countsTopology(partitions: number) {
     .window("windows", tumbling({ sizeMs: WINDOW_MS }))
     .aggregate({ count: count(), total: sum("n") })
     .to({
-      stream: "middle",
+      stream: "features",
       write: ({ key, startMs, endMs, count, total }) => {
         const letter = letterOf(String(key));
-        return output("middle", partitionOfLetter(letter, partitions), { key: letter, startMs, endMs, count, total });
+        const row = { ...FEATURE, key: letter, startMs, endMs, values: { count, total } };
+        return output("features", partitionOfLetter(letter, partitions), { ...row, kind: "feature" });
       },
     });
   keyed.process("running", running).to({
@@ -91,10 +107,14 @@ function countsTopology(partitions: number) {
 function totalsTopology(partitions: number) {
   const topology = pipeline("sim.totals");
   topology
-    .from(middle)
+    .from(counted)
     .keyBy(({ key }) => key)
     .window("windows", tumbling({ sizeMs: 2 * WINDOW_MS }))
-    .aggregate({ windows: count(), events: sum("count"), total: sum("total") })
+    .aggregate({
+      windows: count(),
+      events: sum((row) => valuesOf(row).count),
+      total: sum((row) => valuesOf(row).total),
+    })
     .to({
       stream: "final",
       write: ({ key, startMs, endMs, windows, events, total }) =>

@@ -81,13 +81,14 @@ async function joined(leases: Leases, { clock, name }: Process): Promise<Members
   }
 }
 
-/** As much of a pino logger as the runtime uses. */
-function tracing(trace: (line: string) => void, name: string): Logger {
+/** As much of a pino logger as is used. */
+export function tracing(trace: (line: string) => void, name: string): Logger {
   const say = (fields: { task?: string; err?: unknown }, message: string) => {
     const { task, err, ...rest } = fields;
     const reason = err instanceof Error ? `: ${err.message}` : "";
     const more = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : "";
     trace(`${name} ${task ?? ""}: ${message}${more}${reason}`);
   };
-  return { info: say, warn: say, error: say, debug: say } as unknown as Logger;
+  const logger = { info: say, warn: say, error: say, debug: () => undefined, child: () => logger };
+  return logger as unknown as Logger;
 }

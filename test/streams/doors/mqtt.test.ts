@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connectAsync, type MqttClient } from "mqtt";
 import t, { type Test } from "tap";
-import { createLogger, type Log } from "../../../src/core/index.js";
+import { createLogger, type Log, MillraceError } from "../../../src/core/index.js";
 import { connectLog, mqttDoor, streamSpecs } from "../../../src/streams/index.js";
 import { readAll } from "../../support/log.js";
 import { startMqtt5Broker } from "../../support/mqtt5-broker.js";
@@ -107,7 +107,15 @@ t.test("a message the log cannot take: its beginning, as a dead letter to be", a
   const broker = await startNats({ maxPayloadMb: 8 });
   t.teardown(broker.stop);
   const { log } = await setUp(t);
-  const door = mqttDoor({ log, logger, url: broker.mqttUrl });
+  // The log takes 25 MB, of which a test would rather not send more.
+  const narrow: Log = {
+    ...log,
+    publish: (message) =>
+      message.data.length > 1_000_000
+        ? Promise.reject(new MillraceError("MR_TOO_LARGE", "too large for this test"))
+        : log.publish(message),
+  };
+  const door = mqttDoor({ log: narrow, logger, url: broker.mqttUrl });
   t.teardown(door.close);
   await door.subscribed;
   const publisher = await connectAsync(broker.mqttUrl, { clientId: "publisher" });
@@ -287,4 +295,30 @@ t.test("a refused connection or subscription is logged, not thrown", async (t) =
   await pause(50);
   t.match(door.status(), { connected: false, received: 0 });
   await door.close();
+});
+
+t.test("what waits behind a message on its way travels as one pack, in its order", async (t) => {
+  const { server, log, publisher } = await setUp(t);
+  const sent = 200;
+  let published = 0;
+  const slow: Log = {
+    ...log,
+    publish: async (message) => {
+      published += 1;
+      await pause(20);
+      return log.publish(message);
+    },
+  };
+  const door = mqttDoor({ log: slow, logger, url: server.mqttUrl });
+  t.teardown(door.close);
+  await door.subscribed;
+  const topic = "millrace/v1/s/e/g";
+  for (let n = 0; n < sent; n++) void publisher.publishAsync(topic, n === 100 ? "not json" : `{"n":${n}}`, { qos: 1 });
+  await until(() => door.status().stored === sent);
+  t.ok(published < sent / 4, `${sent} messages in ${published} publishes`);
+  const lines = (await readAll(log, "telemetry", EVENTS)).flatMap(({ data }) => text(data).split("\n"));
+  const wanted = Array.from({ length: sent }, (_, n) => (n === 100 ? "not json" : `{"n":${n}}`));
+  t.same(lines, wanted, "every body as it was, in the order it came");
+  await until(async () => (await heldByBroker(log)) === 0);
+  t.equal(door.status().inFlight, 0, "all acknowledged");
 });

@@ -2,6 +2,7 @@ import t from "tap";
 import { configText, type ServerConfig } from "../../../src/streams/nats-server/config.js";
 
 const CONFIG: ServerConfig = {
+  syncAlways: false,
   serverName: "millrace-1",
   storeDir: "/data/nats",
   mqttPort: 1883,
@@ -17,6 +18,7 @@ t.test("the configuration is what the options say", async (t) => {
   t.match(text, 'jetstream { store_dir: "/data/nats" }');
   t.match(configText({ ...CONFIG, mqttPort: 0 }), 'mqtt { listen: "127.0.0.1:-1",', "0 is any free port");
   t.notMatch(configText({ ...CONFIG, mqttPort: undefined }), "mqtt {");
+  t.match(configText({ ...CONFIG, syncAlways: true }), 'sync_interval: "always"');
 });
 
 t.test("values cannot break out of their quotes", async (t) => {

@@ -163,6 +163,12 @@ export function collect<V, X>(
   return celled("collect", cell, ({ items, dropped }) => ({ items: [...(items as X[])], dropped }));
 }
 
+/** As text, so that each aggregate has a call of its own: see fuse.ts. */
+function addHeld<V, A>(definition: Pick<CustomAggregate<V, A, unknown>, "add">): Cell<V, Held<A>>["add"] {
+  const body = "return (held, value, timeMs, undo) => held.set(definition.add(held.value, value, timeMs), undo);";
+  return new Function("definition", body)(definition) as Cell<V, Held<A>>["add"];
+}
+
 /** An aggregate of the user's own. `A` is plain data, never changed in place: each step returns the next. */
 export interface CustomAggregate<V, A, R> {
   readonly name: string;
@@ -201,7 +207,7 @@ export function custom<V, A, R>(definition: CustomAggregate<V, A, R>): Aggregate
   const { merge, subtract, retract } = definition;
   const cell: Cell<V, Held<A>> = {
     create: () => new Held(definition.init()),
-    add: (held, value, timeMs, undo) => held.set(definition.add(held.value, value, timeMs), undo),
+    add: addHeld<V, A>(definition),
     ...(retract && {
       retract: (held: Held<A>, value: V, timeMs: number, undo: Undo) =>
         held.set(retract(held.value, value, timeMs), undo),

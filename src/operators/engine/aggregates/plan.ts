@@ -24,6 +24,8 @@ export interface Plan<V, R> {
   readonly subtractable: boolean;
   init(rows: Float64Array, at: number): void;
   addParts(rows: Float64Array, at: number, value: V, timeMs: number): void;
+  /** Folds a value into the slot's cells. */
+  addCells(cells: readonly unknown[][], slot: number, value: V, timeMs: number, undo: Undo): void;
   mergeParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
   subtractParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
   /** The row of one window and key. `cells[i][slot]` is the slot's state of cell i. */
@@ -105,6 +107,11 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
       (offset) => `rows, at + ${offset}`,
     ),
     addParts: each((part) => part.add, folded, foldArgs),
+    addCells: inTurn(
+      cells.map(({ add }) => add),
+      ["cells", "slot", "value", "timeMs", "undo"],
+      cells.map((_, i) => `cells[${i}][slot], value, timeMs, undo`),
+    ),
     mergeParts: each((part) => part.merge, paired, pairArgs),
     subtractParts: each((part) => part.subtract ?? cannot, paired, pairArgs),
     result: recordOf(
@@ -118,17 +125,6 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
 
 function cannot(): void {
   throw new TypeError("this aggregate cannot take a value away again");
-}
-
-export function addCells<V>(
-  plan: Plan<V, unknown>,
-  cells: readonly unknown[][],
-  slot: number,
-  value: V,
-  timeMs: number,
-  undo: Undo,
-): void {
-  for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.add(cells[i]?.[slot], value, timeMs, undo);
 }
 
 export function saveCells(

@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { compareKeys, type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
-import { Resting } from "../state/resting.js";
-import { SlotCut } from "../state/slot-cut.js";
+import { type Copier, Resting } from "../state/resting.js";
+import { type Entry, SlotCut } from "../state/slot-cut.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -75,6 +75,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   /** While a save is under way: keeps what is about to change, and what will rest when it is over. */
   #cut: SlotCut<Image> | undefined;
   #nextResting: Resting | undefined;
+  #copier: Copier | undefined;
   /** Latest event time by slot. */
   #touched = new Float64Array(16);
   /** Ascending; replaced, never changed in place. */
@@ -153,6 +154,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   #preserve(slot: number, isNew: boolean): void {
     this.#cut?.preserve(slot, isNew);
+    this.#copier?.flush();
     this.#nextResting?.forget(slot);
   }
 
@@ -325,11 +327,16 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   save(writer: ByteWriter): void {
     const resting = new Resting(this.#table.keys.length);
+    const copier = this.#resting.copier(writer, resting);
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
+      if (copier.take(slot)) continue;
+      copier.flush();
+      const entry = { piece: writer.piece, from: writer.place };
       writeKey(writer, this.#table.keys[slot] as Key);
-      this.#write(writer, this.#imageOf(slot), slot, resting);
+      this.#write(writer, this.#imageOf(slot), slot, entry, resting);
     }
+    copier.flush();
     resting.pieces = writer.finishPieces();
     this.#resting = resting;
     for (let slot = 0; slot < this.#states.length; slot++) if (resting.has(slot)) this.#states[slot] = undefined;
@@ -337,16 +344,26 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   *saveInSteps(writer: ByteWriter): Generator<void> {
     const resting = new Resting(this.#table.keys.length);
+    const copier = this.#resting.copier(writer, resting);
     this.#cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
     this.#nextResting = resting;
+    this.#copier = copier;
     yield;
-    yield* this.#cut.steps(writer, (image, slot, changed) => {
-      this.#write(writer, image, slot, changed ? undefined : resting);
-    });
+    yield* this.#cut.steps(
+      writer,
+      (image, slot, changed, entry) => this.#write(writer, image, slot, entry, changed ? undefined : resting),
+      (slot, changed) => {
+        if (!changed && copier.take(slot)) return true;
+        copier.flush();
+        return false;
+      },
+    );
+    copier.flush();
     resting.pieces = writer.finishPieces();
     this.#resting = resting;
     this.#cut = undefined;
     this.#nextResting = undefined;
+    this.#copier = undefined;
     for (let slot = 0; slot < this.#states.length; slot++) {
       if (resting.has(slot)) this.#states[slot] = undefined; // in steps too: what changes meanwhile rests no more
       if (slot % STEP === STEP - 1) yield;
@@ -362,18 +379,20 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     };
   }
 
-  #write(writer: ByteWriter, { state, rest, touched, timers }: Image, slot: number, resting?: Resting): void {
+  /** What follows the key. */
+  #write(writer: ByteWriter, image: Image, slot: number, entry: Entry, resting?: Resting): void {
+    const { state, rest, touched, timers } = image;
     writer.f64(touched);
     writer.uint(timers.length);
     for (const timeMs of timers) writer.f64(timeMs);
     writer.u8(state === ABSENT ? 0 : 1);
     if (state === ABSENT) return;
-    const { piece, place } = writer;
+    const value = writer.place;
     writer.selfContained = true; // each state by itself, so that it can be copied
     if (rest === undefined) writeValue(writer, state);
     else writer.raw(rest);
     writer.selfContained = false;
-    resting?.put(slot, writer, piece, place);
+    resting?.put(slot, writer, entry, value);
   }
 
   load(reader: ByteReader): void {

@@ -1,4 +1,4 @@
-import { addCells, loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/plan.js";
+import { loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/plan.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { FrameCut } from "./cut.js";
 import { type Key, KeyTable, readKey, writeKey } from "./keys.js";
@@ -19,6 +19,8 @@ export class Frame<V> implements Undoable {
   /** While a save is under way: keeps what is about to change. */
   #cut: FrameCut<V> | undefined;
   readonly #undo: Undo;
+  /** Slot opened last: neighbours are often of one key. */
+  #latest = 0;
 
   constructor(plan: Plan<V, unknown>, undo: Undo, capacity = 16) {
     this.plan = plan;
@@ -29,9 +31,15 @@ export class Frame<V> implements Undoable {
 
   /** The key's slot, ready to be changed: its row can be taken back. */
   open(key: Key): number {
+    // Of numbers alone: to tell two texts apart takes longer than to look one up.
+    if (typeof key === "number" && this.table.keys[this.#latest] === key) {
+      this.touch(this.#latest);
+      return this.#latest;
+    }
     const slot = this.table.slotOf(key);
     if (this.table.fresh) this.#start(slot);
     else this.touch(slot);
+    this.#latest = slot;
     return slot;
   }
 
@@ -74,7 +82,7 @@ export class Frame<V> implements Undoable {
   add(slot: number, value: V, timeMs: number): void {
     const { plan } = this;
     plan.addParts(this.rows, slot * plan.stride, value, timeMs);
-    if (plan.cells.length > 0) addCells(plan, this.cells, slot, value, timeMs, this.#undo);
+    if (plan.cells.length > 0) plan.addCells(this.cells, slot, value, timeMs, this.#undo);
   }
 
   /** Adds another frame's slot. Cells change in place and are not noted: for firing, never for an event. */
@@ -83,13 +91,6 @@ export class Frame<V> implements Undoable {
     plan.mergeParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
     for (let i = 0; i < plan.cells.length; i++)
       plan.cells[i]?.merge?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
-  }
-
-  subtractFrom(slot: number, from: Frame<V>, fromSlot: number): void {
-    const { plan } = this;
-    plan.subtractParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
-    for (let i = 0; i < plan.cells.length; i++)
-      plan.cells[i]?.subtract?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
   }
 
   /** Starts the slot's aggregates over; extras stay. */

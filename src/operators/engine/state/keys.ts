@@ -72,6 +72,9 @@ export class KeyTable {
   #index = new Int32Array(32);
   #mask = 31;
   #free: number[] = [];
+  /** The slots in key order as of the latest `sortedSlots`, and those filled since: the next time only these are sorted. */
+  #order: Int32Array | undefined;
+  #filled: number[] = [];
 
   /** -1 when the key is not there. */
   find(key: Key): number {
@@ -120,6 +123,7 @@ export class KeyTable {
     this.hashes[slot] = hash;
     this.#index[at] = slot + 1;
     this.size++;
+    if (this.#order !== undefined) this.#filled.push(slot);
     // Full to two thirds: longer chains cost more than the memory saved.
     if (this.size * 3 > this.#index.length * 2) this.#rehash();
     return slot;
@@ -163,14 +167,43 @@ export class KeyTable {
     this.#index = new Int32Array(32);
     this.#mask = 31;
     this.hashes = new Int32Array(16);
+    this.#order = undefined;
+    this.#filled = [];
   }
 
-  /** Slots in use, in key order. O(n log n). */
+  /** Slots in use, in key order; not to be changed. O(n log n) the first time, then O(n + m log m) with m new keys. */
   sortedSlots(): Int32Array {
-    const slots = new Int32Array(this.size);
-    let n = 0;
-    for (let slot = 0; slot < this.keys.length; slot++) if (this.keys[slot] !== undefined) slots[n++] = slot;
-    return n < FEW ? sortSlots(slots, this.keys) : this.#sortMany(slots);
+    const order = this.#order;
+    const filled = this.#filled;
+    if (order === undefined || filled.length * 2 > this.size) {
+      const slots = new Int32Array(this.size);
+      let n = 0;
+      for (let slot = 0; slot < this.keys.length; slot++) if (this.keys[slot] !== undefined) slots[n++] = slot;
+      this.#order = this.#sort(slots);
+    } else if (filled.length > 0 || order.length !== this.size) {
+      this.#order = this.#merged(order, filled);
+    }
+    if (filled.length > 0) this.#filled = [];
+    return this.#order as Int32Array;
+  }
+
+  #sort(slots: Int32Array): Int32Array {
+    return slots.length < FEW ? sortSlots(slots, this.keys) : this.#sortMany(slots);
+  }
+
+  /** A slot may have been filled more than once, or be in the old order with another key. */
+  #merged(order: Int32Array, filled: readonly number[]): Int32Array {
+    const { keys } = this;
+    const isNew = new Uint8Array(keys.length);
+    const live: number[] = [];
+    for (const slot of filled) {
+      if (keys[slot] === undefined || isNew[slot] === 1) continue;
+      isNew[slot] = 1;
+      live.push(slot);
+    }
+    const added = this.#sort(Int32Array.from(live));
+    const old = order.filter((slot) => keys[slot] !== undefined && isNew[slot] === 0);
+    return mergeSlots(old, added, keys);
   }
 
   /** Sorts the keys themselves, natively, and looks their slots up: a third of the time of sorting slots by comparison. */
@@ -215,6 +248,23 @@ export function sortSlots(slots: Int32Array, keys: readonly (Key | undefined)[])
   packed.sort();
   for (let i = 0; i < slots.length; i++) slots[i] = (packed[i] as number) % SLOTS;
   return slots;
+}
+
+/** Two lists of slots in key order as one. */
+export function mergeSlots(
+  old: Int32Array,
+  added: Int32Array,
+  keys: readonly (Key | undefined)[],
+): Int32Array<ArrayBuffer> {
+  const merged = new Int32Array(old.length + added.length);
+  let [i, j] = [0, 0];
+  for (let n = 0; n < merged.length; n++) {
+    const takeOld =
+      j >= added.length ||
+      (i < old.length && compareKeys(keys[old[i] as number] as Key, keys[added[j] as number] as Key) < 0);
+    merged[n] = (takeOld ? old[i++] : added[j++]) as number;
+  }
+  return merged;
 }
 
 export function grow(array: Int32Array): Int32Array<ArrayBuffer> {

@@ -2,6 +2,12 @@ import type { ByteWriter } from "./bytes.js";
 import { inKeyOrder, type KeyedSlots } from "./key-order.js";
 import { type Key, type KeyTable, writeKey } from "./keys.js";
 
+/** Where an entry begins in what is written. */
+export interface Entry {
+  readonly piece: number;
+  readonly from: number;
+}
+
 /**
  * What an operator holds by key as it was at one moment, written bit by bit while the operator goes on: a slot's image is taken just
  * before its first change (copy on write), the others when their turn comes.
@@ -38,17 +44,23 @@ export class SlotCut<I> implements KeyedSlots {
 
   /**
    * Writes the number of keys, then each key and what `write` makes of its image; each turn of the generator is one step. `changed`
-   * tells whether the slot has changed since the cut.
+   * tells whether the slot has changed since the cut. Where it has not, `copy` may have written key and all before.
    */
-  *steps(writer: ByteWriter, write: (image: I, slot: number, changed: boolean) => void): Generator<void> {
+  *steps(
+    writer: ByteWriter,
+    write: (image: I, slot: number, changed: boolean, entry: Entry) => void,
+    copy: (slot: number, changed: boolean) => boolean = () => false,
+  ): Generator<void> {
     writer.uint(this.size);
     yield* inKeyOrder(this, (slot, key) => {
-      writeKey(writer, key);
       const kept = this.#images.get(slot);
+      if (copy(slot, kept !== undefined)) return;
+      const entry = { piece: writer.piece, from: writer.place };
+      writeKey(writer, key);
       if (kept === undefined) {
-        write(this.#imageOf(slot, false), slot, false);
+        write(this.#imageOf(slot, false), slot, false, entry);
       } else {
-        write(kept.image, slot, true);
+        write(kept.image, slot, true, entry);
         this.#images.delete(slot); // its turn is over; the key is not asked for again
       }
     });

@@ -70,7 +70,9 @@ function writeObject(writer: ByteWriter, value: object | null): void {
       throw new MillraceError("MR_OPTION_INVALID", `saving state: a ${value.constructor.name} is not plain data`);
     }
     writer.u8(RECORD);
-    for (const key of writer.shape(value)) writeValue(writer, (value as Record<string, unknown>)[key]);
+    const { keys, writeFields } = writer.shape(value);
+    if (writeFields !== undefined) writeFields(writer, value, writeValue);
+    else for (const key of keys) writeValue(writer, (value as Record<string, unknown>)[key]);
   }
 }
 

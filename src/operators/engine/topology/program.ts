@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   type Counters,
   type Emit,
@@ -10,13 +9,13 @@ import {
   type StepwiseSave,
   type TaskContext,
 } from "../../../core/index.js";
-import { inTurn } from "../aggregates/fuse.js";
 import { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Marks, type Tick } from "../time/marks.js";
-import { Seen } from "../time/seen.js";
+import { compile } from "./compile.js";
+import { Intake } from "./intake.js";
 import type { Node } from "./node.js";
-import { type Late, type Operator, type OperatorMetrics, type Push, Runtime } from "./runtime.js";
-import type { Malformed, Source } from "./source.js";
+import { type Late, messageOf, type Operator, type OperatorMetrics, Runtime } from "./runtime.js";
+import type { Source } from "./source.js";
 
 const MAGIC = 0x4d5253; // "MRS"
 /** Raised when the container changes. */
@@ -24,7 +23,6 @@ const FORMAT = 1;
 /** Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. */
 const PIECE_BYTES = 0x10_0000;
 const UNDERSCORE = 95;
-const NOTHING_KNOWN: Malformed = {};
 
 /** Everything a program needs to know about its topology. */
 export interface Blueprint<V> {
@@ -50,8 +48,6 @@ export interface Blueprint<V> {
   stepName(id: number): string;
 }
 
-type Counting = { -readonly [Name in keyof Counters]: Counters[Name] };
-
 /**
  * A topology at work on one partition: each event is pushed through fused closures, each watermark through the operators in the
  * order they were declared. Implements core's `Program`; see there for what it promises.
@@ -60,17 +56,11 @@ export class EngineProgram<V> implements Program {
   readonly #blueprint: Blueprint<V>;
   readonly #runtime: Runtime;
   readonly #marks: Marks;
-  readonly #push: Push<V>;
-  readonly #seen: Seen | undefined;
+  readonly #intake: Intake<V>;
   readonly #producers: readonly string[] | undefined;
-  #counts: Counting = { received: 0, duplicates: 0, deadLettered: 0, late: 0, accepted: 0 };
-  #eventId = "";
   /** The latest mark passed on. */
   #passedMs = Number.NEGATIVE_INFINITY;
   readonly #context: TaskContext;
-  #from = 0;
-  #to = 0;
-  #value: V | undefined;
   readonly lookAhead?: (messages: readonly LogMessage[]) => Promise<readonly unknown[]>;
 
   constructor(blueprint: Blueprint<V>, context: TaskContext) {
@@ -78,17 +68,12 @@ export class EngineProgram<V> implements Program {
     this.#context = context;
     this.#marks = new Marks(blueprint.source.timing ?? {});
     this.#runtime = new Runtime({
-      onLate: (late) => {
-        this.#runtime.emit(blueprint.lateOutput(late, this.#idOf()));
-      },
-      onDead: (error) => this.#dead(error),
+      onLate: (late) => this.#runtime.emit(blueprint.lateOutput(late, this.#intake.idOf())),
+      onDead: (error) => this.#intake.dead(error),
     });
-    this.#push = compile(blueprint.root, blueprint.roots, this.#runtime);
-    const { unique, producers } = blueprint.source;
-    if (unique !== undefined) {
-      this.#seen = new Seen(blueprint.root.id, blueprint.root.name, unique.ttlMs);
-      this.#runtime.operators.push(this.#seen);
-    }
+    const push = compile<V>(blueprint.root, blueprint.roots, this.#runtime);
+    this.#intake = new Intake(blueprint, this.#runtime, this.#marks, push);
+    const { producers } = blueprint.source;
     if (producers !== undefined) {
       this.#producers = producers(context);
       this.#marks.setProducers(this.#producers, isTask);
@@ -108,7 +93,7 @@ export class EngineProgram<V> implements Program {
     now.index = -1;
     now.key = "";
     const control = controlOf(message.subject);
-    if (control === undefined) this.#decode(message);
+    if (control === undefined) this.#intake.decode(message);
     else this.#control(control, message);
     now.message = undefined;
     now.ahead = undefined;
@@ -117,126 +102,8 @@ export class EngineProgram<V> implements Program {
     outputs.length = 0;
   }
 
-  #decode(message: LogMessage): void {
-    try {
-      this.#blueprint.source.decode(message, this.#found, this.#runtime.now.ahead);
-    } catch (error) {
-      if (!this.#inDecoder) throw error;
-      this.#found.malformed(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
-    }
-  }
-
-  /** False while an event is being processed: what is thrown then is not the decoder's. */
-  #inDecoder = true;
-
-  readonly #found = {
-    event: (value: V, from: number, to: number): void => {
-      this.#inDecoder = false;
-      this.#event(value, from, to);
-      this.#inDecoder = true;
-    },
-    malformed: (reason: string, from: number, to: number, about: Malformed = NOTHING_KNOWN): void => {
-      const { now } = this.#runtime;
-      this.#counts.received++;
-      now.index++;
-      now.source = headerSource(now.message as LogMessage);
-      this.#value = undefined;
-      this.#from = from;
-      this.#to = to;
-      this.#eventId = about.id ?? "";
-      this.#refuse(reason, about.bytes);
-    },
-  };
-
-  #event(value: V, from: number, to: number): void {
-    const runtime = this.#runtime;
-    const { now } = runtime;
-    const { source } = this.#blueprint;
-    const message = now.message as LogMessage;
-    this.#counts.received++;
-    now.index++;
-    this.#value = value;
-    this.#from = from;
-    this.#to = to;
-    this.#eventId = "";
-    now.source = source.source === undefined ? headerSource(message) : source.source(value, message);
-    const timeMs = source.time(value);
-    if (timeMs !== undefined && !Number.isSafeInteger(timeMs)) {
-      this.#refuse(`event time must be an integer of ms, got ${timeMs}`);
-      return;
-    }
-    const isAhead = timeMs !== undefined && this.#marks.isAhead(now.source, timeMs);
-    if (isAhead && source.timing?.ahead !== "sourceTime") {
-      this.#refuse("beyond source time");
-      return;
-    }
-    if (timeMs === undefined || isAhead) {
-      now.timeMs = this.#marks.timeOf(now.source) ?? timeMs ?? 0;
-    } else {
-      now.timeMs = timeMs;
-    }
-    const identity = source.unique?.by(value);
-    if (identity !== undefined && !this.#isNew(identity)) return;
-    if (timeMs !== undefined && !isAhead) this.#marks.observe(now.source, timeMs);
-    const duplicates = runtime.duplicates;
-    if (!runtime.attempt(this.#push, value)) {
-      if (identity !== undefined) this.#seen?.takeBack(identity);
-    } else if (runtime.duplicates === duplicates) {
-      this.#counts.accepted++;
-    }
-  }
-
-  /** Counts it where it is not. The source's clock tells when it was delivered: its own time may be years back. */
-  #isNew(identity: string): boolean {
-    const { now } = this.#runtime;
-    if (this.#seen?.isNew(identity, this.#marks.timeOf(now.source) ?? now.timeMs) ?? true) return true;
-    this.#runtime.duplicates++;
-    return false;
-  }
-
-  /** The identity of the event at hand, made only when something asks for it. */
-  #idOf(): string {
-    const { now } = this.#runtime;
-    if (now.message !== undefined && this.#value !== undefined && this.#eventId === "") {
-      const { id } = this.#blueprint.source;
-      this.#eventId = id === undefined ? `${now.sequence}/${now.index}` : id(this.#value, now.message, now.index);
-    }
-    return this.#eventId;
-  }
-
-  /** Sets the event at hand aside, once where the source is `unique`. */
-  #refuse(reason: string, bytes = this.#bytes()): void {
-    const { now } = this.#runtime;
-    if (this.#seen !== undefined) {
-      const hash = createHash("sha256").update(bytes).digest("hex");
-      now.timeMs = 0;
-      if (!this.#isNew(`refused ${hash} ${now.index}`)) return;
-    }
-    this.#dead(new MillraceError("MR_EVENT_MALFORMED", reason), bytes);
-  }
-
-  #bytes(): Uint8Array {
-    return (this.#runtime.now.message as LogMessage).data.subarray(this.#from, this.#to);
-  }
-
-  #dead(error: unknown, bytes = this.#bytes()): void {
-    const { now, step } = this.#runtime;
-    this.#counts.deadLettered++;
-    const place = {
-      message: now.message as LogMessage,
-      index: Math.max(0, now.index),
-      bytes,
-      source: now.source,
-      eventId: this.#idOf(),
-    };
-    this.#runtime.emit(this.#blueprint.deadOutput({ error, step: this.#blueprint.stepName(step), ...place }));
-  }
-
   #control(token: string, message: LogMessage): void {
-    this.#from = 0;
-    this.#to = message.data.length;
-    this.#value = undefined;
-    this.#eventId = "";
+    this.#intake.noEvent(message.data.length);
     const { now } = this.#runtime;
     now.source = "";
     // A control message has no time of its own: it holds from where the log has come to.
@@ -246,7 +113,9 @@ export class EngineProgram<V> implements Program {
       body = JSON.parse(Buffer.from(message.data).toString("utf8"));
       if (body === null || typeof body !== "object") throw new TypeError("not an object");
     } catch (error) {
-      this.#dead(new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: ${messageOf(error)}`));
+      this.#intake.dead(
+        new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: ${messageOf(error)}`),
+      );
       return;
     }
     if (token === "_tick") this.#tick(body as Tick, message);
@@ -256,7 +125,7 @@ export class EngineProgram<V> implements Program {
 
   #tick(tick: Tick, message: LogMessage): void {
     if (typeof tick.source !== "string" || !Number.isSafeInteger(tick.t)) {
-      this.#dead(
+      this.#intake.dead(
         new MillraceError(
           "MR_EVENT_MALFORMED",
           `control message ${message.subject}: a tick needs source and integer t`,
@@ -297,7 +166,6 @@ export class EngineProgram<V> implements Program {
   #advance(toMs: number): void {
     const { operators, now } = this.#runtime;
     now.source = "";
-    this.#value = undefined;
     for (;;) {
       let at = toMs;
       for (const operator of operators) {
@@ -327,7 +195,7 @@ export class EngineProgram<V> implements Program {
   }
 
   counters(): Counters {
-    return { ...this.#counts, duplicates: this.#runtime.duplicates, late: this.#runtime.lateCount };
+    return { ...this.#intake.counts, duplicates: this.#runtime.duplicates, late: this.#runtime.lateCount };
   }
 
   watermarkMs(): number | undefined {
@@ -386,14 +254,8 @@ export class EngineProgram<V> implements Program {
     writer.uint(FORMAT);
     writer.text(name);
     writer.uint(version);
-    for (const count of [
-      this.#counts.received,
-      this.#counts.deadLettered,
-      this.#counts.accepted,
-      duplicates,
-      lateCount,
-    ])
-      writer.uint(count);
+    const { received, deadLettered, accepted } = this.#intake.counts;
+    for (const count of [received, deadLettered, accepted, duplicates, lateCount]) writer.uint(count);
     writer.f64(now.watermarkMs);
     writer.f64(this.#passedMs);
     this.#marks.save(writer);
@@ -414,7 +276,7 @@ export class EngineProgram<V> implements Program {
     const found = `${reader.text()} version ${reader.uint()}`;
     if (found !== `${name} version ${version}`) refuse(`saved by ${found}, this is version ${version}`);
     const [received, deadLettered, accepted] = [reader.uint(), reader.uint(), reader.uint()];
-    this.#counts = { received, deadLettered, accepted, duplicates: 0, late: 0 };
+    Object.assign(this.#intake.counts, { received, deadLettered, accepted });
     this.#runtime.duplicates = reader.uint();
     this.#runtime.lateCount = reader.uint();
     now.watermarkMs = reader.f64();
@@ -444,10 +306,6 @@ function isTask(name: string): boolean {
   return name.includes("/");
 }
 
-function headerSource(message: LogMessage): string {
-  return message.header("Millrace-Source") ?? "live";
-}
-
 /** An operator's part of the state: its name, then its bytes with their length. */
 function framed(name: string, part: ByteWriter): Uint8Array[] {
   const writer = new ByteWriter(64);
@@ -463,38 +321,4 @@ function controlOf(subject: string): string | undefined {
   if (third === 0 || subject.charCodeAt(third) !== UNDERSCORE) return undefined;
   const end = subject.indexOf(".", third);
   return end < 0 ? subject.slice(third) : subject.slice(third, end);
-}
-
-/** One push for the root, made consumers first. A node with several producers is made once. */
-function compile<V>(root: Node, roots: readonly Node[], runtime: Runtime): Push<V> {
-  // biome-ignore lint/suspicious/noExplicitAny: edges of all types meet here; the typed API keeps them apart.
-  type Edges = readonly Push<any>[];
-  const made = new Map<Node, Edges>();
-  const build = (node: Node): Edges => {
-    const known = made.get(node);
-    if (known !== undefined) return known;
-    const consumers = node.consumers.map((consumer) => build(consumer.node)[consumer.port] as Edges[number]);
-    const pushes = node.make(runtime, fan(consumers));
-    made.set(node, pushes);
-    return pushes;
-  };
-  const [push] = build(root);
-  for (const other of roots) build(other);
-  return push as Push<V>;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: as in `compile`.
-function fan(consumers: readonly Push<any>[]): Push<any> {
-  const [only] = consumers;
-  if (only === undefined) return () => undefined;
-  if (consumers.length === 1) return only;
-  return inTurn(
-    consumers,
-    ["value"],
-    consumers.map(() => "value"),
-  );
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

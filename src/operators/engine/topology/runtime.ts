@@ -142,6 +142,14 @@ export class Runtime {
     return true;
   }
 
+  /** A result of step `step` that could not be made, because a function of the user's threw: it is set aside alone. */
+  setAside(error: unknown, step: number, key: Key, timeMs: number): void {
+    this.now.key = key;
+    this.now.timeMs = timeMs;
+    this.step = step;
+    this.onDead(error);
+  }
+
   /** Fires one result of an operator, filed under `key` at `timeMs`. */
   fire<V>(push: Push<V>, value: V, key: Key, timeMs: number): void {
     const { now } = this;
@@ -149,4 +157,8 @@ export class Runtime {
     now.timeMs = timeMs;
     this.attempt(push, value);
   }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -13,8 +13,8 @@ import {
 import { Table, type TableOptions } from "../joins/table.js";
 import { SilenceWatch } from "../time/silence.js";
 import type { Node, NodeOptions } from "./node.js";
-import { type Blueprint, EngineProgram, messageOf } from "./program.js";
-import type { Late, Push, Runtime } from "./runtime.js";
+import { type Blueprint, EngineProgram } from "./program.js";
+import { type Late, messageOf, type Push, type Runtime } from "./runtime.js";
 import type { Decoder, Found, Source } from "./source.js";
 import { Stream } from "./stream.js";
 

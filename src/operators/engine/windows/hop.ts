@@ -37,6 +37,7 @@ export interface Slide<V> {
  * Out:    one row per key and window when the watermark reaches its end, in (end, key) order.
  * Late:   the last window it belongs to has ended more than the lateness ago: to the late stream. Within the lateness: a corrected
  *         row (`update`) at once for each of its windows that was said already.
+ * Throws: an aggregate's `merge` that throws takes the window with it, of all keys; its `result` only that key's row.
  * State:  panes of the span of one window (+ lateness), and one row per key of the window at hand.
  */
 export class Hop<V> implements Operator, Undoable {
@@ -174,10 +175,23 @@ export class Hop<V> implements Operator, Undoable {
     this.#reachedMs = endMs;
     this.#current = undefined;
     const slide = this.#slide;
-    slide.moveTo(startMs, endMs, this.#ascending());
+    try {
+      slide.moveTo(startMs, endMs, this.#ascending());
+    } catch (error) {
+      slide.spoil(); // half moved
+      this.#runtime.setAside(error, this.id, "", endMs - 1);
+      return;
+    }
     for (const slot of slide.slots()) {
       const key = slide.keyAt(slot);
-      this.#runtime.fire(this.#next, slide.result(slot, startMs, endMs), key, endMs - 1);
+      let row: unknown;
+      try {
+        row = slide.result(slot, startMs, endMs);
+      } catch (error) {
+        this.#runtime.setAside(error, this.id, key, endMs - 1);
+        continue;
+      }
+      this.#runtime.fire(this.#next, row, key, endMs - 1);
     }
   }
 

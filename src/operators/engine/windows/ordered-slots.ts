@@ -1,4 +1,4 @@
-import { compareKeys, type Key, sortSlots } from "../state/keys.js";
+import { type Key, mergeSlots, sortSlots } from "../state/keys.js";
 
 /** Keeps slots of a changing set of keys in key order: newcomers are sorted and merged in, so a window costs O(keys), not a sort. */
 export class OrderedSlots {
@@ -24,15 +24,7 @@ export class OrderedSlots {
     if (this.#added.length === 0) return this.slots;
     const added = sortSlots(Int32Array.from(this.#added), keys);
     this.#added = [];
-    const old = this.slots;
-    const merged = new Int32Array(old.length + added.length);
-    let [i, j] = [0, 0];
-    for (let n = 0; n < merged.length; n++) {
-      const takeOld =
-        j >= added.length ||
-        (i < old.length && compareKeys(keys[old[i] as number] as Key, keys[added[j] as number] as Key) < 0);
-      merged[n] = (takeOld ? old[i++] : added[j++]) as number;
-    }
+    const merged = mergeSlots(this.slots, added, keys);
     this.slots = merged;
     return merged;
   }

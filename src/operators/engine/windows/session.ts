@@ -268,15 +268,7 @@ export class Session<V> implements Operator, Undoable {
       }
       const revision = Math.abs(said); // not −0
       this.#set(slot, SAID, revision + 1);
-      const row = this.#frame.result(
-        slot,
-        key,
-        this.#get(slot, START),
-        endMs,
-        revision === 0 ? "final" : "update",
-        revision,
-      );
-      this.#runtime.fire(this.#next, row, key, endMs - 1);
+      this.#say(slot, key, endMs, revision);
     }
     const closeMs = endMs + this.#latenessMs;
     if (closeMs > timeMs) {
@@ -288,6 +280,18 @@ export class Session<V> implements Operator, Undoable {
     this.#sessions[owner] = left;
     this.#frame.remove(slot);
     if (left.length === 0) this.#owners.remove(owner);
+  }
+
+  #say(slot: number, key: Key, endMs: number, revision: number): void {
+    const kind = revision === 0 ? "final" : "update";
+    let row: unknown;
+    try {
+      row = this.#frame.result(slot, key, this.#get(slot, START), endMs, kind, revision);
+    } catch (error) {
+      this.#runtime.setAside(error, this.id, key, endMs - 1);
+      return;
+    }
+    this.#runtime.fire(this.#next, row, key, endMs - 1);
   }
 
   save(writer: ByteWriter): void {

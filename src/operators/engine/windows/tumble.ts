@@ -192,7 +192,14 @@ export class Tumble<V> implements Operator, Undoable {
         frame.rows[extra + 1] = 0;
       }
       const timeMs = kind === "early" ? this.#watermarkMs - 1 : endMs - 1;
-      runtime.fire(this.#next, frame.result(slot, key, startMs, endMs, kind, revision), key, timeMs);
+      let row: unknown;
+      try {
+        row = frame.result(slot, key, startMs, endMs, kind, revision);
+      } catch (error) {
+        runtime.setAside(error, this.id, key, timeMs);
+        continue;
+      }
+      runtime.fire(this.#next, row, key, timeMs);
     }
   }
 

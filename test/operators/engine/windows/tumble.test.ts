@@ -16,6 +16,7 @@ import {
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 const SIZE = 10;
 
 function topology(
@@ -244,7 +245,7 @@ t.test("every option at once equals the definition followed a millisecond at a t
     assert.equal(run(topology(options), all, "always").state, whole.state);
     assert.equal(whole.kit.metrics()[0]?.keys, 0);
   });
-  t.doesNotThrow(() => fc.assert(property, { seed: 4, numRuns: 400 }));
+  t.doesNotThrow(() => fc.assert(property, { seed: 4, numRuns: 250 }));
 });
 
 t.test("errors: options, and names every row has already", async (t) => {
