@@ -50,6 +50,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/core/http.ts": "test/ws/transport.test.ts",
   "src/core/json/": "test/core/json/fields.test.ts",
   "src/core/logger.ts": "test/e2e/job.test.ts",
+  "src/operators/alerts/": "test/operators/alerts/dispatch.test.ts",
   "src/operators/engine/aggregates/": "test/operators/engine/aggregates/aggregates.test.ts",
   "src/operators/engine/joins/": "test/operators/engine/joins/joins.test.ts",
   "src/operators/engine/keyed/": "test/operators/engine/keyed/keyed.test.ts",

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { alertsCommand } from "./alerts.js";
 import { auditCommand } from "./audit.js";
 import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
@@ -59,6 +60,7 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     lintCommand(),
+    alertsCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -10,9 +10,11 @@ import {
   telemetryDoor,
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
+import { followConfiguration } from "./configuration.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
@@ -81,6 +83,7 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
+  await followRouting(context, connection);
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
@@ -132,6 +135,19 @@ async function startAll(context: Context): Promise<Running> {
     broken: Promise.race([workers.broken, server.exited.then((how) => `nats-server ended: ${how}`)]),
     stop,
   };
+}
+
+/** The alarm desk's configuration, in the log before the desk reads anything else. */
+async function followRouting({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
+  const path = config.routing ?? shippedRouting();
+  const stopping = new AbortController();
+  const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
+  const subjects = ["desk.0._ctl.routing"];
+  const { ended } = await followConfiguration({ log, logger, subjects, read, signal: stopping.signal });
+  defer(async () => {
+    stopping.abort();
+    await ended;
+  });
 }
 
 function brokenStart(reason: string): never {
