@@ -18,6 +18,7 @@ import { runCommand } from "./run.js";
 import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
 import { tasksCommand } from "./tasks.js";
+import { testCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -31,11 +32,12 @@ Examples:
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace lint
+  millrace test rules/
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, test, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -58,6 +60,7 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     lintCommand(),
+    testCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -10,9 +10,11 @@ import {
   telemetryDoor,
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
+import { followConfiguration } from "./configuration.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
@@ -81,6 +83,7 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
+  await followRules(context, connection);
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
@@ -132,6 +135,21 @@ async function startAll(context: Context): Promise<Running> {
     broken: Promise.race([workers.broken, server.exited.then((how) => `nats-server ended: ${how}`)]),
     stop,
   };
+}
+
+/** Rules of people's own, in the log of every partition before it is read. */
+async function followRules({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
+  const path = config.rules ?? shippedRules();
+  const stopping = new AbortController();
+  const { ended } = await followConfiguration({
+    ...{ log, logger, signal: stopping.signal, without: rulesMessage([]) },
+    subjects: Array.from({ length: config.partitions }, (_, p) => `features.${p}._ctl.rules`),
+    read: async () => rulesMessage(enabledRules(await readRuleFiles(path))),
+  });
+  defer(async () => {
+    stopping.abort();
+    await ended;
+  });
 }
 
 function brokenStart(reason: string): never {
