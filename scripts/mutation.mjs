@@ -40,7 +40,7 @@ if (sources.length === 0) {
 }
 console.error(`mutating ${sources.length} files of ${ENGINE}`);
 const began = performance.now();
-const report = summarise(await mutate(sources));
+const report = summarise(await mutateTwice(sources));
 if (options.json) console.log(JSON.stringify(report, null, 2));
 else print(report);
 process.exitCode = report.scorePercent >= FLOOR ? 0 : 1;
@@ -67,7 +67,20 @@ function matches(path, glob) {
   return new RegExp(`(?:^|/)${pattern}$`).test(path);
 }
 
-async function mutate(files) {
+/** Those that survive a short look are looked at again for longer: most mutants are noticed at once. */
+async function mutateTwice(files) {
+  const first = await mutate(files, { budgetMs: 2_000, results: "mutation.jsonl" });
+  const survived = first.filter((result) => result.status === "Survived" && isSampled(result, share, options.seed));
+  if (survived.length === 0) return first;
+  console.error(`${survived.length} survived: they are tried again with more of the tests`);
+  const only = survived.map(({ id }) => id);
+  const again = await mutate(files, { budgetMs: 12_000, results: "mutation-again.jsonl", only });
+  const later = new Map(again.filter(({ id }) => only.includes(id)).map((result) => [result.id, result]));
+  return first.map((result) => later.get(result.id) ?? result);
+}
+
+/** `budgetMs` is processor time for one mutant. */
+async function mutate(files, { budgetMs, results, only }) {
   mkdirSync(".cache", { recursive: true });
   const { Stryker } = await import("@stryker-mutator/core");
   const plugin = (name) => pathToFileURL(join(ROOT, "scripts", "mutation", name)).href;
@@ -81,7 +94,8 @@ async function mutate(files) {
     testRunnerNodeArgs: ["--max-old-space-size=1024", "--enable-source-maps"],
     coverageAnalysis: "perTest",
     concurrency: Number(options.concurrency),
-    timeoutMS: 4_000,
+    // Generous, so that a busy machine does not look like an endless loop; those mostly end at the limit of turns.
+    timeoutMS: 30_000,
     symlinkNodeModules: false,
     // Each needs a worker of its own: left out of a sample, and counted as ignored.
     ignoreStatic: share < 1,
@@ -96,7 +110,9 @@ async function mutate(files) {
         .filter((path) => path.endsWith(".test.js") && path !== "docs.test.js")
         .map((path) => join(TESTS, path))
         .sort(),
-      results: join(ROOT, ".cache", "mutation.jsonl"),
+      results: join(ROOT, ".cache", results),
+      budgetMs,
+      only,
       share,
       seed: options.seed,
     },

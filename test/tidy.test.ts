@@ -50,6 +50,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/core/http.ts": "test/ws/transport.test.ts",
   "src/core/json/": "test/core/json/fields.test.ts",
   "src/core/logger.ts": "test/e2e/job.test.ts",
+  "src/operators/alerts/": "test/operators/alerts/dispatch.test.ts",
   "src/operators/engine/aggregates/": "test/operators/engine/aggregates/aggregates.test.ts",
   "src/operators/engine/joins/": "test/operators/engine/joins/joins.test.ts",
   "src/operators/engine/keyed/": "test/operators/engine/keyed/keyed.test.ts",
@@ -61,6 +62,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/operators/rules/": "test/operators/rules/judge.test.ts",
   "src/pipelines/": "test/pipelines/sample.test.ts",
   "src/runtime/": "test/runtime/task.test.ts",
+  "src/sinks/notify/": "test/contracts/notifiers.test.ts",
   "src/sinks/clickhouse/": "test/contracts/sinks.test.ts",
   "src/streams/doors/": "test/streams/doors/mqtt.test.ts",
   "src/streams/failures.ts": "test/streams/publish.test.ts",
@@ -71,6 +73,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/streams/space.ts": "test/workers/keeper/keeper.test.ts",
   "src/workers/clock/": "test/e2e/job.test.ts",
   "src/workers/keeper/": "test/workers/keeper/keeper.test.ts",
+  "src/workers/notify/": "test/workers/notify/outbox.test.ts",
   "src/workers/solver/": "test/workers/solver/solve.test.ts",
   "src/ws/": "test/ws/gateway.test.ts",
 };

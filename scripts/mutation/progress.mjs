@@ -20,14 +20,16 @@ class Progress {
   }
 
   onMutationTestingPlanReady({ mutantPlans }) {
-    const { share, seed } = this.#options;
-    this.#total = mutantPlans.filter(({ plan, mutant }) => plan === "Run" && isSampled(mutant, share, seed)).length;
+    const { share, seed, only } = this.#options;
+    this.#total = mutantPlans.filter(
+      ({ plan, mutant }) => plan === "Run" && isSampled(mutant, share, seed, only),
+    ).length;
     console.error(`${mutantPlans.length} mutants, ${this.#total} to try`);
   }
 
   onMutantTested(result) {
-    const { share, seed, results } = this.#options;
-    if (!isSampled(result, share, seed)) return;
+    const { share, seed, only, results } = this.#options;
+    if (!isSampled(result, share, seed, only)) return;
     appendFileSync(results, `${JSON.stringify(result)}\n`);
     this.#done++;
     if (result.status === "Survived" || result.status === "NoCoverage") this.#survived++;

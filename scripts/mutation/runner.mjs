@@ -62,8 +62,8 @@ class WarmRunner {
   }
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
-    const { share, seed } = this.#options;
-    if (!isSampled(activeMutant, share, seed)) return { status: "survived", nrOfTests: 0 };
+    const { share, seed, only, budgetMs = 2_000 } = this.#options;
+    if (!isSampled(activeMutant, share, seed, only)) return { status: "survived", nrOfTests: 0 };
     if (mutantActivation === "static") this.#switch.activeMutant = activeMutant.id;
     const tests = await this.#load();
     this.#switch.activeMutant = activeMutant.id;
@@ -73,7 +73,7 @@ class WarmRunner {
     const { fileName } = activeMutant;
     const spentMs = stopwatch();
     for (const test of mostTellingFirst(reached, fileName)) {
-      if (spentMs() > BUDGET_MS) break;
+      if (spentMs() > budgetMs) break; // conservative: what is not noticed by then has survived
       const result = await attempt(test);
       if (hitLimit !== undefined && this.#switch.hitCount > hitLimit)
         return { status: "timeout", reason: `${this.#switch.hitCount} turns where ${hitLimit} are the limit` };
@@ -85,8 +85,6 @@ class WarmRunner {
   }
 }
 
-/** Processor time for one mutant. What no test has noticed by then has survived: the score is a lower bound, a run is finite. */
-const BUDGET_MS = 2_000;
 const SUCCESS = 0;
 const FAILED = 1;
 

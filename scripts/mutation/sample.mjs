@@ -1,7 +1,8 @@
 // Which mutants a sampled run tries: a function of the mutant's number and the seed alone, so that workers and report agree.
 
-/** @param share of mutants to try, 0 to 1 */
-export function isSampled({ id }, share, seed) {
+/** @param share of mutants to try, 0 to 1. @param only the numbers of those to try, where they are known */
+export function isSampled({ id }, share, seed, only) {
+  if (only !== undefined) return only.includes(id);
   return share >= 1 || fraction(`${seed} ${id}`) < share;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { alertsCommand } from "./alerts.js";
 import { auditCommand } from "./audit.js";
 import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
@@ -31,13 +32,14 @@ Examples:
   millrace tasks                           who runs what, how far, and who holds back the log
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
+  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z
   millrace lint
   millrace test rules/
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, test, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, test, backtest, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -60,6 +62,7 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     lintCommand(),
+    alertsCommand(),
     testCommand(),
     deadCommand(),
     auditCommand(),

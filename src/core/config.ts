@@ -46,6 +46,7 @@ export const configSchema = z.strictObject({
   partitions: z.coerce.number().int().min(1).max(64).default(4),
   workers: z.coerce.number().int().min(1).max(64).default(1),
   topologies: z.string().min(1).optional(),
+  routing: z.string().min(1).optional(),
   rules: z.string().min(1).optional(),
   retentionDays: z.coerce.number().positive().max(36_500).default(30),
   natsUrl: url("nats|tls").optional(),
@@ -122,6 +123,11 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     env: "MILLRACE_TOPOLOGIES",
     flag: "path",
     help: "module that exports `pipelines` to run instead of the built-in applications",
+  },
+  routing: {
+    env: "MILLRACE_ROUTING",
+    flag: "path",
+    help: "who is told of which alarms: a file like alerts/routing.yaml, which ships",
   },
   rules: {
     env: "MILLRACE_RULES",

@@ -38,6 +38,8 @@ export interface NoticeAttempt {
   readonly key: string;
   /** From 1. */
   readonly attempt: number;
+  /** Wall time, ms: what the receiver's rate limit counts. */
+  readonly atMs: number;
 }
 
 /** The end of a notice. */

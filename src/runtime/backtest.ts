@@ -212,11 +212,8 @@ function checkSettings({ name, steps }: Pipeline, settings: BacktestOptions["set
   const kinds = steps.flatMap(({ detail }) => /^_ctl\.(\S+)$/.exec(detail)?.[1] ?? []);
   for (const kind of settings.keys()) {
     if (kinds.includes(kind)) continue;
-    const known = kinds.length === 0 ? "to none" : `to ${kinds.join(", ")}`;
-    throw new MillraceError(
-      "MR_OPTION_INVALID",
-      `back-testing ${name}: it listens ${known}, not to control messages ${kind}`,
-    );
+    const known = kinds.length === 0 ? "no control messages" : `the control messages ${kinds.join(", ")}`;
+    throw new MillraceError("MR_OPTION_INVALID", `back-testing ${name}: it listens to ${known}, not to ${kind}`);
   }
 }
 

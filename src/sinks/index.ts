@@ -23,3 +23,8 @@ export {
   type SinkTask,
   type SinkTaskOptions,
 } from "./clickhouse/writer.js";
+export type { Links } from "./notify/blocks.js";
+export { Limiter } from "./notify/limiter.js";
+export type { ComposedNotice, Notifier, RateLimit, SendResult } from "./notify/notifier.js";
+export { Outgoing, type OutgoingOptions } from "./notify/outgoing.js";
+export { createNotifier, type NotifierContext, type Receiver, receiverSchema } from "./notify/receivers.js";

@@ -115,7 +115,7 @@ t.test("a back-test says what would have been otherwise", async (t) => {
   const unheard = backtest({ ...common, pipeline: limits(), settings: new Map([["rules", {}]]) });
   await t.rejects(unheard, {
     code: "MR_OPTION_INVALID",
-    message: /it listens to detector, not to control messages rules/,
+    message: /it listens to the control messages detector, not to rules/,
   });
   const silent = backtest({ ...common, pipeline: { ...limits(), writes: ["features"] }, settings: none });
   await t.rejects(silent, { code: "MR_OPTION_INVALID", message: /raises no alerts/ });

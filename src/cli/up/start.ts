@@ -10,6 +10,7 @@ import {
   telemetryDoor,
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
 import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
@@ -23,8 +24,8 @@ import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
 import { startWorkers } from "./workers.js";
 
-/** The server's own limit for one message; the doors answer 413 above. */
-const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** GitHub delivers no more; what the server does not take as one message goes to the object store. */
+const MAX_PAYLOAD_BYTES = 25 * 1024 * 1024 + 4_096;
 /** A query may take ten seconds by itself, and wait for its turn. */
 const QUERY_MS = 60_000;
 
@@ -83,6 +84,7 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
+  await followRouting(context, connection);
   await followRules(context, connection);
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
@@ -137,15 +139,28 @@ async function startAll(context: Context): Promise<Running> {
   };
 }
 
+/** The alarm desk's configuration, in the log before the desk reads anything else. */
+function followRouting(context: Context, connection: Connection): Promise<void> {
+  const path = context.config.routing ?? shippedRouting();
+  const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
+  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], read });
+}
+
 /** Rules of people's own, in the log of every partition before it is read. */
-async function followRules({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
-  const path = config.rules ?? shippedRules();
+function followRules(context: Context, connection: Connection): Promise<void> {
+  const { rules: path = shippedRules(), partitions } = context.config;
+  const subjects = Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`);
+  const read = async () => rulesMessage(enabledRules(await readRuleFiles(path)));
+  return follow(context, connection, { subjects, read, without: rulesMessage([]) });
+}
+
+async function follow(
+  { logger, defer }: Context,
+  { log }: Connection,
+  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "read" | "without">,
+): Promise<void> {
   const stopping = new AbortController();
-  const { ended } = await followConfiguration({
-    ...{ log, logger, signal: stopping.signal, without: rulesMessage([]) },
-    subjects: Array.from({ length: config.partitions }, (_, p) => `features.${p}._ctl.rules`),
-    read: async () => rulesMessage(enabledRules(await readRuleFiles(path))),
-  });
+  const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });
   defer(async () => {
     stopping.abort();
     await ended;

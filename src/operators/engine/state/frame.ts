@@ -93,13 +93,6 @@ export class Frame<V> implements Undoable {
       plan.cells[i]?.merge?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
   }
 
-  subtractFrom(slot: number, from: Frame<V>, fromSlot: number): void {
-    const { plan } = this;
-    plan.subtractParts(this.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
-    for (let i = 0; i < plan.cells.length; i++)
-      plan.cells[i]?.subtract?.(this.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
-  }
-
   /** Starts the slot's aggregates over; extras stay. */
   reset(slot: number): void {
     const { plan } = this;

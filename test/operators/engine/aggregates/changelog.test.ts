@@ -47,10 +47,10 @@ const ids = custom<Change, readonly number[], string>({
 });
 const AGGREGATES = {
   n: count(),
-  total: sumIntegers<Change>(({ x }) => x),
-  kinds: distinctExact<Change>(({ x }) => x),
+  total: sumIntegers<Change>(({ x }) => (x === 5 ? null : x)),
+  kinds: distinctExact<Change>(({ x }) => (x === 5 ? null : x)),
   classes: histogram<Change>(({ x }) => x, [0]),
-  middle: quantiles<Change>(({ x }) => x, [0.5]),
+  middle: quantiles<Change>(({ x }) => (x === 5 ? null : x), [0.5]),
   ids,
 };
 
@@ -88,8 +88,13 @@ for (const [kind, spec] of Object.entries(WINDOWS)) {
       kit.watermark(10_000);
       assert.deepEqual(kit.dead(), []);
       kit
-        .rows<WindowRow<string, { n: number; total: number; kinds: number; classes: number[]; ids: string }>>()
-        .forEach(({ startMs, endMs, n, total, kinds, classes, ids }, i) => {
+        .rows<
+          WindowRow<
+            string,
+            { n: number; total: number; kinds: number; classes: number[]; middle: number[]; ids: string }
+          >
+        >()
+        .forEach(({ startMs, endMs, n, total, kinds, classes, middle, ids }, i) => {
           const within =
             kind === "count"
               ? log.slice(i * 4, i * 4 + 4)
@@ -102,13 +107,19 @@ for (const [kind, spec] of Object.entries(WINDOWS)) {
           );
           assert.equal(
             total,
-            signed(({ x }) => x),
+            signed(({ x }) => (x === 5 ? 0 : x)),
           );
           assert.deepEqual(classes, [signed(({ x }) => (x < 0 ? 1 : 0)), signed(({ x }) => (x >= 0 ? 1 : 0))]);
           const values = new Set(within.map(({ x }) => x));
-          const there = [...values].filter((value) => signed(({ x }) => (x === value ? 1 : 0)) > 0);
+          const there = [...values].filter((value) => value !== 5 && signed(({ x }) => (x === value ? 1 : 0)) > 0);
           assert.equal(kinds, there.length);
           const left = within.filter(({ id, taken }) => !taken && !within.some((b) => b.taken && b.id === id));
+          const whole = within.every(({ id, taken }) => !taken || within.some((b) => !b.taken && b.id === id));
+          const numbers = left.flatMap(({ x }) => (x === 5 ? [] : [x])).sort((a, b) => a - b);
+          const exact = numbers[Math.floor(0.5 * (numbers.length - 1))];
+          if (whole && exact === undefined) assert.ok(Number.isNaN(middle[0]));
+          if (whole && exact !== undefined)
+            assert.ok(Math.abs((middle[0] as number) - exact) <= 0.0100001 * Math.abs(exact), `${middle[0]}: ${exact}`);
           assert.equal(
             ids,
             left

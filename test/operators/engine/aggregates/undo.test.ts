@@ -115,6 +115,34 @@ for (const [name, spec] of Object.entries(WINDOWS)) {
   });
 }
 
+t.test("what does not depend on the order of events is saved as the same bytes in any order", async (t) => {
+  const save = (values: readonly (number | string)[]): string => {
+    const keyed = pipeline("test.canonical")
+      .from(testSource<number | string>())
+      .map(({ value }) => value)
+      .keyBy(() => "all");
+    const number = (value: number | string): number => Number(String(value).length);
+    keyed
+      .window("w", tumbling({ sizeMs: 10 }))
+      .aggregate({
+        few: distinct((value: number | string) => value),
+        many: distinct((value: number | string) => `${value} ${number(value)}`, { precision: 4 }),
+        exact: distinctExact((value: number | string) => value),
+        common: top((value: number | string) => value, { k: 300 }),
+        middle: quantiles(number, [0.5]),
+        classes: histogram(number, [2]),
+      })
+      .to(testTarget());
+    const kit = new TestKit<number | string>(keyed.topology);
+    for (const value of values) kit.event(1, value);
+    return Buffer.from(kit.save()).toString("hex");
+  };
+  for (const count of [5, 120, 300]) {
+    const values = Array.from({ length: count }, (_, i) => (i % 3 === 0 ? i * 7 - 50 : `value ${i}`));
+    t.equal(save([...values].reverse()), save(values), `${count} values`);
+  }
+});
+
 t.test("sums of integers: what would make them inexact is a dead letter, and leaves them as they were", async (t) => {
   const keyed = pipeline("test.inexact")
     .from(testSource<number>())

@@ -141,7 +141,8 @@ t.test("process: a timer that throws is set aside once, and its state change tak
       })
       .to(testTarget()),
   );
-  kit.event(0, event(0, 1)).watermark(10).watermark(20).event(30, event(30, 1));
+  kit.event(0, event(0, 1)).watermark(10).cut();
+  kit.watermark(20).event(30, event(30, 1));
   t.same(kit.rows(), [0, 1]);
   t.equal(kit.dead().length, 1);
 });

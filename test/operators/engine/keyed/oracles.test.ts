@@ -12,6 +12,7 @@ import {
 import { type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 const TTL_MS = 15;
 const byKey = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const readings = () => pipeline("test.keyed").from(testSource<Reading>()).map(readingOf);

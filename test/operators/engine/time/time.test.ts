@@ -161,3 +161,49 @@ t.test(
     t.doesNotThrow(() => fc.assert(property, { seed: 81, numRuns: 200 }));
   },
 );
+
+t.test("marks: options out of range, sources saved in one order, silence of those that are there", async (t) => {
+  for (const options of [
+    { disorderMs: -1 },
+    { disorderMs: 5, idleAfterMs: 4 },
+    { maxAheadMs: -1 },
+    { disorderMs: Number.NaN },
+  ]) {
+    t.throws(() => new Marks(options), {
+      code: "MR_OPTION_INVALID",
+      message: /^time needs 0 <= disorderMs <= idleAfterMs and maxAheadMs >= 0, got disorderMs /,
+    });
+  }
+  t.ok(new Marks({ disorderMs: 5, idleAfterMs: 5, maxAheadMs: 0 }));
+  const saved = (names: readonly string[]): string => {
+    const marks = new Marks({});
+    for (const source of names) marks.tick({ source, t: 10 });
+    const writer = new ByteWriter();
+    marks.save(writer);
+    return Buffer.from(writer.finish()).toString("hex");
+  };
+  t.equal(saved(["b", "a", "c"]), saved(["c", "b", "a"]));
+  const marks = new Marks({});
+  t.equal(marks.silentForMs("a"), 0, "unknown");
+  marks.tick({ source: "a", t: 10 });
+  marks.tick({ source: "a", t: 30 });
+  t.equal(marks.silentForMs("a"), 20);
+  marks.observe("a", 5);
+  t.equal(marks.silentForMs("a"), 0);
+  marks.tick({ source: "a", t: 40 });
+  t.equal(marks.silentForMs("a"), 10);
+  marks.tick({ source: "a", t: 60, retire: true });
+  t.equal(marks.silentForMs("a"), 0, "gone, not silent");
+});
+
+t.test("silence: the silent are saved in one order", async (t) => {
+  const state = (names: readonly string[]): string => {
+    const topology = pipeline("test.silent");
+    topology.from(testSource<Reading>()).to(testTarget("events"));
+    topology.silence("quiet", { afterMs: 5 }).to(testTarget());
+    const kit = new TestKit<Reading>(topology);
+    for (const at of [0, 10]) for (const source of names) kit.tick(at, { source });
+    return Buffer.from(kit.save()).toString("hex");
+  };
+  t.equal(state(["b", "a", "c"]), state(["c", "b", "a"]));
+});

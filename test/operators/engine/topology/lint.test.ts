@@ -29,6 +29,23 @@ t.test("a topology with nothing wrong with it: nothing to say", async (t) => {
   t.same(said(sound, { streams: ["readings", "out", "dead", "late"], partitionedBy: "key" }), []);
 });
 
+t.test("steps whose state ends by itself have nothing to answer for", async (t) => {
+  const stream = keyed("ends");
+  stream.joinWindow("j", stream, { sizeMs: 1, combine: () => 1 }).to(testTarget());
+  stream.pattern("p", { first: () => true, second: () => true, withinMs: 1 }).to(testTarget());
+  stream
+    .request("r", {
+      id: ({ key }) => key,
+      ask: testTarget(),
+      answers: { kind: "k", read: () => ({ id: "", answer: 1 }) },
+      timeoutMs: 1,
+      answered: () => 1,
+    })
+    .to(testTarget());
+  stream.joinInterval("i", stream, { beforeMs: 1, afterMs: 1, combine: () => 1 }).to(testTarget());
+  t.same(said(stream.topology, { partitionedBy: "key" }), []);
+});
+
 t.test("no source: nothing else can be said", async (t) => {
   t.same(said(pipeline("empty")), ["error : has no source: begin with .from(source)"]);
 });

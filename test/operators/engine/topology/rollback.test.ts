@@ -26,6 +26,7 @@ import {
 import { type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 /** Every seventh event throws, behind everything that could have changed state before. */
 const fails = ({ id }: Reading): boolean => id % 7 === 3;
 

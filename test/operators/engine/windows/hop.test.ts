@@ -18,6 +18,7 @@ import {
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 interface Shape {
   readonly sizeMs: number;
   readonly slideMs: number;

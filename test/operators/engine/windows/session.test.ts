@@ -14,6 +14,7 @@ import {
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 const GAP = 10;
 
 function topology(options: { latenessMs?: number; maxLengthMs?: number } = {}) {

@@ -16,6 +16,7 @@ import {
 import { eventsOf, type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf, run } from "../support/run.js";
 
+t.setTimeout(120_000);
 const SIZE = 10;
 
 function topology(
