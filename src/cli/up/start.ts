@@ -11,6 +11,7 @@ import {
 } from "../../streams/index.js";
 import { ackRoutes, createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
+import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
@@ -85,6 +86,7 @@ async function startAll(context: Context): Promise<Running> {
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
   await followRouting(context, connection);
+  await followRules(context, connection);
   const ackSecret = secretFile(config.dataDir, "ack.secret");
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
@@ -143,12 +145,27 @@ async function startAll(context: Context): Promise<Running> {
 }
 
 /** The alarm desk's configuration, in the log before the desk reads anything else. */
-async function followRouting({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
-  const path = config.routing ?? shippedRouting();
-  const stopping = new AbortController();
+function followRouting(context: Context, connection: Connection): Promise<void> {
+  const path = context.config.routing ?? shippedRouting();
   const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
-  const subjects = ["desk.0._ctl.routing"];
-  const { ended } = await followConfiguration({ log, logger, subjects, read, signal: stopping.signal });
+  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], read });
+}
+
+/** Rules of people's own, in the log of every partition before it is read. */
+function followRules(context: Context, connection: Connection): Promise<void> {
+  const { rules: path = shippedRules(), partitions } = context.config;
+  const subjects = Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`);
+  const read = async () => rulesMessage(enabledRules(await readRuleFiles(path)));
+  return follow(context, connection, { subjects, read, without: rulesMessage([]) });
+}
+
+async function follow(
+  { logger, defer }: Context,
+  { log }: Connection,
+  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "read" | "without">,
+): Promise<void> {
+  const stopping = new AbortController();
+  const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });
   defer(async () => {
     stopping.abort();
     await ended;
