@@ -80,7 +80,7 @@ function alertOf(row: readonly unknown[]): Alert {
   return {
     fingerprint: String(row[0]),
     revision: Number(row[1]),
-    state: row[2] === "resolved" ? "resolved" : "firing",
+    state: row[2] === "firing" ? "firing" : "resolved",
     rule: String(row[3]),
     pipeline: String(row[4]),
     severity: row[5] as Alert["severity"],

@@ -16,7 +16,7 @@ export interface Origin {
 export interface Alert {
   readonly fingerprint: string;
   readonly revision: number;
-  readonly state: "firing" | "resolved";
+  readonly state: "firing" | "resolved" | "retracted";
   readonly rule: string;
   readonly pipeline: string;
   readonly severity: Severity;

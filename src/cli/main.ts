@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { isMillraceError } from "../core/index.js";
+import { alertsCommand } from "./alerts.js";
 import { auditCommand } from "./audit.js";
 import { backtestCommand } from "./backtest.js";
 import { deadCommand } from "./dead.js";
@@ -18,6 +19,7 @@ import { runCommand } from "./run.js";
 import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
 import { tasksCommand } from "./tasks.js";
+import { testCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -32,11 +34,12 @@ Examples:
   millrace topology mine.telemetry
   millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z
   millrace lint
+  millrace test rules/
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, backtest, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, test, backtest, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -59,6 +62,8 @@ async function main(): Promise<number> {
     sqlCommand(),
     topologyCommand(),
     lintCommand(),
+    alertsCommand(),
+    testCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -49,7 +49,7 @@ async function verifyLog(instance: RunningInstance, json: boolean): Promise<void
   try {
     const tasks = [];
     for (const pipeline of pipelines) {
-      for (let partition = 0; partition < partitions; partition++) {
+      for (let partition = 0; partition < (pipeline.single ? 1 : partitions); partition++) {
         const result = await verifyTask({ ...connection, pipeline, partition, partitions, inference });
         const { messages, outputs, differences } = result;
         differing += differences.length;

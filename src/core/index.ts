@@ -1,3 +1,5 @@
+export { type AckLink, ackLink, readAckLink } from "./ack-link.js";
+export type * from "./alarms.js";
 export { canonicalJson } from "./canonical.js";
 export type * from "./channels.js";
 export { systemClock } from "./clock.js";

@@ -17,9 +17,16 @@ export interface StreamSpec {
   readonly name: string;
   readonly subjects: readonly string[];
   readonly transform?: { readonly src: string; readonly dest: string };
+  /** The log itself copies what other streams get, each message once, in their order; `subjects` says what of theirs becomes what here. */
+  readonly sources?: readonly StreamCopy[];
   readonly maxBytes: number;
   /** A full stream forgets its oldest messages instead of refusing new ones. For records nobody has to have read. */
   readonly dropsOldest?: true;
+}
+
+export interface StreamCopy {
+  readonly stream: string;
+  readonly subjects: readonly { readonly src: string; readonly dest: string }[];
 }
 
 export interface StreamInfo {

@@ -86,5 +86,7 @@ export interface Pipeline {
   readonly steps: readonly TopologyStep[];
   /** Raised when state or outputs change meaning: part of the snapshot's identity. */
   readonly version: number;
+  /** Its source is one sequence: only partition 0 of it is run. */
+  readonly single?: boolean;
   create(context: TaskContext): Program;
 }

@@ -1,3 +1,6 @@
+import type { Alarm, AlarmMetrics } from "./alarms.js";
+import type { Notice } from "./notices.js";
+
 /**
  * What tasks write to the output streams. The runtime adds `id` (`incarnation/pipeline/partition/sequence/index`) in front.
  * Times inside the log are integer ms; alerts and plans are shown to the outside as they are, so theirs are RFC 3339.
@@ -79,7 +82,8 @@ export interface Alert {
   readonly schema: "millrace.alert/1";
   readonly fingerprint: string;
   readonly revision: number;
-  readonly state: "firing" | "resolved";
+  /** `retracted`: a correction took it back, it should never have been said. */
+  readonly state: "firing" | "resolved" | "retracted";
   readonly rule: string;
   readonly pipeline: string;
   readonly severity: Severity;
@@ -191,4 +195,7 @@ export type OutputRecord =
   | LateEvent
   | PlanRequest
   | Plan
+  | Alarm
+  | AlarmMetrics
+  | Notice
   | CustomRow;

@@ -1,4 +1,22 @@
+export { type DispatchNews, dispatcher } from "./alerts/dispatch.js";
 export { type Clearance, type IncidentOptions, incidents, type Sighting } from "./alerts/incidents.js";
+export { alarmLife, type LifeNews } from "./alerts/life.js";
+export { type Labels, labelsOf, type Matcher, matchesAll, parseMatcher } from "./alerts/matchers.js";
+export { alarmMetrics, type MetricsNews } from "./alerts/metrics.js";
+export {
+  type AlarmPolicy,
+  DEFAULT_POLICY,
+  type Inhibition,
+  isInhibited,
+  isSilenced,
+  policyOf,
+  type Route,
+  type Routing,
+  routesFor,
+  type SilenceRule,
+  WALL_ONLY,
+} from "./alerts/routing.js";
+export { parseTimeSpan, type TimeSpan } from "./alerts/time-spans.js";
 export {
   type DetectorScore,
   type DetectorScoreOptions,
@@ -32,3 +50,6 @@ export {
 } from "./mine/last-hour.js";
 export { type ShovelNews, type ShovelWatchOptions, type Silence, shovelWatch } from "./mine/shovel-watch.js";
 export { type CycleEvent, truckValues, truckWindow } from "./mine/truck-window.js";
+export { type Condition, type Leaf, NO_RULES, type Rule, type RuleSet, type Test } from "./rules/rule.js";
+export { incidentKey, ruleIncidents } from "./rules/rule-incidents.js";
+export { LONGEST_MS, type RuleInput, type RuleNews, ruleWatch, watchKey } from "./rules/rule-watch.js";

@@ -33,10 +33,9 @@ export const CHANNELS: readonly ChannelDeclaration[] = [
   {
     name: "alarms",
     kind: "state",
-    stream: "alerts",
-    subject: "alerts.*.*",
-    key: "fingerprint",
-    gone: { field: "state", is: "resolved" },
+    stream: "alarms",
+    subject: "alarms.0.>",
+    gone: { field: "state", is: "normal" },
     delivery: "lossless",
     role: "operator",
     presence: true,

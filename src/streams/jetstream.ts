@@ -1,6 +1,7 @@
 import type { NatsConnection } from "nats";
 import { type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
 import { readMarker, writeBatch } from "./batch.js";
+import { storedForm, withBodies } from "./codecs/body.js";
 import { type LogOptions, openLink } from "./connection.js";
 import { openLeases } from "./leases.js";
 import { openObjects } from "./objects.js";
@@ -39,6 +40,8 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
   const link = await openLink(options);
   const { nc } = link;
   const registers = openRegisters(link);
+  const objects = openObjects(link);
+  const maxPayloadBytes = nc.info?.max_payload ?? 1_048_576;
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= drained(nc);
@@ -47,8 +50,8 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
   const log: Log = {
     ensureStream: (spec) => ensureStream(link, spec),
     info: (stream) => streamInfo(link, stream),
-    read: (what) => openReader(link, what),
-    publish: (message) => publish(link, message),
+    read: async (what) => withBodies(await openReader(link, what), objects),
+    publish: async (message) => publish(link, await storedForm(message, objects, maxPayloadBytes)),
     writeBatch: (batch) => writeBatch(link, batch),
     readMarker: (stream, task) => readMarker(link, stream, task),
     last: (stream, subject) => last(link, stream, subject),
@@ -58,12 +61,12 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
   return {
     log,
     registers,
-    objects: openObjects(link),
+    objects,
     leases: openLeases(registers, systemClock),
     requests: openRequests(link),
-    space: openSpace(link),
+    space: openSpace(link, objects),
     serverVersion: nc.info?.version ?? "unknown",
-    maxPayloadBytes: nc.info?.max_payload ?? 1_048_576,
+    maxPayloadBytes,
     connected: link.connected,
     close,
   };

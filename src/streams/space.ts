@@ -1,4 +1,5 @@
-import { decodeToken } from "../core/index.js";
+import { decodeToken, type Objects } from "../core/index.js";
+import { removeBodies } from "./codecs/body.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
 import { countSubjects, last } from "./publish.js";
@@ -19,11 +20,15 @@ export interface Space {
   firstSince(stream: string, timeMs: number): Promise<number>;
   /** The markers of every task that writes to the stream. O(tasks). */
   markers(stream: string): Promise<readonly PlacedMarker[]>;
+  /** Wall time of the oldest message; Infinity when there is none. */
+  oldestMs(stream: string): Promise<number>;
+  /** Removes the bodies that were too large for a message, of days before that of `timeMs`; resolves with how many. */
+  freeBodies(timeMs: number): Promise<number>;
   /** Forgets every message before `sequence`; resolves with how many. What is gone already is fine. */
   purge(stream: string, sequence: number): Promise<number>;
 }
 
-export function openSpace(link: Link): Space {
+export function openSpace(link: Link, objects: Objects): Space {
   const { jsm } = link;
   return {
     async firstSince(stream, timeMs) {
@@ -46,6 +51,17 @@ export function openSpace(link: Link): Space {
         return [{ task, storedAt: message.sequence, sequence }];
       });
     },
+
+    async oldestMs(stream) {
+      try {
+        const { state } = await jsm.streams.info(stream);
+        return state.messages === 0 ? Number.POSITIVE_INFINITY : Date.parse(state.first_ts);
+      } catch (cause) {
+        throw logError(`reading the age of ${stream}`, cause);
+      }
+    },
+
+    freeBodies: (timeMs) => removeBodies(objects, timeMs),
 
     async purge(stream, sequence) {
       try {

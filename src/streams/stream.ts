@@ -64,6 +64,7 @@ function toConfig({
   name,
   subjects,
   transform,
+  sources,
   maxBytes,
   dropsOldest,
 }: StreamSpec): Partial<StreamConfig> & { name: string; subjects: string[] } {
@@ -71,6 +72,9 @@ function toConfig({
     name,
     subjects: [...subjects],
     ...(transform === undefined ? {} : { subject_transform: { ...transform } }),
+    ...(sources && {
+      sources: sources.map(({ stream, subjects }) => ({ name: stream, subject_transforms: [...subjects] })),
+    }),
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
     discard: dropsOldest ? DiscardPolicy.Old : DiscardPolicy.New,
@@ -92,6 +96,12 @@ function checkSame(spec: StreamSpec, config: StreamConfig): void {
   const { transform } = spec;
   const { subject_transform: had } = config;
   compare("transform", transform && [transform.src, transform.dest], had && [had.src, had.dest]);
+  const copied = ({ sources }: Partial<StreamConfig>): unknown =>
+    (sources ?? []).map(({ name, subject_transforms }) => [
+      name,
+      (subject_transforms ?? []).map(({ src, dest }) => [src, dest]),
+    ]);
+  compare("sources", copied(wanted), copied(config));
   compare("subjects", [...wanted.subjects].sort(), [...(config.subjects ?? [])].sort());
   for (const field of ["storage", "retention", "discard", "allow_atomic", "allow_direct"] as const) {
     compare(field, wanted[field], config[field]);

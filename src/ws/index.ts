@@ -12,3 +12,4 @@ export { AUDIT_STREAM, type AuditEntry } from "./audit.js";
 export { createGateway, type Gateway, type GatewayOptions } from "./gateway.js";
 export type { ForeignMetric } from "./metrics.js";
 export type * from "./protocol.js";
+export { ackRoutes } from "./rest/ack.js";

@@ -28,7 +28,10 @@ export const pipelines = [topology, { name: "by.hand", create() {} }];
 
 t.test("the pipelines of this build have nothing to be said about them", async (t) => {
   const { stdout } = await cli("lint");
-  t.equal(stdout, "parallel-org.activity: nothing found\nmine.telemetry: nothing found\nmine.site: nothing found\n");
+  t.equal(
+    stdout,
+    "parallel-org.activity: nothing found\nmine.telemetry: nothing found\nmine.site: nothing found\nrules: nothing found\nalarms.desk: nothing found\n",
+  );
 });
 
 t.test("a module's errors: found with 3, and up refuses to start with them", async (t) => {

@@ -73,6 +73,8 @@ class World {
   readonly #broker = new Broker();
   readonly #random: Random;
   readonly #plan: Plan;
+  /** Everybody's, until the faults end. */
+  readonly #network: Plan["network"];
   readonly #owners: Owners;
   readonly #workers: (Worker | undefined)[] = [];
   readonly #acknowledged: SimEvent[] = [];
@@ -92,6 +94,7 @@ class World {
     this.#isTraced = isTraced;
     this.#random = seeded(seed);
     this.#plan = planOf(this.#random);
+    this.#network = { ...this.#plan.network };
     this.#owners = new Owners(
       (problem) => this.#problem(problem),
       (line) => this.#say(line),
@@ -115,7 +118,8 @@ class World {
     for (const fault of faults) this.#scheduler.after(fault.atMs, () => this.#do(fault));
     this.#scheduler.after(LOOK_MS, () => this.#look());
     await this.#scheduler.run(untilMs);
-    this.#isCalm = true; // whoever starts from here on has a perfect network and does not die
+    this.#isCalm = true; // whoever starts from here on does not die
+    Object.assign(this.#network, { ...PERFECT, delayMsMost: this.#plan.network.delayMsMost });
     this.#say("the faults end");
     this.#broker.isUp = true;
     this.#database.isUp = true;
@@ -144,9 +148,9 @@ class World {
   /** The process with the database; when it dies, the next one opens what it left. */
   #startSinks(): void {
     const random = seeded(this.#random.between(0, 2 ** 30));
-    const { deathChance01, deathWithin, network, database } = this.#plan;
+    const { deathChance01, deathWithin, database } = this.#plan;
     const dies = !this.#isCalm && random.chance(deathChance01);
-    const process = this.#process(`sink.${++this.#lives}`, random, this.#isCalm ? PERFECT : network, {
+    const process = this.#process(`sink.${++this.#lives}`, random, this.#network, {
       ...(dies && { dieAt: random.between(1, deathWithin) }),
       onDeath: () => this.#scheduler.after(random.between(50, 1_500), () => this.#startSinks()),
     });
@@ -180,9 +184,9 @@ class World {
   }
 
   #openDoor(): Door {
-    const { partitions, untilMs, messages, network } = this.#plan;
+    const { partitions, untilMs, messages } = this.#plan;
     const random = seeded(this.#random.between(0, 2 ** 30));
-    const process = this.#process("door", random, network);
+    const process = this.#process("door", random, this.#network);
     const ports = simulatedPorts(process, this.#scheduler, random);
     const { log } = this.#bug?.door?.(ports) ?? ports;
     const onAcknowledged = (events: readonly SimEvent[]) => void this.#acknowledged.push(...events);
@@ -212,10 +216,10 @@ class World {
 
   #start(i: number): void {
     if (this.#isEnding) return;
-    const { deathChance01, deathWithin, network, partitions } = this.#plan;
+    const { deathChance01, deathWithin, partitions } = this.#plan;
     const random = seeded(this.#random.between(0, 2 ** 30));
     const dies = !this.#isCalm && random.chance(deathChance01);
-    const process = this.#process(`w${i}.${++this.#lives}`, random, this.#isCalm ? PERFECT : network, {
+    const process = this.#process(`w${i}.${++this.#lives}`, random, this.#network, {
       ...(dies && { dieAt: random.between(1, deathWithin) }),
       onDeath: () => {
         this.#workers[i] = undefined;

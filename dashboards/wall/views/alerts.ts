@@ -83,12 +83,12 @@ export function createAlerts(
 }
 
 function alertClass({ severity, state }: Alert): string {
-  return state === "resolved" ? "is-resolved" : `is-${severity}`;
+  return state !== "firing" ? "is-resolved" : `is-${severity}`;
 }
 
 function alertButton(alert: Alert, nowMs: number): HTMLButtonElement {
   const { state, severity, domain, title, ts } = alert;
-  const status = state === "resolved" ? "resolved" : severity;
+  const status = state !== "firing" ? "resolved" : severity;
   const time = el("time", "alert-time", dateTime(Date.parse(ts), nowMs));
   time.dateTime = ts;
   time.title = `${ts} (event time, UTC)`;

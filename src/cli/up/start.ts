@@ -9,20 +9,24 @@ import {
   streamSpecs,
   telemetryDoor,
 } from "../../streams/index.js";
-import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { ackRoutes, createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
+import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
+import { followConfiguration } from "./configuration.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
+import { startNotify } from "./notify.js";
 import { type ReplayRun, startReplay } from "./replay.js";
 import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
 import { startWorkers } from "./workers.js";
 
-/** The server's own limit for one message; the doors answer 413 above. */
-const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** GitHub delivers no more; what the server does not take as one message goes to the object store. */
+const MAX_PAYLOAD_BYTES = 25 * 1024 * 1024 + 4_096;
 /** A query may take ten seconds by itself, and wait for its turn. */
 const QUERY_MS = 60_000;
 
@@ -81,10 +85,16 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
+  await followRouting(context, connection);
+  await followRules(context, connection);
+  const ackSecret = secretFile(config.dataDir, "ack.secret");
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
   defer(() => workers.stop());
+  const file = await readRoutingFile(config.routing ?? shippedRouting());
+  const { publicUrl } = config;
+  defer(startNotify({ connection, file, publicUrl, ackSecret, holder: workers.holder, logger }));
   await Promise.race([workers.ready(), workers.broken.then(brokenStart)]);
   const cluster = watchCluster(connection, () => statusOf(workers));
   defer(async () => cluster.stop());
@@ -101,7 +111,7 @@ async function startAll(context: Context): Promise<Running> {
     defer(() => mqtt.close());
     await mqtt.subscribed;
   }
-  const gateway = await openGateway({ context, connection, key, webhookSecret, stats, cluster, mqtt });
+  const gateway = await openGateway({ context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt });
   defer(() => gateway.close());
 
   replay = await startReplay({ config, connection, server, gatewayUrl: gateway.url, webhookSecret, key, logger });
@@ -134,6 +144,34 @@ async function startAll(context: Context): Promise<Running> {
   };
 }
 
+/** The alarm desk's configuration, in the log before the desk reads anything else. */
+function followRouting(context: Context, connection: Connection): Promise<void> {
+  const path = context.config.routing ?? shippedRouting();
+  const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
+  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], read });
+}
+
+/** Rules of people's own, in the log of every partition before it is read. */
+function followRules(context: Context, connection: Connection): Promise<void> {
+  const { rules: path = shippedRules(), partitions } = context.config;
+  const subjects = Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`);
+  const read = async () => rulesMessage(enabledRules(await readRuleFiles(path)));
+  return follow(context, connection, { subjects, read, without: rulesMessage([]) });
+}
+
+async function follow(
+  { logger, defer }: Context,
+  { log }: Connection,
+  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "read" | "without">,
+): Promise<void> {
+  const stopping = new AbortController();
+  const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });
+  defer(async () => {
+    stopping.abort();
+    await ended;
+  });
+}
+
 function brokenStart(reason: string): never {
   throw new Error(reason);
 }
@@ -147,11 +185,12 @@ async function openGateway(parts: {
   connection: Connection;
   key: string;
   webhookSecret: string;
+  ackSecret: string;
   stats: () => Stats;
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, stats, cluster, mqtt } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
@@ -170,6 +209,7 @@ async function openGateway(parts: {
     routes: [
       githubDoor({ log, secrets: [webhookSecret], localKey: key, maxPayloadBytes: MAX_PAYLOAD_BYTES }),
       telemetryDoor({ log, localKey: key }),
+      ...ackRoutes(log, ackSecret),
     ],
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),

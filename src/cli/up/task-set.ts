@@ -107,7 +107,8 @@ export function createTaskSet(
       const over = AbortSignal.any([lost.signal, end.signal]);
       setMaxListeners(0, over, lost.signal);
       held.set(partition, holding);
-      await Promise.all(pipelines.map((pipeline) => keep(pipeline, partition, lease, over)));
+      const mine = pipelines.filter(({ single }) => !single || partition === 0);
+      await Promise.all(mine.map((pipeline) => keep(pipeline, partition, lease, over)));
       held.delete(partition);
     },
     end(partition, lost) {

@@ -13,7 +13,6 @@ import type { OwnTaskStatus } from "./task-set.js";
 import type { TasksThreadData, TasksThreadStatus } from "./tasks-thread.js";
 import { Thread } from "./thread.js";
 
-const LIVE_STREAMS = ["github", "telemetry"];
 const SINK_LEASE = "sink/clickhouse";
 /** How often the wishes of `millrace pause` and `resume` are read. */
 const WISHES_EVERY_MS = 500;
@@ -83,7 +82,13 @@ export function startWorkers(options: WorkersOptions): Workers {
   const solverLogger = logger.child({ component: "workers.solver" });
   const solverWorker = createSolverWorker({ log: connection.log, solver, logger: solverLogger });
   const tick = (_: Lease, signal: AbortSignal): Promise<void> =>
-    runClock({ ...connection, clock: systemClock, logger, streams: LIVE_STREAMS, partitions, signal });
+    runClock({
+      ...connection,
+      clock: systemClock,
+      logger,
+      inputs: { github: partitions, telemetry: partitions, desk: 1 },
+      signal,
+    });
   const jobs = [
     ...threads.map((thread, i) => share(thread, `${holder}/${i}`, options, stopping.signal)),
     time.promise.then(() => single("clock/live", stopping.signal, tick)),

@@ -9,12 +9,12 @@ export async function runClock(options: {
   log: Log;
   clock: Clock;
   logger: Logger;
-  streams: readonly string[];
-  partitions: number;
+  /** The input streams, and how many partitions each has. */
+  inputs: Readonly<Record<string, number>>;
   signal: AbortSignal;
 }): Promise<void> {
-  const { log, clock, logger, streams, partitions, signal } = options;
-  const subjects = streams.flatMap((stream) =>
+  const { log, clock, logger, inputs, signal } = options;
+  const subjects = Object.entries(inputs).flatMap(([stream, partitions]) =>
     Array.from({ length: partitions }, (_, p) => `${stream}.${p}._tick.live`),
   );
   let failed = 0;

@@ -1,4 +1,4 @@
-import { type Clock, isMillraceError, type Log, type Logger, type Registers } from "../../core/index.js";
+import { type Clock, DAY_MS, isMillraceError, type Log, type Logger, type Registers } from "../../core/index.js";
 import { type Limit, limitsOf, type StreamLimits } from "./limits.js";
 import { listReaders, type Reader } from "./readers.js";
 
@@ -9,6 +9,8 @@ export interface KeeperSpace {
   firstSince(stream: string, timeMs: number): Promise<number>;
   markers(stream: string): Promise<readonly { task: string; storedAt: number; sequence: number }[]>;
   purge(stream: string, sequence: number): Promise<number>;
+  oldestMs(stream: string): Promise<number>;
+  freeBodies(timeMs: number): Promise<number>;
 }
 
 export interface KeeperOptions {
@@ -37,6 +39,9 @@ export async function runKeeper(options: KeeperOptions, signal: AbortSignal): Pr
         const purged = await space.purge(stream, from);
         logger.info({ stream, from, purged }, "purged");
       }
+      // No message older than this is left, so none refers to a body of an earlier day.
+      const oldestMs = await Promise.all(options.streams.map((stream) => space.oldestMs(stream)));
+      await space.freeBodies(Math.min(clock.nowMs() - DAY_MS, ...oldestMs));
     } catch (error) {
       if (!isMillraceError(error) || error.disposition !== "retry") throw error;
       logger.warn({ err: error }, "nothing purged this time");

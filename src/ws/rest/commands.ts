@@ -51,7 +51,7 @@ export function commandsRoute(log: Log, nowMs: () => number = Date.now): HttpRou
 }
 
 /** Stores the command unless its subject holds one already; resolves with the one the log has. */
-async function storeOnce(log: Log, command: OperatorCommand): Promise<OperatorCommand> {
+export async function storeOnce(log: Log, command: OperatorCommand): Promise<OperatorCommand> {
   const subject = `${STREAM}.${command.id}`;
   const find = async () => {
     const found = await log.last(STREAM, subject);

@@ -72,7 +72,7 @@ const instant = z
 export const alertSearch = z.strictObject({
   domain: z.enum(DOMAINS).optional(),
   severity: z.enum(["info", "warning", "critical"]).optional(),
-  state: z.enum(["firing", "resolved"]).optional().meta({ description: "of the newest revision" }),
+  state: z.enum(["firing", "resolved", "retracted"]).optional().meta({ description: "of the newest revision" }),
   from: instant.optional(),
   to: instant.optional().meta({ description: "not included" }),
   q: z.string().min(1).max(200).optional().meta({ description: "text in title, key or rule, without regard to case" }),
@@ -86,7 +86,7 @@ export const alertSchema = z
     schema: z.literal("millrace.alert/1"),
     fingerprint: z.string().meta({ description: "identity of the condition; returns with a larger revision" }),
     revision: count,
-    state: z.enum(["firing", "resolved"]),
+    state: z.enum(["firing", "resolved", "retracted"]),
     rule: z.string(),
     pipeline: z.string(),
     severity: z.enum(["info", "warning", "critical"]),

@@ -50,6 +50,8 @@ export class Broker {
   isUp = true;
   /** Requests that have been sent and have not arrived, some of them after their sender gave up. */
   underWay = 0;
+  /** How often everything was destroyed: what was sent to the server before is not heard by the one after. */
+  wipes = 0;
   observer: BrokerObserver | undefined;
   #revision = 0;
   #created = 0;
@@ -79,6 +81,7 @@ export class Broker {
 
   /** Everything is gone; the streams are made again, empty. */
   wipe(): void {
+    this.wipes++;
     for (const name of [...this.streams.keys()]) this.recreate(name);
     this.registers.clear();
     this.objects.clear();

@@ -107,9 +107,10 @@ export class Process {
       const isLate = fate < faults.requestLost01 + faults.requestLate01;
       const answerLost = fate > 1 - faults.answerLost01;
       broker.underWay++;
+      const { wipes } = broker;
       scheduler.after(isLate ? TIMEOUT_MS * (1 + 9 * random.next()) : there, () => {
         broker.underWay--;
-        if (!broker.isUp) return isLate ? undefined : this.#answer(back, unavailable);
+        if (!broker.isUp || broker.wipes > wipes) return isLate ? undefined : this.#answer(back, unavailable);
         let answer: () => void;
         try {
           const result = work(broker);

@@ -44,6 +44,8 @@ const counted = jsonSource({
   stream: "features",
   fields: fieldReader({ key: str, startMs: num, endMs: num, values: json }),
   time: ({ endMs }) => endMs - 1,
+  // From the start on: a producer that is only announced later could find its rows late.
+  producers: ({ partitions }) => Array.from({ length: partitions }, (_, partition) => `sim.counts/${partition}`),
 });
 const valuesOf = ({ values }: { readonly values: unknown }) =>
   values as { readonly count: number; readonly total: number };

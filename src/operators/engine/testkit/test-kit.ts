@@ -81,10 +81,10 @@ export class TestKit<V = unknown> {
     return this;
   }
 
-  /** A message as bytes, for topologies with a decoder. */
-  message(data: Uint8Array | string, headers: Readonly<Record<string, string>> = {}): this {
+  /** A message as bytes, for topologies with a decoder; `token` ends its subject. */
+  message(data: Uint8Array | string, headers: Readonly<Record<string, string>> = {}, token = "event"): this {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    return this.#apply({ subject: `${this.#topology.source}.0.event`, data: bytes, headers });
+    return this.#apply({ subject: `${this.#topology.source}.0.${token}`, data: bytes, headers });
   }
 
   /** Time passes in a source; `mark` promises that nothing earlier comes. */

@@ -25,6 +25,8 @@ export interface TopologyOptions {
   readonly summary?: string;
   /** Raised when state or outputs change meaning: part of the snapshot's identity. @default 1 */
   readonly version?: number;
+  /** The source is one sequence, whatever the number of partitions: there is one task. @default false */
+  readonly single?: boolean;
   /** What the record of an event that missed its window says of it. @default the key, and what the source's domain suggests */
   readonly late?: (late: Late) => Pick<LateEvent, "domain" | "key">;
   /**
@@ -55,6 +57,7 @@ export class Topology implements Pipeline {
   readonly name: string;
   readonly summary: string;
   readonly version: number;
+  readonly single: boolean;
   readonly nodes: Node[] = [];
   readonly tables: Table<unknown>[] = [];
   readonly #options: TopologyOptions;
@@ -65,6 +68,7 @@ export class Topology implements Pipeline {
     this.name = name;
     this.summary = options.summary ?? name;
     this.version = options.version ?? 1;
+    this.single = options.single ?? false;
     this.#options = options;
   }
 

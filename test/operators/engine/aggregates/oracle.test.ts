@@ -294,7 +294,8 @@ for (const [kind, spec] of Object.entries(WINDOWS)) {
       for (const stream of ["merged", "subtracted"]) {
         const seen = new Map<string, number>();
         for (const row of kit.rows<WindowRow<string, Record<string, unknown>>>(stream)) {
-          const { key, startMs, endMs, kind: _kind, revision: _revision, ...results } = row;
+          const { key, startMs, endMs, kind: said, revision, ...results } = row;
+          assert.deepEqual([said, revision], ["final", 0]);
           const nth = seen.get(key) ?? 0;
           seen.set(key, nth + 1);
           const own = all.filter((one) => one.key === key);

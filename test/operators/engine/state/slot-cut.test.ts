@@ -131,6 +131,7 @@ function apply(kit: TestKit<Reading>, step: Step): void {
     });
 }
 
+t.setTimeout(120_000);
 for (const name of Object.keys(OPERATORS)) {
   t.test(`${name}: saves in steps, one after another, give the bytes of the moments they began`, async (t) => {
     const property = fc.property(

@@ -129,3 +129,13 @@ t.test("JSON: what the text says, for a program", async (t) => {
     ],
   );
 });
+
+t.test("a source whose events are unique keeps what it has seen: it is stateful, and says so", async (t) => {
+  const from = (unique: boolean) =>
+    pipeline("test.unique").from({
+      ...testSource<Reading>(),
+      ...(unique && { unique: { ttlMs: 5, by: () => "one" } }),
+    }).topology;
+  t.match(topologyJson(from(true)), { steps: [{ detail: "test, each event once within 5 ms", stateful: true }] });
+  t.match(topologyJson(from(false)), { steps: [{ detail: "test", stateful: false }] });
+});
