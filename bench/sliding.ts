@@ -15,7 +15,7 @@ import {
 
 /**
  * npm run bench:sliding -- [events] [events per ms] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one.
- * Events per second of event time decide how many rows an event causes; it is printed.
+ * Medians of 5 runs, interleaved, after one to warm up. Events per second of event time decide how many rows an event causes; it is printed.
  */
 const CONTEXT: TaskContext = {
   task: "bench/0",
@@ -25,6 +25,7 @@ const CONTEXT: TaskContext = {
 };
 const EMPTY = new Uint8Array(0);
 const KEYS = 10_000;
+const RUNS = 5;
 
 interface Reading {
   readonly key: number;
@@ -88,17 +89,31 @@ function say(result: object): void {
   if (flags.json !== true) console.log(JSON.stringify(result));
 }
 
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+}
+
 for (const stacks of [false, true]) {
-  const flat = seconds(windowed(tumbling({ sizeMs: 60_000 }), stacks), EVENTS, RATE_PER_MS);
-  const sliding = seconds(windowed(hopping({ sizeMs: 60_000, slideMs: 100 }), stacks), EVENTS, RATE_PER_MS);
+  const flatS: number[] = [];
+  const slidingS: number[] = [];
+  let rows = 0;
+  for (let run = -1; run < RUNS; run++) {
+    const flat = seconds(windowed(tumbling({ sizeMs: 60_000 }), stacks), EVENTS, RATE_PER_MS);
+    const sliding = seconds(windowed(hopping({ sizeMs: 60_000, slideMs: 100 }), stacks), EVENTS, RATE_PER_MS);
+    if (run < 0) continue; // warm-up
+    flatS.push(flat.s);
+    slidingS.push(sliding.s);
+    rows = sliding.rows;
+  }
   say({
     kind: stacks ? "two stacks" : "subtract",
     events: EVENTS,
     eventsPerMs: RATE_PER_MS,
-    tumblingS: flat.s,
-    slidingS: sliding.s,
-    times: Number((sliding.s / flat.s).toFixed(2)),
-    rowsPerEvent: Number((sliding.rows / EVENTS).toFixed(2)),
+    runs: RUNS,
+    tumblingS: median(flatS),
+    slidingS: median(slidingS),
+    times: Number((median(slidingS) / median(flatS)).toFixed(2)),
+    rowsPerEvent: Number((rows / EVENTS).toFixed(2)),
   });
 }
 
