@@ -1,7 +1,11 @@
+import { relative } from "node:path";
 import { Command } from "commander";
-import { MillraceError } from "../core/index.js";
+import { type Config, isMillraceError, MillraceError } from "../core/index.js";
 import { type LintFinding, lint, Topology } from "../operators/index.js";
 import { streamSpecs } from "../streams/index.js";
+import { readRoutingFile, shippedRouting } from "./alerts/routing-file.js";
+import { readRuleFiles, shippedRules } from "./alerts/rule-files.js";
+import { loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { loadPipelines } from "./up/topologies.js";
 
@@ -18,7 +22,7 @@ interface Linted {
 
 export function lintCommand(): Command {
   return new Command("lint")
-    .description("check the pipelines, or those of a module, before they run")
+    .description("check the pipelines, or those of a module, and the configuration of alerts, before they run")
     .argument("[module]", 'compiled module that exports a list `pipelines`, as for `topologies` of "up"')
     .option("--stream <name...>", "streams that exist beside Millrace's own")
     .option("--json", "print JSON")
@@ -28,10 +32,29 @@ export function lintCommand(): Command {
     )
     .action(async (path: string | undefined, { stream = [], json }: { stream?: string[]; json?: boolean }) => {
       const topologies = await topologiesOf(path);
-      const linted = topologies.map((topology) => ({ name: topology.name, findings: findingsOf(topology, stream) }));
+      const ofTopologies = topologies.map(
+        (topology): Linted => ({ name: topology.name, findings: findingsOf(topology, stream) }),
+      );
+      const linted = path === undefined ? [...ofTopologies, ...(await lintFiles(loadConfig({})))] : ofTopologies;
       process.stdout.write(`${json ? JSON.stringify(linted) : linted.map(plain).join("\n")}\n`);
       if (linted.some(({ findings }) => findings.some(isError))) process.exitCode = EXIT.found;
     });
+}
+
+/** The configuration of alerts: each problem with its place in the file. */
+async function lintFiles({ routing = shippedRouting(), rules = shippedRules() }: Config): Promise<readonly Linted[]> {
+  const linted = async (path: string, read: (path: string) => Promise<unknown>): Promise<Linted> => {
+    const name = relative(".", path);
+    try {
+      await read(path);
+      return { name, findings: [] };
+    } catch (error) {
+      if (!isMillraceError(error)) throw error;
+      const messages = error.message.split("\n");
+      return { name, findings: messages.map((message) => ({ level: "error", step: "", message })) };
+    }
+  };
+  return Promise.all([linted(routing, readRoutingFile), linted(rules, readRuleFiles)]);
 }
 
 /** Errors: MR_OPTION_INVALID with everything that keeps a pipeline (of the module, where there is one) from starting. */

@@ -19,6 +19,7 @@ import { runCommand } from "./run.js";
 import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
 import { tasksCommand } from "./tasks.js";
+import { testRulesCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -61,6 +62,7 @@ async function main(): Promise<number> {
     topologyCommand(),
     lintCommand(),
     alertsCommand(),
+    testRulesCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -47,6 +47,7 @@ export const configSchema = z.strictObject({
   workers: z.coerce.number().int().min(1).max(64).default(1),
   topologies: z.string().min(1).optional(),
   routing: z.string().min(1).optional(),
+  rules: z.string().min(1).optional(),
   retentionDays: z.coerce.number().positive().max(36_500).default(30),
   natsUrl: url("nats|tls").optional(),
   replicas: z.coerce.number().int().min(1).max(5).optional(),
@@ -127,6 +128,11 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     env: "MILLRACE_ROUTING",
     flag: "path",
     help: "who is told of which alarms: a file like alerts/routing.yaml, which ships",
+  },
+  rules: {
+    env: "MILLRACE_RULES",
+    flag: "path",
+    help: "rules over features: a folder of files like rules/sensors.yaml, which ships, or one file",
   },
   retentionDays: {
     env: "MILLRACE_RETENTION_DAYS",

@@ -16,6 +16,7 @@ export {
   type SilenceRule,
   WALL_ONLY,
 } from "./alerts/routing.js";
+export { type AlertRule, type Condition, isAbout, type RuledFeature, ruleWatch } from "./alerts/rules.js";
 export { parseTimeSpan, type TimeSpan } from "./alerts/time-spans.js";
 export {
   type DetectorScore,

@@ -11,6 +11,7 @@ import {
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
+import { enabledRules, readRuleFiles, shippedRules } from "../alerts/rule-files.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
@@ -83,7 +84,7 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
-  await followRouting(context, connection);
+  await followAlerts(context, connection);
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
@@ -137,16 +138,24 @@ async function startAll(context: Context): Promise<Running> {
   };
 }
 
-/** The alarm desk's configuration, in the log before the desk reads anything else. */
-async function followRouting({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
-  const path = config.routing ?? shippedRouting();
+/** The configuration of alerts, in the log before anything else that its readers read. */
+async function followAlerts({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
+  const { routing = shippedRouting(), rules = shippedRules(), partitions } = config;
   const stopping = new AbortController();
-  const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
-  const subjects = ["desk.0._ctl.routing"];
-  const { ended } = await followConfiguration({ log, logger, subjects, read, signal: stopping.signal });
+  const shared = { log, logger, signal: stopping.signal };
+  const desk = await followConfiguration({
+    ...shared,
+    subjects: ["desk.0._ctl.routing"],
+    read: async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(routing)).routing }),
+  });
+  const watched = await followConfiguration({
+    ...shared,
+    subjects: Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`),
+    read: async () => ({ schema: "millrace.rules/1", rules: enabledRules(await readRuleFiles(rules)) }),
+  });
   defer(async () => {
     stopping.abort();
-    await ended;
+    await Promise.all([desk.ended, watched.ended]);
   });
 }
 
