@@ -59,6 +59,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/operators/engine/time/": "test/operators/engine/time/time.test.ts",
   "src/operators/engine/topology/": "test/operators/engine/topology/topology.test.ts",
   "src/operators/engine/windows/": "test/operators/engine/windows/hop.test.ts",
+  "src/operators/rules/": "test/operators/rules/judge.test.ts",
   "src/pipelines/": "test/pipelines/sample.test.ts",
   "src/runtime/": "test/runtime/task.test.ts",
   "src/sinks/notify/": "test/contracts/notifiers.test.ts",

@@ -7,6 +7,7 @@ import { findInstance } from "./client.js";
 import { loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { connectInstance } from "./log-client.js";
+import { enabledRules, readRuleFiles, rulesMessage } from "./rules/rule-file.js";
 import { formatTable } from "./table.js";
 import { loadPipelines } from "./up/topologies.js";
 
@@ -14,6 +15,7 @@ interface BacktestFlags {
   readonly from: string;
   readonly to: string;
   readonly set?: readonly string[];
+  readonly rules?: string;
   readonly json?: boolean;
   readonly dataDir?: string;
 }
@@ -21,18 +23,20 @@ interface BacktestFlags {
 export function backtestCommand(): Command {
   return new Command("backtest")
     .description("run a pipeline again over a part of the log and compare the alerts")
-    .argument("<pipeline>", "such as mine.telemetry")
+    .argument("[pipeline]", "such as mine.telemetry", "rules")
     .requiredOption("--from <time>", "alerts from then on, RFC 3339")
     .requiredOption("--to <time>", "alerts before then")
     .option("--set <kind.field=value...>", "as if this control message had been in the log from the start")
+    .option("--rules <path>", "with these rules in place of those in the log: a file or a folder")
     .option("--data-dir <path>", "data directory of the running instance")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --set detector.threshold=2.5" +
+      "\nExamples:\n  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --set detector.threshold=2.5" +
+        "\n  millrace backtest --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --rules rules/" +
         "\n\nExits with 3 when alerts differ. It writes nothing.",
     )
-    .action(async (name: string, { from, to, set = [], json, ...flags }: BacktestFlags) => {
+    .action(async (name: string, { from, to, set = [], rules, json, ...flags }: BacktestFlags) => {
       const config = loadConfig({ ...flags });
       const pipelines = await loadPipelines(config.topologies);
       const pipeline = pipelines.find((each) => each.name === name);
@@ -41,7 +45,8 @@ export function backtestCommand(): Command {
         throw new MillraceError("MR_OPTION_INVALID", `there is no pipeline ${name}; known are ${known}`);
       }
       const range = { fromMs: timeOption("--from", from), toMs: timeOption("--to", to) };
-      const settings = readSettings(set);
+      const settings = new Map(readSettings(set));
+      if (rules !== undefined) settings.set("rules", { ...rulesMessage(enabledRules(await readRuleFiles(rules))) });
       const instance = findInstance(config.dataDir);
       const connection = await connectInstance(instance);
       const inference = createInference({ models });

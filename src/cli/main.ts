@@ -19,7 +19,7 @@ import { runCommand } from "./run.js";
 import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
 import { tasksCommand } from "./tasks.js";
-import { testRulesCommand } from "./test.js";
+import { testCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
 import { upCommand } from "./up.js";
@@ -34,11 +34,12 @@ Examples:
   millrace topology mine.telemetry
   millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z
   millrace lint
+  millrace test rules/
   millrace dead list --limit 5
   millrace doctor
 
 Options of "up" can also stand in the environment or in millrace.yaml; see "millrace up --help".
-Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, backtest, replay --verify).`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or option, 3 a check found something (doctor, lint, test, backtest, replay --verify).`;
 
 async function main(): Promise<number> {
   const program = new Command("millrace")
@@ -62,7 +63,7 @@ async function main(): Promise<number> {
     topologyCommand(),
     lintCommand(),
     alertsCommand(),
-    testRulesCommand(),
+    testCommand(),
     deadCommand(),
     auditCommand(),
     tokenCommand(),

@@ -17,18 +17,25 @@ export interface YamlFile<T> {
   readonly value: T;
   /** Errors: MR_OPTION_INVALID with file, line and column of each problem; nothing when there is none. */
   refuse(problems: readonly Problem[]): void;
+  /** `file:line:column` of what is there, or of the nearest thing around it. */
+  placeOf(path: YamlPath): string;
 }
 
 /** Reads and checks a file. Errors: MR_OPTION_INVALID with file, line and column of everything that is wrong. */
-export async function readYamlFile<T>(path: string, schema: z.ZodType<T>): Promise<YamlFile<T>> {
+export async function readYamlFile<T>(path: string, schema: z.ZodType<T>, docs?: string): Promise<YamlFile<T>> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new MillraceError("MR_OPTION_INVALID", `reading ${path}: ${(cause as Error).message}`, { cause });
   });
-  return parseYamlFile(path, text, schema);
+  return parseYamlFile(path, text, schema, docs);
 }
 
 /** As `readYamlFile`, of a text that is at hand. */
-export function parseYamlFile<T>(path: string, text: string, schema: z.ZodType<T>): YamlFile<T> {
+export function parseYamlFile<T>(
+  path: string,
+  text: string,
+  schema: z.ZodType<T>,
+  docs = "docs/alerts.md",
+): YamlFile<T> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -57,12 +64,12 @@ export function parseYamlFile<T>(path: string, text: string, schema: z.ZodType<T
         if (issue.code !== "unrecognized_keys") return { path, message: issue.message };
         return {
           path: [...path, issue.keys[0] as string],
-          message: "is no option here; remove it or see docs/alerts.md",
+          message: `is no option here; remove it or see ${docs}`,
         };
       }),
     );
   }
-  return { value: parsed.data as T, refuse };
+  return { value: parsed.data as T, refuse, placeOf };
 }
 
 function nameOf(path: YamlPath): string {

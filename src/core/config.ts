@@ -132,7 +132,7 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
   rules: {
     env: "MILLRACE_RULES",
     flag: "path",
-    help: "rules over features: a folder of files like rules/sensors.yaml, which ships, or one file",
+    help: "rules over features (docs/rules.md): a file or a folder of them, read again whenever it changes",
   },
   retentionDays: {
     env: "MILLRACE_RETENTION_DAYS",

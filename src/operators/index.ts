@@ -16,7 +16,6 @@ export {
   type SilenceRule,
   WALL_ONLY,
 } from "./alerts/routing.js";
-export { type AlertRule, type Condition, isAbout, type RuledFeature, ruleWatch } from "./alerts/rules.js";
 export { parseTimeSpan, type TimeSpan } from "./alerts/time-spans.js";
 export {
   type DetectorScore,
@@ -51,3 +50,6 @@ export {
 } from "./mine/last-hour.js";
 export { type ShovelNews, type ShovelWatchOptions, type Silence, shovelWatch } from "./mine/shovel-watch.js";
 export { type CycleEvent, truckValues, truckWindow } from "./mine/truck-window.js";
+export { type Condition, type Leaf, NO_RULES, type Rule, type RuleSet, type Test } from "./rules/rule.js";
+export { incidentKey, ruleIncidents } from "./rules/rule-incidents.js";
+export { LONGEST_MS, type RuleInput, type RuleNews, ruleWatch, watchKey } from "./rules/rule-watch.js";

@@ -3,7 +3,6 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { readRoutingFile } from "../../src/cli/alerts/routing-file.js";
-import { readRuleFiles } from "../../src/cli/alerts/rule-files.js";
 import { packageRoot } from "../../src/core/index.js";
 import { alertOf } from "../operators/alerts/support.js";
 import { temporaryDir } from "../support/millrace.js";
@@ -106,38 +105,4 @@ t.test("broken routing is refused with file, line, column and the fix", async (t
   const { code, stdout } = await lintWith("MILLRACE_ROUTING", "r.yaml");
   t.equal(code, 3);
   t.match(stdout, /error: .*r\.yaml:\d+:\d+: /);
-});
-
-t.test("rules: the tests in the shipped file hold; one that does not is found; broken rules are refused", async (t) => {
-  const { code, stdout } = await cli("test", "rules/");
-  t.same([code, stdout.match(/^not ok/m)], [0, null], stdout);
-  const good = await readFile(join(packageRoot(), "rules/sensors.yaml"), "utf8");
-  await writeFile(join(dir, "wrong.yaml"), good.replace("above: 80", "above: 85"));
-  const wrong = await cli("test", join(dir, "wrong.yaml"));
-  t.equal(wrong.code, 3);
-  t.match(wrong.stdout, /not ok .*hot for two hours[\s\S]*expected, not said: 2026-11-16T10:00:00.000Z oven-hot/);
-  await refused(
-    t,
-    readRuleFiles,
-    "b.yaml",
-    good.replace("{ value: mean, above: 80 }", "{ value: mean }"),
-    /b\.yaml:\d+:\d+: /,
-  );
-  await refused(
-    t,
-    readRuleFiles,
-    "b.yaml",
-    good.replace("severity: critical", "severity: grave"),
-    /b\.yaml:\d+:\d+: rules\.?\[?0\]?\.severity/,
-  );
-  await refused(
-    t,
-    readRuleFiles,
-    "b.yaml",
-    good.replace("name: sensor-silent", "name: oven-hot"),
-    /there is another rule "oven-hot"/,
-  );
-  const linted = await lintWith("MILLRACE_RULES", "b.yaml");
-  t.equal(linted.code, 3);
-  t.match(linted.stdout, 'another rule "oven-hot"');
 });

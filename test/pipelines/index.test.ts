@@ -4,7 +4,7 @@ import { zeroInference } from "../support/program-runner.js";
 
 t.test("the table: names are one of a kind, stateful steps of a pipeline too", async (t) => {
   const names = pipelines.map(({ name }) => name);
-  t.same(names, ["parallel-org.activity", "mine.telemetry", "mine.site", "alarms.rules", "alarms.desk"]);
+  t.same(names, ["parallel-org.activity", "mine.telemetry", "mine.site", "rules", "alarms.desk"]);
   for (const { name, source, writes, steps, nodes } of pipelines) {
     const written = new Set(steps.flatMap(({ to = [] }) => to));
     t.ok(

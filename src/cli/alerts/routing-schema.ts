@@ -25,9 +25,9 @@ function readWith<T>(read: (text: string) => T) {
 }
 
 const matcher = readWith(parseMatcher);
-export const matchers = z.array(matcher);
+const matchers = z.array(matcher);
 const span = readWith(parseTimeSpan);
-export const moment = z.string().transform((text, context) => {
+const moment = z.string().transform((text, context) => {
   const ms = parseTimeMs(text);
   if (ms !== undefined) return ms;
   context.addIssue(`"${text}" is no time: write RFC 3339 with a zone, such as 2026-11-20T06:00:00Z`);

@@ -15,17 +15,19 @@ export async function followConfiguration(options: {
   readonly subjects: readonly string[];
   /** The message's body; called every second, so it must be cheap. */
   readonly read: () => Promise<object>;
+  /** What holds where the log has none: saying that is left out. @default nothing does */
+  readonly without?: object;
   readonly signal: AbortSignal;
 }): Promise<{ readonly ended: Promise<void> }> {
-  const { log, logger, subjects, read, signal } = options;
+  const { log, logger, subjects, read, without, signal } = options;
   let before = "";
   const look = async (): Promise<void> => {
     const text = JSON.stringify(await read());
     if (text === before) return;
     for (const subject of subjects) {
       const last = await log.last(subject.split(".")[0] as string, subject);
-      if (last === undefined || Buffer.from(last.data).toString() !== text)
-        await log.publish({ subject, data: Buffer.from(text) });
+      const known = last === undefined ? JSON.stringify(without) : Buffer.from(last.data).toString();
+      if (known !== text) await log.publish({ subject, data: Buffer.from(text) });
     }
     before = text;
   };

@@ -11,7 +11,7 @@ import {
 } from "../../streams/index.js";
 import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
-import { enabledRules, readRuleFiles, shippedRules } from "../alerts/rule-files.js";
+import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
@@ -84,7 +84,8 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => connection.close());
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
-  await followAlerts(context, connection);
+  await followRouting(context, connection);
+  await followRules(context, connection);
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
@@ -138,24 +139,31 @@ async function startAll(context: Context): Promise<Running> {
   };
 }
 
-/** The configuration of alerts, in the log before anything else that its readers read. */
-async function followAlerts({ config, logger, defer }: Context, { log }: Connection): Promise<void> {
-  const { routing = shippedRouting(), rules = shippedRules(), partitions } = config;
+/** The alarm desk's configuration, in the log before the desk reads anything else. */
+function followRouting(context: Context, connection: Connection): Promise<void> {
+  const path = context.config.routing ?? shippedRouting();
+  const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
+  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], read });
+}
+
+/** Rules of people's own, in the log of every partition before it is read. */
+function followRules(context: Context, connection: Connection): Promise<void> {
+  const { rules: path = shippedRules(), partitions } = context.config;
+  const subjects = Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`);
+  const read = async () => rulesMessage(enabledRules(await readRuleFiles(path)));
+  return follow(context, connection, { subjects, read, without: rulesMessage([]) });
+}
+
+async function follow(
+  { logger, defer }: Context,
+  { log }: Connection,
+  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "read" | "without">,
+): Promise<void> {
   const stopping = new AbortController();
-  const shared = { log, logger, signal: stopping.signal };
-  const desk = await followConfiguration({
-    ...shared,
-    subjects: ["desk.0._ctl.routing"],
-    read: async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(routing)).routing }),
-  });
-  const watched = await followConfiguration({
-    ...shared,
-    subjects: Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`),
-    read: async () => ({ schema: "millrace.rules/1", rules: enabledRules(await readRuleFiles(rules)) }),
-  });
+  const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });
   defer(async () => {
     stopping.abort();
-    await Promise.all([desk.ended, watched.ended]);
+    await ended;
   });
 }
 

@@ -97,7 +97,7 @@ export function seqOfIds(messages: readonly LogMessage[]): Map<string, number> {
   for (const { sequence, subject, data } of messages) {
     if (subject.includes("_tick")) continue;
     const lines = Buffer.from(data).toString().split("\n").length;
-    for (let index = 1; index <= lines; index++) seqs.set(`${sequence}/${index}`, ++seq);
+    for (let index = 0; index < lines; index++) seqs.set(`${sequence}/${index}`, ++seq);
   }
   return seqs;
 }
