@@ -29,7 +29,7 @@ const GIVE_UP_MS = 10 * 60_000;
 /** The mock's clock is not the sender's. */
 const JITTER_MS = 40;
 
-const ENTRIES: readonly Receiver[] = [
+const ENTRIES: readonly (Receiver & { readonly name: string })[] = [
   ...many(4, (n) => ({ ...named("hook", n), kind: "webhook", url: `env:hook/${n}`, signedWith: "env:k" }) as const),
   ...many(4, (n) => ({ ...named("slack", n), kind: "slack", webhook: `env:slack/${n}` }) as const),
   ...many(1, (n) => ({ ...named("bot", n), kind: "slack-bot", token: "env:t", channel: "C01234" }) as const),

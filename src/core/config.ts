@@ -48,6 +48,7 @@ export const configSchema = z.strictObject({
   topologies: z.string().min(1).optional(),
   routing: z.string().min(1).optional(),
   rules: z.string().min(1).optional(),
+  publicUrl: url("http|https").optional(),
   retentionDays: z.coerce.number().positive().max(36_500).default(30),
   natsUrl: url("nats|tls").optional(),
   replicas: z.coerce.number().int().min(1).max(5).optional(),
@@ -133,6 +134,11 @@ export const CONFIG_HELP: Readonly<Record<ConfigKey, OptionHelp>> = {
     env: "MILLRACE_RULES",
     flag: "path",
     help: "rules over features (docs/rules.md): a file or a folder of them, read again whenever it changes",
+  },
+  publicUrl: {
+    env: "MILLRACE_PUBLIC_URL",
+    flag: "url",
+    help: "where people find the page: for links in messages to Slack, Teams and e-mail",
   },
   retentionDays: {
     env: "MILLRACE_RETENTION_DAYS",

@@ -61,8 +61,8 @@ export function preview(
   language: string,
   status: Notice["status"],
 ): { headers: Readonly<Record<string, string>>; body: string } {
-  const receiver = receiverSchema.parse({ ...EXAMPLES[kind], name: "preview", language });
+  const receiver = receiverSchema.parse({ ...EXAMPLES[kind], language });
   const secret = (reference: string) => SECRETS[reference] ?? "x";
-  const notifier = createNotifier(receiver, { secret, outgoing: new Outgoing(), links: LINKS });
+  const notifier = createNotifier("preview", receiver, { secret, outgoing: new Outgoing(), links: LINKS });
   return notifier.compose(sampleNotice(status, "preview"), null);
 }

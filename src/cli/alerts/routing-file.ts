@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { packageRoot } from "../../core/index.js";
 import { type Route, type Routing, WALL_ONLY } from "../../operators/index.js";
+import type { Receiver } from "../../sinks/index.js";
 import { type Problem, readYamlFile, type YamlPath } from "../yaml-file.js";
 import { type RouteText, type RoutingText, routingSchema } from "./routing-schema.js";
 
@@ -11,8 +12,9 @@ export function shippedRouting(): string {
 
 export interface RoutingFile {
   readonly routing: Routing;
-  /** By name, as written; secrets among it. */
-  readonly receivers: Readonly<Record<string, { readonly kind: string; readonly [option: string]: unknown }>>;
+  /** By name; secrets are named, not written. */
+  readonly receivers: Readonly<Record<string, Receiver>>;
+  readonly allowNetworks: readonly string[];
 }
 
 /** Reads, checks and compiles a routing file. Errors: MR_OPTION_INVALID with file, line, column and the fix of each problem. */
@@ -22,7 +24,7 @@ export async function readRoutingFile(path: string): Promise<RoutingFile> {
   const problems: Problem[] = [];
   const route = compile(text, text.route, WALL_ONLY.route, "0", ["route"], problems);
   refuse(problems);
-  const { operators, receivers, silences, inhibit: inhibitions, flood } = text;
+  const { operators, receivers, allowNetworks, silences, inhibit: inhibitions, flood } = text;
   const routing: Routing = {
     operators,
     policies: text.alarms.map(({ match, onDelay, offDelay, reAlarm, latch, deadband, shelveMost }) => ({
@@ -34,7 +36,7 @@ export async function readRoutingFile(path: string): Promise<RoutingFile> {
     inhibitions,
     flood: { alarms: flood.alarms, withinMs: flood.within, everyMs: flood.every },
   };
-  return { routing, receivers };
+  return { routing, receivers, allowNetworks };
 }
 
 function compile(

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DAY_MS, HOUR_MS, MINUTE_MS, parseTimeMs, SECOND_MS } from "../../core/index.js";
 import { parseMatcher, parseTimeSpan } from "../../operators/index.js";
+import { receiverSchema } from "../../sinks/index.js";
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS };
 
@@ -72,10 +73,12 @@ const policySchema = z.strictObject({
   shelveMost: duration.default(12 * HOUR_MS),
 });
 
-/** `alerts/routing.yaml`. What a receiver needs beside its kind is for its sender to say. */
+/** `alerts/routing.yaml`. */
 export const routingSchema = z.strictObject({
   operators: z.number().int().min(1).default(1),
-  receivers: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.looseObject({ kind: z.string() })).default({}),
+  receivers: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), receiverSchema).default({}),
+  /** Networks outside the public internet that receivers may be in. */
+  allowNetworks: z.array(z.string()).default([]),
   route: routeSchema.default({ match: [], continue: false, routes: [] }),
   muteTimes: z.record(z.string(), z.array(span).min(1)).default({}),
   alarms: z.array(policySchema).default([]),

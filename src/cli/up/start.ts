@@ -9,7 +9,7 @@ import {
   streamSpecs,
   telemetryDoor,
 } from "../../streams/index.js";
-import { createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
+import { ackRoutes, createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
 import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
 import { accessOptions } from "./access.js";
@@ -19,6 +19,7 @@ import { followConfiguration } from "./configuration.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
+import { startNotify } from "./notify.js";
 import { type ReplayRun, startReplay } from "./replay.js";
 import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
@@ -86,10 +87,14 @@ async function startAll(context: Context): Promise<Running> {
 
   await followRouting(context, connection);
   await followRules(context, connection);
+  const ackSecret = secretFile(config.dataDir, "ack.secret");
   const sabotage = sabotageOf(process.env);
   const { partitions } = config;
   const workers = startWorkers({ config, log: server.log, connection, partitions, sinks: "must", sabotage, logger });
   defer(() => workers.stop());
+  const file = await readRoutingFile(config.routing ?? shippedRouting());
+  const { publicUrl } = config;
+  defer(startNotify({ connection, file, publicUrl, ackSecret, holder: workers.holder, logger }));
   await Promise.race([workers.ready(), workers.broken.then(brokenStart)]);
   const cluster = watchCluster(connection, () => statusOf(workers));
   defer(async () => cluster.stop());
@@ -106,7 +111,7 @@ async function startAll(context: Context): Promise<Running> {
     defer(() => mqtt.close());
     await mqtt.subscribed;
   }
-  const gateway = await openGateway({ context, connection, key, webhookSecret, stats, cluster, mqtt });
+  const gateway = await openGateway({ context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt });
   defer(() => gateway.close());
 
   replay = await startReplay({ config, connection, server, gatewayUrl: gateway.url, webhookSecret, key, logger });
@@ -180,11 +185,12 @@ async function openGateway(parts: {
   connection: Connection;
   key: string;
   webhookSecret: string;
+  ackSecret: string;
   stats: () => Stats;
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, stats, cluster, mqtt } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
@@ -203,6 +209,7 @@ async function openGateway(parts: {
     routes: [
       githubDoor({ log, secrets: [webhookSecret], localKey: key, maxPayloadBytes: MAX_PAYLOAD_BYTES }),
       telemetryDoor({ log, localKey: key }),
+      ...ackRoutes(log, ackSecret),
     ],
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),

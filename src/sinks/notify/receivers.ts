@@ -14,20 +14,22 @@ const secret = z
   .string()
   .regex(/^(?:env:[A-Za-z_]\w*|file:.+)$/, { error: "a secret is not written here: name it as env:NAME or file:PATH" });
 
-/** One entry of `receivers` in alerts/routing.yaml. */
+const language = z.enum(["en", "es"]).default("en");
+
+/** One of `receivers` in alerts/routing.yaml, which are listed by name. */
 export const receiverSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("slack"), ...common(), webhook: secret }),
+  z.strictObject({ kind: z.literal("slack"), language, webhook: secret }),
   z.strictObject({
     kind: z.literal("slack-bot"),
-    ...common(),
+    language,
     token: secret,
     channel: z.string().regex(/^[CG][A-Z0-9]{5,}$/, { error: "the channel's id, as C0123456789: not its name" }),
   }),
-  z.strictObject({ kind: z.literal("teams"), ...common(), workflow: secret }),
-  z.strictObject({ kind: z.literal("webhook"), ...common(), url: z.union([z.url(), secret]), signedWith: secret }),
+  z.strictObject({ kind: z.literal("teams"), language, workflow: secret }),
+  z.strictObject({ kind: z.literal("webhook"), language, url: z.union([z.url(), secret]), signedWith: secret }),
   z.strictObject({
     kind: z.literal("email"),
-    ...common(),
+    language,
     server: secret,
     from: z.string().regex(/@/),
     to: z.array(z.email()).min(1).max(50),
@@ -35,13 +37,6 @@ export const receiverSchema = z.discriminatedUnion("kind", [
 ]);
 
 export type Receiver = z.infer<typeof receiverSchema>;
-
-function common() {
-  return {
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/, { error: "small letters, digits and - only" }),
-    language: z.enum(["en", "es"]).default("en"),
-  };
-}
 
 export interface NotifierContext {
   /** What `env:NAME` or `file:PATH` stands for. Throws MR_OPTION_INVALID when there is nothing. */
@@ -51,8 +46,12 @@ export interface NotifierContext {
 }
 
 /** Throws MR_OPTION_INVALID when the receiver cannot work as it is configured. */
-export function createNotifier(receiver: Receiver, { secret, outgoing, links }: NotifierContext): Notifier {
-  const { name, language } = receiver;
+export function createNotifier(
+  name: string,
+  receiver: Receiver,
+  { secret, outgoing, links }: NotifierContext,
+): Notifier {
+  const { language } = receiver;
   const address = (reference: string, what: string): URL => {
     const text = /^(?:env|file):/.test(reference) ? secret(reference) : reference;
     if (!URL.canParse(text)) throw invalid(name, `${what} (${reference}) is not an address`);

@@ -16,33 +16,33 @@ const context = {
 };
 
 const RECEIVERS = [
-  { kind: "slack", name: "ops", webhook: "env:SLACK" },
-  { kind: "slack-bot", name: "ops-bot", token: "env:TOKEN", channel: "C0123456789", language: "es" },
-  { kind: "teams", name: "mine", workflow: "env:TEAMS" },
-  { kind: "webhook", name: "hook", url: "https://hook.example/x", signedWith: "env:TOKEN" },
-  { kind: "email", name: "mail", server: "file:smtp", from: "millrace@mine.example", to: ["a@mine.example"] },
+  { kind: "slack", webhook: "env:SLACK" },
+  { kind: "slack-bot", token: "env:TOKEN", channel: "C0123456789", language: "es" },
+  { kind: "teams", workflow: "env:TEAMS" },
+  { kind: "webhook", url: "https://hook.example/x", signedWith: "env:TOKEN" },
+  { kind: "email", server: "file:smtp", from: "millrace@mine.example", to: ["a@mine.example"] },
 ];
 
 t.test("each kind is made from its entry", async (t) => {
-  const kinds = RECEIVERS.map((entry) => createNotifier(receiverSchema.parse(entry), context).kind);
+  const kinds = RECEIVERS.map((entry) => createNotifier("x", receiverSchema.parse(entry), context).kind);
   t.same(kinds, ["slack-webhook", "slack-bot", "teams", "webhook", "email"]);
 });
 
 t.test("a secret is named, not written", async (t) => {
-  const written = { kind: "slack", name: "ops", webhook: SECRETS["env:SLACK"] };
+  const written = { kind: "slack", webhook: SECRETS["env:SLACK"] };
   t.match(receiverSchema.safeParse(written).error?.issues[0]?.message, /name it as env:NAME or file:PATH/);
 });
 
 t.test("what cannot work is refused with the reason, without the secret", async (t) => {
-  const make = (entry: object) => () => createNotifier(receiverSchema.parse(entry), context);
-  t.throws(make({ kind: "teams", name: "old", workflow: "env:OLD_TEAMS" }), {
+  const make = (entry: object) => () => createNotifier("x", receiverSchema.parse(entry), context);
+  t.throws(make({ kind: "teams", workflow: "env:OLD_TEAMS" }), {
     code: "MR_OPTION_INVALID",
     message: /switched off in May 2026/,
   });
-  t.throws(make({ kind: "slack", name: "x", webhook: "env:NONE" }), {
+  t.throws(make({ kind: "slack", webhook: "env:NONE" }), {
     code: "MR_OPTION_INVALID",
     message: "receiver x: webhook (env:NONE) is not an address",
   });
-  const unnamed = { kind: "slack-bot", name: "x", token: "env:TOKEN", channel: "#general" };
+  const unnamed = { kind: "slack-bot", token: "env:TOKEN", channel: "#general" };
   t.match(receiverSchema.safeParse(unnamed).error?.issues[0]?.message, /not its name/);
 });

@@ -30,7 +30,7 @@ async function stage(t: Scope, fate: (path: string) => Fate) {
     "env:SLACK": `${receivers.url}/slack`,
     "env:KEY": "k",
   };
-  const entries: readonly Receiver[] = [
+  const entries: readonly (Receiver & { readonly name: string })[] = [
     { kind: "webhook", name: "hook", language: "en", url: "env:HOOK", signedWith: "env:KEY" },
     { kind: "slack", name: "slack", language: "en", webhook: "env:SLACK" },
   ];
@@ -38,7 +38,7 @@ async function stage(t: Scope, fate: (path: string) => Fate) {
     const outgoing = new Outgoing({ allow: ["127.0.0.0/8"], timeoutMs });
     const links = { wall: undefined, acknowledge: undefined };
     const context = { secret: (name: string) => secrets[name] ?? "", outgoing, links };
-    return new Map(entries.map((entry) => [entry.name, createNotifier(entry, context)]));
+    return new Map(entries.map((entry) => [entry.name, createNotifier(entry.name, entry, context)]));
   };
   return {
     log,
