@@ -12,7 +12,7 @@ const INSERTED = -1;
  * State: stride × 8 bytes a key and the key table's 20 or so, beside the key itself.
  */
 export class Frame<V> implements Undoable {
-  readonly table = new KeyTable();
+  readonly table: KeyTable;
   readonly plan: Plan<V, unknown>;
   readonly cells: unknown[][];
   rows: Float64Array;
@@ -24,6 +24,7 @@ export class Frame<V> implements Undoable {
 
   constructor(plan: Plan<V, unknown>, undo: Undo, capacity = 16) {
     this.plan = plan;
+    this.table = new KeyTable(capacity);
     this.#undo = undo;
     this.rows = new Float64Array(plan.stride * capacity);
     this.cells = plan.cells.map(() => []);

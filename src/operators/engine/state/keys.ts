@@ -65,16 +65,25 @@ export class KeyTable {
   /** By slot; undefined where the slot is free. */
   readonly keys: (Key | undefined)[] = [];
   /** Hash by slot. */
-  hashes = new Int32Array(16);
+  hashes: Int32Array<ArrayBuffer>;
   size = 0;
   /** Set by `slotOf`: whether the key was new. */
   fresh = false;
-  #index = new Int32Array(32);
-  #mask = 31;
+  #index: Int32Array<ArrayBuffer>;
+  #mask: number;
   #free: number[] = [];
   /** The slots in key order as of the latest `sortedSlots`, and those filled since: the next time only these are sorted. */
   #order: Int32Array | undefined;
   #filled: number[] = [];
+
+  /** Room for `capacity` keys before anything must grow. */
+  constructor(capacity = 16) {
+    this.hashes = new Int32Array(Math.max(16, capacity));
+    let places = 32;
+    while (places * 2 < capacity * 3) places *= 2;
+    this.#index = new Int32Array(places);
+    this.#mask = places - 1;
+  }
 
   /** -1 when the key is not there. */
   find(key: Key): number {

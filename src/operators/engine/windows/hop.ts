@@ -53,6 +53,8 @@ export class Hop<V> implements Operator, Undoable {
   readonly #slide: Slide<V>;
   readonly #quiet = new Undo();
   #current: HopPane<V> | undefined;
+  /** The pane made last. */
+  #latest: HopPane<V> | undefined;
   #watermarkMs = Number.NEGATIVE_INFINITY;
   /** End of the latest window that was fired or passed over. */
   #reachedMs = Number.NEGATIVE_INFINITY;
@@ -103,11 +105,18 @@ export class Hop<V> implements Operator, Undoable {
   #paneOf(startMs: number): HopPane<V> {
     const known = this.#panes.get(startMs);
     if (known !== undefined) return known;
-    const pane = { startMs, frame: new Frame(this.#plan, this.#runtime.undo) };
+    const pane = { startMs, frame: new Frame(this.#plan, this.#runtime.undo, this.#expectedKeys()) };
     this.#panes.set(startMs, pane);
+    this.#latest = pane;
     this.#runtime.undo.note(this, startMs, 0);
     this.#nextMs = Math.min(this.#nextMs, Math.max(this.#firstEndAfter(startMs), this.#reachedMs + this.#spec.slideMs));
     return pane;
+  }
+
+  /** About as many as in the pane before: growing key by key would cost as much as the adding. */
+  #expectedKeys(): number {
+    const latest = this.#latest?.frame.table.size ?? 0;
+    return Math.max(16, Math.ceil(latest * 1.125));
   }
 
   undo(startMs: number): void {

@@ -5,13 +5,28 @@ import { Undo } from "../state/undo.js";
 import type { HopPane, Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
-/** Of a key: start of the first pane of the old block that holds it and is in the window; NONE when there is none. */
+/** Extra of a key's row: number of the first old pane in the window that holds it + 1 (0 when there is none), and its slot there. */
 const FRONT = 0;
-/** Of a key: panes of the new block that hold it. */
-const BACK = 1;
-/** Of a key in a pane of the old block: start of the next pane that holds it, or NONE. */
-const FOLLOWING = 0;
-const NONE = Number.POSITIVE_INFINITY;
+const FRONT_SLOT = 1;
+/** Panes of the new block that hold it. */
+const BACK = 2;
+const EXTRAS = 3;
+
+/** A pane of the new block, and where its slots are in the running rows: looked up once, for a slot stays while its key is held. */
+interface Taken<V> {
+  readonly pane: HopPane<V>;
+  /** By slot of the pane; -1 of free ones. */
+  readonly slots: Int32Array;
+}
+
+/** A pane of the old block by its own slots: what it and all later panes hold, and where the next pane with the key is. No look-ups. */
+interface FrontPane<V> extends Taken<V> {
+  readonly rows: Float64Array;
+  readonly cells: readonly unknown[][];
+  /** Number + 1 and slot there; 0 when no later pane has the key. */
+  readonly following: Int32Array;
+  readonly followingSlots: Int32Array;
+}
 
 /**
  * Two stacks for aggregates that can only be merged, flipped at fixed places: time is cut into blocks of the window's size. A window
@@ -19,30 +34,28 @@ const NONE = Number.POSITIVE_INFINITY;
  * of the next (the back stack: one running row per key). Fixed places make the result a function of the panes alone, to the
  * last bit, wherever a snapshot is taken.
  *
- * Cost: two merges a pane and key, one more a row said.
+ * Cost: two merges and one look-up a pane and key, one merge more a row said.
  * Source: van Herk, "A fast algorithm for local minimum and maximum filters", 1992; Gil and Werman, 1993.
  */
 export class BlockSlide<V> implements Slide<V> {
   readonly #sizeMs: number;
   readonly #offsetMs: number;
   readonly #plan: Plan<V, unknown>;
-  readonly #frontPlan: Plan<V, unknown>;
   readonly #undo = new Undo();
   readonly #order = new OrderedSlots();
   readonly #scratch: Frame<V>;
   #back: Frame<V>;
-  /** The old block's panes in the window, each with what it and all later ones hold. */
-  #front = new Map<number, Frame<V>>();
-  #frontStarts: number[] = [];
+  /** The old block's panes, ascending; those that left the window are undefined. */
+  #front: (FrontPane<V> | undefined)[] = [];
+  #frontFrom = 0;
   /** The new block's panes taken in, ascending. */
-  #taken: HopPane<V>[] = [];
+  #taken: Taken<V>[] = [];
   #blockMs = Number.NEGATIVE_INFINITY;
 
   constructor(aggregates: Aggregates<V>, { sizeMs, offsetMs }: { readonly sizeMs: number; readonly offsetMs: number }) {
     this.#sizeMs = sizeMs;
     this.#offsetMs = offsetMs;
-    this.#plan = planAggregates<V>(aggregates, 2);
-    this.#frontPlan = planAggregates<V>(aggregates, 1);
+    this.#plan = planAggregates<V>(aggregates, EXTRAS);
     this.#back = new Frame(this.#plan, this.#undo);
     this.#scratch = new Frame(this.#plan, this.#undo);
     this.#scratch.open("");
@@ -50,12 +63,11 @@ export class BlockSlide<V> implements Slide<V> {
 
   moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
     this.#evict(startMs);
-    if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
     this.#order.settle(this.#back.table.keys);
     // After a spoiling, panes of the old block come again; they are taken in and flipped as they were.
     const reachedMs =
-      this.#taken[this.#taken.length - 1]?.startMs ??
-      this.#frontStarts[this.#frontStarts.length - 1] ??
+      this.#taken[this.#taken.length - 1]?.pane.startMs ??
+      this.#front[this.#front.length - 1]?.pane.startMs ??
       Number.NEGATIVE_INFINITY;
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
@@ -64,58 +76,52 @@ export class BlockSlide<V> implements Slide<V> {
       this.#blockMs = blockMs;
       this.#take(pane);
     }
+    // Not before all of its panes are in: a block is flipped once. Where a slide does not divide the size, a window ends within it.
     if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
     this.#order.settle(this.#back.table.keys);
   }
 
   #take(pane: HopPane<V>): void {
-    this.#taken.push(pane);
     const { table } = pane.frame;
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
-    for (let from = 0; from < table.keys.length; from++) {
+    const slots = new Int32Array(table.keys.length).fill(-1);
+    for (let from = 0; from < slots.length; from++) {
       const key = table.keys[from];
       if (key === undefined) continue;
-      this.#undo.begin();
-      const slot = back.openHashed(key, table.hashes[from] as number);
-      const at = slot * stride + extraAt;
-      if (back.table.fresh) {
-        back.rows[at + FRONT] = NONE;
+      const hash = table.hashes[from] as number;
+      let slot = back.table.findHashed(key, hash);
+      if (slot < 0) {
+        this.#undo.begin();
+        slot = back.openHashed(key, hash);
         this.#order.add(slot);
       }
-      merge(back, slot, pane.frame, from);
-      back.rows[at + BACK] = (back.rows[at + BACK] as number) + 1;
+      slots[from] = slot;
+      merge(this.#plan, back, slot, pane.frame, from, pane.frame.plan.stride);
+      const at = slot * stride + extraAt + BACK;
+      back.rows[at] = (back.rows[at] as number) + 1;
     }
+    this.#taken.push({ pane, slots });
   }
 
-  /** The new block becomes the old one: from its last pane to its first, each pane is merged with what follows it. */
+  /** The new block becomes the old one (of which no pane is in the window any more): from its last pane to its first, each with what follows. */
   #flip(startMs: number): void {
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
+    this.#front = new Array<FrontPane<V> | undefined>(this.#taken.length).fill(undefined);
+    this.#frontFrom = this.#taken.length;
     for (let i = this.#taken.length - 1; i >= 0; i--) {
-      const pane = this.#taken[i] as HopPane<V>;
-      if (pane.startMs < startMs) break;
-      const front = new Frame<V>(this.#frontPlan, this.#undo);
-      const { table } = pane.frame;
-      for (let from = 0; from < table.keys.length; from++) {
-        const key = table.keys[from];
-        if (key === undefined) continue;
-        this.#undo.begin();
-        const hash = table.hashes[from] as number;
-        const at = back.table.findHashed(key, hash) * stride + extraAt + FRONT;
-        const following = back.rows[at] as number;
-        const slot = front.openHashed(key, hash);
-        merge(front, slot, pane.frame, from);
-        if (following !== NONE) {
-          const later = this.#front.get(following) as Frame<V>;
-          merge(front, slot, later, later.table.findHashed(key, hash));
-        }
-        front.rows[slot * this.#frontPlan.stride + this.#frontPlan.extraAt + FOLLOWING] = following;
-        back.rows[at] = pane.startMs;
+      const taken = this.#taken[i] as Taken<V>;
+      if (taken.pane.startMs < startMs) break;
+      this.#front[i] = this.#stacked(taken);
+      this.#frontFrom = i;
+      for (let from = 0; from < taken.slots.length; from++) {
+        const slot = taken.slots[from] as number;
+        if (slot < 0) continue;
+        back.rows[slot * stride + extraAt + FRONT] = i + 1;
+        back.rows[slot * stride + extraAt + FRONT_SLOT] = from;
       }
-      this.#front.set(pane.startMs, front);
     }
-    this.#frontStarts = [...this.#front.keys()].sort((a, b) => a - b);
     this.#taken = [];
     for (let slot = 0; slot < back.table.keys.length; slot++) {
       if (back.table.keys[slot] === undefined) continue;
@@ -123,29 +129,61 @@ export class BlockSlide<V> implements Slide<V> {
       back.rows[slot * stride + extraAt + BACK] = 0;
       this.#removeIfEmpty(slot);
     }
+    this.#order.settle(back.table.keys);
+  }
+
+  #stacked({ pane, slots }: Taken<V>): FrontPane<V> {
+    const plan = this.#plan;
+    const paneStride = pane.frame.plan.stride;
+    const width = plan.extraAt;
+    const { length } = slots;
+    const rows = new Float64Array(length * width);
+    const cells = plan.cells.map(() => new Array<unknown>(length));
+    const following = new Int32Array(length);
+    const followingSlots = new Int32Array(length);
+    const stacked: FrontPane<V> = { pane, slots, rows, cells, following, followingSlots };
+    for (let from = 0; from < length; from++) {
+      const slot = slots[from] as number;
+      if (slot < 0) continue;
+      plan.init(rows, from * width);
+      for (let i = 0; i < cells.length; i++) (cells[i] as unknown[])[from] = plan.cells[i]?.create();
+      merge(plan, stacked, from, pane.frame, from, paneStride, width);
+      const at = slot * plan.stride + width;
+      const next = this.#back.rows[at + FRONT] as number;
+      if (next === 0) continue;
+      const nextSlot = this.#back.rows[at + FRONT_SLOT] as number;
+      following[from] = next;
+      followingSlots[from] = nextSlot;
+      merge(plan, stacked, from, this.#front[next - 1] as FrontPane<V>, nextSlot, width, width);
+    }
+    return stacked;
   }
 
   #removeIfEmpty(slot: number): void {
     const at = slot * this.#plan.stride + this.#plan.extraAt;
-    if (this.#back.rows[at + FRONT] !== NONE || this.#back.rows[at + BACK] !== 0) return;
+    if (this.#back.rows[at + FRONT] !== 0 || this.#back.rows[at + BACK] !== 0) return;
     this.#back.remove(slot);
     this.#order.noteRemoved();
   }
 
   #evict(startMs: number): void {
-    while (this.#frontStarts.length > 0 && (this.#frontStarts[0] as number) < startMs) {
-      const leaving = this.#frontStarts.shift() as number;
-      const { table, rows } = this.#front.get(leaving) as Frame<V>;
-      for (let from = 0; from < table.keys.length; from++) {
-        const key = table.keys[from];
-        if (key === undefined) continue;
-        const slot = this.#back.table.findHashed(key, table.hashes[from] as number);
-        const following = rows[from * this.#frontPlan.stride + this.#frontPlan.extraAt + FOLLOWING] as number;
-        this.#back.rows[slot * this.#plan.stride + this.#plan.extraAt + FRONT] = following;
+    const { rows } = this.#back;
+    const { stride, extraAt } = this.#plan;
+    for (; this.#frontFrom < this.#front.length; this.#frontFrom++) {
+      const leaving = this.#front[this.#frontFrom] as FrontPane<V>;
+      if (leaving.pane.startMs >= startMs) return;
+      for (let from = 0; from < leaving.slots.length; from++) {
+        const slot = leaving.slots[from] as number;
+        if (slot < 0) continue;
+        const at = slot * stride + extraAt;
+        rows[at + FRONT] = leaving.following[from] as number;
+        rows[at + FRONT_SLOT] = leaving.followingSlots[from] as number;
         this.#removeIfEmpty(slot);
       }
-      this.#front.delete(leaving);
+      this.#front[this.#frontFrom] = undefined;
     }
+    this.#front = [];
+    this.#frontFrom = 0;
   }
 
   slots(): Int32Array {
@@ -158,28 +196,29 @@ export class BlockSlide<V> implements Slide<V> {
 
   result(slot: number, startMs: number, endMs: number): unknown {
     const back = this.#back;
+    const plan = this.#plan;
     const key = this.keyAt(slot);
-    const front = back.rows[slot * this.#plan.stride + this.#plan.extraAt + FRONT] as number;
-    if (front === NONE) return back.result(slot, key, startMs, endMs, "final", 0);
+    const at = slot * plan.stride + plan.extraAt;
+    const front = back.rows[at + FRONT] as number;
+    if (front === 0) return back.result(slot, key, startMs, endMs, "final", 0);
     const whole = this.#scratch;
-    const stack = this.#front.get(front) as Frame<V>;
-    const from = stack.table.findHashed(key, back.table.hashes[slot] as number);
-    if (this.#plan.cells.length === 0) {
-      const { extraAt } = this.#plan;
-      const at = from * this.#frontPlan.stride;
-      for (let i = 0; i < extraAt; i++) whole.rows[i] = stack.rows[at + i] as number;
+    const stack = this.#front[front - 1] as FrontPane<V>;
+    const from = back.rows[at + FRONT_SLOT] as number;
+    if (plan.cells.length === 0) {
+      const width = plan.extraAt;
+      for (let i = 0; i < width; i++) whole.rows[i] = stack.rows[from * width + i] as number;
     } else {
       whole.reset(0);
-      merge(whole, 0, stack, from);
+      merge(plan, whole, 0, stack, from, plan.extraAt);
     }
-    merge(whole, 0, back, slot);
+    merge(plan, whole, 0, back, slot, plan.stride);
     return whole.result(0, key, startMs, endMs, "final", 0);
   }
 
   spoil(): void {
     this.#back = new Frame(this.#plan, this.#undo);
-    this.#front = new Map();
-    this.#frontStarts = [];
+    this.#front = [];
+    this.#frontFrom = 0;
     this.#taken = [];
     this.#blockMs = Number.NEGATIVE_INFINITY;
     this.#order.clear();
@@ -191,14 +230,26 @@ export class BlockSlide<V> implements Slide<V> {
 
   get bytes(): number {
     let bytes = this.#back.bytes;
-    for (const frame of this.#front.values()) bytes += frame.bytes;
+    for (const pane of this.#front) if (pane !== undefined) bytes += pane.rows.byteLength + pane.slots.byteLength * 3;
     return bytes;
   }
 }
 
-/** Rows of two plans of the same aggregates differ in their extras only, which come last. */
-function merge<V>(into: Frame<V>, slot: number, from: Frame<V>, fromSlot: number): void {
-  into.plan.mergeParts(into.rows, slot * into.plan.stride, from.rows, fromSlot * from.plan.stride);
-  for (let i = 0; i < into.plan.cells.length; i++)
-    into.plan.cells[i]?.merge?.(into.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+interface Rows {
+  readonly rows: Float64Array;
+  readonly cells: readonly unknown[][];
+}
+
+/** Rows of plans of the same aggregates differ in their extras only, which come last. */
+function merge<V>(
+  plan: Plan<V, unknown>,
+  into: Rows,
+  slot: number,
+  from: Rows,
+  fromSlot: number,
+  fromStride: number,
+  stride = plan.stride,
+): void {
+  plan.mergeParts(into.rows, slot * stride, from.rows, fromSlot * fromStride);
+  for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.merge?.(into.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
 }

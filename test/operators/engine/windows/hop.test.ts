@@ -31,6 +31,7 @@ const SHAPES: readonly Shape[] = [
   { sizeMs: 20, slideMs: 20 },
   { sizeMs: 15, slideMs: 10 },
   { sizeMs: 12, slideMs: 8, offsetMs: 3 },
+  { sizeMs: 20, slideMs: 8 },
   { sizeMs: 60, slideMs: 1 },
 ];
 
@@ -114,6 +115,25 @@ for (const [kind, aggregates] of Object.entries({ subtract: SUBTRACTABLE, stacks
     t.doesNotThrow(() => fc.assert(property, { seed: 5, numRuns: 400 }));
   });
 }
+
+t.test("stacks: no row is lost where windows end within a block and leave it in parts", async (t) => {
+  const shape = { sizeMs: 20, slideMs: 8 };
+  const kept: unknown[] = [];
+  const expected: unknown[] = [];
+  for (let first = 20; first < 40; first++) {
+    for (let second = first; second < 60; second++) {
+      const events = [first, second].map(
+        (timeMs, id): Step => ({ kind: "event", event: { id, key: "a", timeMs, x: 0 } }),
+      );
+      const marks = [30, 44, 52, 60, 200].map((timeMs): Step => ({ kind: "mark", timeMs }));
+      const all = [...events, ...marks];
+      const rows = run(topology(shape, MERGEABLE), all).rows as { startMs: number; n: number }[];
+      kept.push(rows.map(({ startMs, n }) => `${first} ${second}: ${startMs} ${n}`));
+      expected.push(oracle(all, shape).rows.map(({ startMs, n }) => `${first} ${second}: ${startMs} ${n}`));
+    }
+  }
+  t.same(kept, expected);
+});
 
 t.test("cells: distinct values, quantiles and argmax of each window are those of its events", async (t) => {
   const property = fc.property(fc.constantFrom(...SHAPES), steps(), (shape, all) => {
