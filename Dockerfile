@@ -23,6 +23,7 @@ COPY --from=build /app/build ./build
 # Models, schemas and other files that are read from where they were written.
 COPY --from=build /app/src ./src
 COPY --from=build /app/samples ./samples
+COPY --from=build /app/alerts ./alerts
 COPY --from=build /app/rules ./rules
 RUN mkdir /data && chown node:node /data
 USER node

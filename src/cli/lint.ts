@@ -1,7 +1,10 @@
+import { relative } from "node:path";
 import { Command } from "commander";
-import { MillraceError } from "../core/index.js";
+import { type Config, isMillraceError, MillraceError } from "../core/index.js";
 import { type LintFinding, lint, Topology } from "../operators/index.js";
 import { streamSpecs } from "../streams/index.js";
+import { readRoutingFile, shippedRouting } from "./alerts/routing-file.js";
+import { loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { readRuleFiles } from "./rules/rule-file.js";
 import { loadPipelines } from "./up/topologies.js";
@@ -19,7 +22,9 @@ interface Linted {
 
 export function lintCommand(): Command {
   return new Command("lint")
-    .description("check the pipelines, or those of a module, before they run, or rules files")
+    .description(
+      "check the pipelines, or those of a module, and who is told of alarms, before they run, or rules files",
+    )
     .argument(
       "[path]",
       'compiled module that exports a list `pipelines`, as for `topologies` of "up"; or rules (.yaml, a folder)',
@@ -36,10 +41,25 @@ export function lintCommand(): Command {
         return;
       }
       const topologies = await topologiesOf(path);
-      const linted = topologies.map((topology) => ({ name: topology.name, findings: findingsOf(topology, stream) }));
+      const ofTopologies = topologies.map(
+        (topology): Linted => ({ name: topology.name, findings: findingsOf(topology, stream) }),
+      );
+      const linted = path === undefined ? [...ofTopologies, await lintRouting(loadConfig({}))] : ofTopologies;
       process.stdout.write(`${json ? JSON.stringify(linted) : linted.map(plain).join("\n")}\n`);
       if (linted.some(({ findings }) => findings.some(isError))) process.exitCode = EXIT.found;
     });
+}
+
+/** Who is told of which alarms: each problem with its place in the file. */
+async function lintRouting({ routing: path = shippedRouting() }: Config): Promise<Linted> {
+  const name = relative(".", path);
+  try {
+    await readRoutingFile(path);
+    return { name, findings: [] };
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    return { name, findings: error.message.split("\n").map((message) => ({ level: "error", step: "", message })) };
+  }
 }
 
 /** Errors: MR_OPTION_INVALID with the place and the fix of everything that is wrong. */

@@ -209,7 +209,7 @@ function withSettings(message: LogMessage, settings: BacktestOptions["settings"]
 
 /** A pipeline says in its steps which control messages it listens to. */
 function checkSettings({ name, steps }: Pipeline, settings: BacktestOptions["settings"]): void {
-  const kinds = steps.flatMap(({ detail }) => /^_ctl\.(\S+)$/.exec(detail)?.[1] ?? []);
+  const kinds = steps.flatMap(({ detail }) => /^(?:table of )?_ctl\.(\S+)$/.exec(detail)?.[1] ?? []);
   for (const kind of settings.keys()) {
     if (kinds.includes(kind)) continue;
     const known = kinds.length === 0 ? "no control messages" : `the control messages ${kinds.join(", ")}`;

@@ -30,7 +30,7 @@ t.test("the pipelines of this build have nothing to be said about them", async (
   const { stdout } = await cli("lint");
   t.equal(
     stdout,
-    "parallel-org.activity: nothing found\nmine.telemetry: nothing found\nmine.site: nothing found\nrules: nothing found\nalarms.desk: nothing found\n",
+    "parallel-org.activity: nothing found\nmine.telemetry: nothing found\nmine.site: nothing found\nrules: nothing found\nalarms.desk: nothing found\nalerts/routing.yaml: nothing found\n",
   );
 });
 

@@ -9,6 +9,8 @@ import { createLogger, MillraceError, packageRoot } from "../../src/core/index.j
 import { memoryLog } from "../support/memory-log.js";
 import { temporaryDir } from "../support/millrace.js";
 
+t.setTimeout(120_000); // each command is a process: a second on a quiet machine, more on a busy one
+
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
 const cli = (...args: string[]) => run(process.execPath, [MAIN, ...args]);

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { type Alert, type Anomaly, MINUTE_MS, type Output, packageRoot } from "../../src/core/index.js";
+import { type Alarm, type Alert, type Anomaly, MINUTE_MS, type Output, packageRoot } from "../../src/core/index.js";
+import { desk } from "../../src/pipelines/alarms/desk.js";
 import { models } from "../../src/pipelines/index.js";
 import { site } from "../../src/pipelines/mine/site.js";
 import { telemetry } from "../../src/pipelines/mine/telemetry.js";
@@ -131,6 +132,49 @@ function judge(t: Test, runner: Runner, least: number, most: number): void {
   );
 }
 
+/** Every alert goes through its alarm's life: one record each, and in the end an operator takes note of what is left. */
+async function throughTheDesk(t: Test, alerts: readonly Alert[]): Promise<void> {
+  const runner = runProgram({ pipeline: desk });
+  const again = runProgram({ pipeline: desk });
+  const ofRunner = () => runner.records("alarms").filter((record) => "fingerprint" in record) as Alarm[];
+  const send = async (what: string, record: object): Promise<void> => {
+    await runner.send({ subject: `desk.0.${what}`, data: JSON.stringify(record) });
+    await again.send({ subject: `desk.0.${what}`, data: JSON.stringify(record) });
+  };
+  const startMs = Date.parse("2026-11-20T06:00:00Z");
+  for (const [i, alert] of alerts.entries()) {
+    await send("_tick.live", { source: "live", t: startMs + i * MINUTE_MS });
+    await send(`alert.${alert.domain}`, alert);
+    if (i % 17 === 0) again.restart();
+  }
+  t.same(
+    ofRunner().map(({ alert }) => `${alert.fingerprint} ${alert.revision}`),
+    alerts.map(({ fingerprint, revision }) => `${fingerprint} ${revision}`),
+    `${alerts.length} alerts, a record each`,
+  );
+  t.ok(ofRunner().every(({ active, alert }) => active === (alert.state === "firing")));
+  const states = () => [...new Map(ofRunner().map(({ fingerprint, state }) => [fingerprint, state]))];
+  t.same(
+    states().filter(([, state]) => state !== "normal" && state !== "returned-unacknowledged"),
+    [],
+  );
+  for (const [target, state] of states()) {
+    if (state === "normal") continue;
+    const by = { by: "ana", role: "operator", ts: "2026-11-20T06:00:00Z", reason: "" };
+    await send("command.x", {
+      schema: "millrace.command/1",
+      id: `ack-${target}`,
+      command: "ack",
+      target,
+      args: {},
+      ...by,
+    });
+  }
+  t.same(new Set(states().map(([, state]) => state)), new Set(["normal"]), "all taken note of and over");
+  t.ok(JSON.stringify(again.outputs) === JSON.stringify(runner.outputs), "restarts show nowhere");
+  t.same(again.program.save(), runner.program.save());
+}
+
 t.test("GitHub: every delivery accounted for, a few alerts that name no person", async (t) => {
   const runner = runProgram({ pipeline: activity });
   const startedMs = performance.now();
@@ -144,6 +188,7 @@ t.test("GitHub: every delivery accounted for, a few alerts that name no person",
   await play(restarted, "github", github, 60 * MINUTE_MS, 97);
   t.ok(sameRows(restarted, runner), "restarts show nowhere");
   savesInSteps(t, runner);
+  await throughTheDesk(t, alertsOf(runner));
 });
 
 t.test("mine and sensors: telemetry, then the site", async (t) => {
@@ -175,6 +220,7 @@ t.test("mine and sensors: telemetry, then the site", async (t) => {
     if (i % 9 === 0) again.restart();
   }
   judge(t, mine, 30, 90);
+  await throughTheDesk(t, [...alertsOf(runner), ...alertsOf(mine)]);
   t.equal(JSON.stringify(again.outputs) === JSON.stringify(mine.outputs), true, "neither slices nor restarts show");
   t.same(again.program.save(), mine.program.save());
 

@@ -16,7 +16,10 @@ function limits({ version = 1, drift = 0 } = {}): Pipeline {
     summary: "values above a threshold",
     source: "in",
     writes: ["alerts"],
-    steps: [{ name: "control detector", kind: "source", detail: "_ctl.detector" }],
+    steps: [
+      { name: "control detector", kind: "source", detail: "_ctl.detector" },
+      { name: "sites", kind: "operator", detail: "table of _ctl.sites" },
+    ],
     version,
     create(): Program {
       let state = { threshold: 10, seen: 0, watermarkMs: 0 };
@@ -115,7 +118,7 @@ t.test("a back-test says what would have been otherwise", async (t) => {
   const unheard = backtest({ ...common, pipeline: limits(), settings: new Map([["rules", {}]]) });
   await t.rejects(unheard, {
     code: "MR_OPTION_INVALID",
-    message: /it listens to the control messages detector, not to rules/,
+    message: /it listens to the control messages detector, sites, not to rules/,
   });
   const silent = backtest({ ...common, pipeline: { ...limits(), writes: ["features"] }, settings: none });
   await t.rejects(silent, { code: "MR_OPTION_INVALID", message: /raises no alerts/ });

@@ -57,10 +57,10 @@ export function headline({ alerts, omitted, status, note }: Notice, language: La
   const about = `${gravest.key}: ${gravest.title}`;
   const more = note === "" ? "" : ` (${note})`;
   if (status === "digest" || (count > 1 && status === "firing")) {
-    return `${mark(gravest, language)} ${words.summary[status](count)}, ${about}${more}`;
+    return `${mark(gravest, language)}, ${words.summary[status](count)}, ${about}${more}`;
   }
   if (status === "resolved") return `✓ ${words.summary.resolved(count)}: ${about}${more}`;
-  return `${mark(gravest, language)} ${about}${more}`;
+  return `${mark(gravest, language)}, ${about}${more}`;
 }
 
 /** Shape and word of an alert's severity, or that it is over. */

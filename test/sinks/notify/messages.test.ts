@@ -65,7 +65,7 @@ t.test("a Teams card stays within its budget, and says what it left out", async 
 });
 
 t.test("one line says what it is about", async (t) => {
-  t.equal(headline(notice("k"), "en"), "▲ warning truck-1: Truck 1 burns 14 % more fuel than last week");
+  t.equal(headline(notice("k"), "en"), "▲ warning, truck-1: Truck 1 burns 14 % more fuel than last week");
   t.equal(
     headline(notice("k", { status: "resolved" }), "es"),
     "✓ terminada: truck-1: Truck 1 burns 14 % more fuel than last week",
@@ -73,9 +73,14 @@ t.test("one line says what it is about", async (t) => {
   const many = notice("k", { alerts: [alert(3), alert(1)], omitted: 3, note: "escalated" });
   t.equal(
     headline(many, "en"),
-    "◆ critical 5 alerts, truck-3: Truck 3 burns 14 % more fuel than last week (escalated)",
+    "◆ critical, 5 alerts, truck-3: Truck 3 burns 14 % more fuel than last week (escalated)",
   );
-  t.equal(headline({ ...many, status: "digest" }, "es").split(",")[0], "◆ crítica 5 alertas a la vez");
+  t.same(
+    headline({ ...many, status: "digest" }, "es")
+      .split(", ")
+      .slice(0, 2),
+    ["◆ crítica", "5 alertas a la vez"],
+  );
   const retracted = slackMessage(notice("k", { alerts: [alert(1, { state: "retracted" as never })] }), "en", links);
   t.match(JSON.stringify(retracted.blocks), /taken back/);
 });
