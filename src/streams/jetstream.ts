@@ -3,6 +3,7 @@ import { type Leases, type Log, type Objects, type Registers, systemClock } from
 import { readMarker, writeBatch } from "./batch.js";
 import { storedForm, withBodies } from "./codecs/body.js";
 import { type LogOptions, openLink } from "./connection.js";
+import { inCallOrder } from "./in-call-order.js";
 import { openLeases } from "./leases.js";
 import { openObjects } from "./objects.js";
 import { countSubjects, last, publish } from "./publish.js";
@@ -51,7 +52,10 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     ensureStream: (spec) => ensureStream(link, spec),
     info: (stream) => streamInfo(link, stream),
     read: async (what) => withBodies(await openReader(link, what), objects),
-    publish: async (message) => publish(link, await storedForm(message, objects, maxPayloadBytes)),
+    publish: inCallOrder(
+      (message) => storedForm(message, objects, maxPayloadBytes),
+      (message) => publish(link, message),
+    ),
     writeBatch: (batch) => writeBatch(link, batch),
     readMarker: (stream, task) => readMarker(link, stream, task),
     last: (stream, subject) => last(link, stream, subject),

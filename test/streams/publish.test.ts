@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import t from "tap";
 import { connectLog } from "../../src/streams/index.js";
 import { startNats } from "../support/nats.js";
@@ -33,9 +34,10 @@ t.test("publishing and looking up", async (t) => {
 
   await t.test("refusals: no stream, too large, full, away", async (t) => {
     await t.rejects(log.publish({ subject: "nobody.x", data: bytes("x") }), { code: "MR_LOG_UNAVAILABLE" });
-    await t.rejects(log.publish({ subject: "s.a", data: new Uint8Array(1_048_577) }), { code: "MR_TOO_LARGE" });
+    const tooLarge = new Uint8Array(25 * 1_048_576 + 1);
+    await t.rejects(log.publish({ subject: "s.a", data: tooLarge }), { code: "MR_TOO_LARGE" });
     const before = (await log.info("s")).lastSequence;
-    const large = () => log.publish({ subject: "s.a", data: new Uint8Array(900_000) });
+    const large = () => log.publish({ subject: "s.a", data: randomBytes(900_000) }); // cannot be compressed
     await t.rejects(Promise.all([large(), large(), large(), large()]), { code: "MR_LOG_FULL" });
     t.equal((await log.info("s")).lastSequence, before + 3);
     await server.kill();

@@ -32,11 +32,18 @@ const unzip = promisify(gunzip);
  * A message as it is stored: as it is up to 256 KB; compressed above, where that helps; in the object store, with its name as the body,
  * when it is still larger than the server takes.
  *
- * Errors: MR_TOO_LARGE above 25 MB; MR_LOG_FULL and MR_LOG_UNAVAILABLE of the object store.
+ * Undefined: it is stored as it is. Errors: MR_TOO_LARGE above 25 MB; MR_LOG_FULL and MR_LOG_UNAVAILABLE of the object store.
  */
-export async function storedForm(message: NewMessage, objects: Objects, maxMessageBytes: number): Promise<NewMessage> {
+export function storedForm(
+  message: NewMessage,
+  objects: Objects,
+  maxMessageBytes: number,
+): Promise<NewMessage> | undefined {
+  return message.data.length <= PACK_BYTES_MOST ? undefined : makeFit(message, objects, maxMessageBytes);
+}
+
+async function makeFit(message: NewMessage, objects: Objects, maxMessageBytes: number): Promise<NewMessage> {
   const { data, headers } = message;
-  if (data.length <= PACK_BYTES_MOST) return message;
   if (data.length > BODY_BYTES_MOST)
     throw new MillraceError("MR_TOO_LARGE", `a body of ${data.length} bytes; at most ${BODY_BYTES_MOST} are taken`);
   const zipped = await zip(data);
