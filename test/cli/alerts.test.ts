@@ -89,7 +89,7 @@ t.test("broken routing is refused with file, line, column and the fix", async (t
   const broken: readonly (readonly [string, RegExp])[] = [
     [
       of("receivers: [operations]", "receivers: [oprations]"),
-      /r\.yaml:\d+:\d+: .*there is no receiver "oprations"; known are: operations, duty/,
+      /r\.yaml:\d+:\d+: .*there is no receiver "oprations"; known are: operations, workshop, duty, maintenance/,
     ],
     [
       of("wait: 30s", "wait: soon"),

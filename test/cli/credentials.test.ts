@@ -25,13 +25,10 @@ t.test("token issue: signed with the secret of the environment, which nothing pr
     "alerts,plans.*",
   ];
   const token = (await cli(args, { MILLRACE_JWT_SECRET: SECRET })).trim();
-  const [header, claims] = token.split(".").map((part) =>
-    JSON.parse(
-      Buffer.from(part, "base64url")
-        .toString("latin1")
-        .replace(/^[^{]*$/, "null"),
-    ),
-  );
+  const [header, claims] = token
+    .split(".")
+    .slice(0, 2)
+    .map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
   t.match(header, { alg: "HS256" });
   t.match(claims, { sub: "alice", roles: ["operator"], channels: ["alerts", "plans.*"] });
   t.equal(claims.exp - claims.iat, 5_400);

@@ -15,7 +15,14 @@ t.test("every alert once, through cut lines, a gateway and a log that end and co
   const world = await setting(t);
   const seen: number[] = [];
   const others: Update<{ n: number }>[] = [];
-  const client = connect(world.url, { token: KEY, backoff: { firstMs: 20, lastMs: 200 } });
+  let lost = 0;
+  const client = connect(world.url, {
+    token: KEY,
+    backoff: { firstMs: 20, lastMs: 200 },
+    onStatus: ({ kind }) => {
+      if (kind === "waiting") lost++;
+    },
+  });
   t.teardown(() => client.close());
   const options = { since: { epoch: world.epoch, offset: 0 } };
   const alerts = client.subscribe<{ n: number }>("alerts", options, (update) => {
@@ -30,11 +37,9 @@ t.test("every alert once, through cut lines, a gateway and a log that end and co
       await after(5);
     }
   })();
-  let inFlight = 0;
   for (let round = 0; round < 6; round++) {
     await after(CUT_EVERY_MS - CUT_MS);
     world.cut();
-    const before = seen.length;
     if (round === 2) {
       await world.stopGateway();
       await world.startGateway();
@@ -44,16 +49,15 @@ t.test("every alert once, through cut lines, a gateway and a log that end and co
       await world.nats.start();
     }
     await after(CUT_MS);
-    t.equal(seen.length, before, `round ${round}: the line was down`);
     world.mend();
-    inFlight++;
   }
   isOver = true;
   await writing;
   const written = await world.written();
   while (seen.length < written.length) await after(10);
   await after(100);
-  t.comment(`${written.length} alerts, ${inFlight} cuts of ${CUT_MS} ms`);
+  t.comment(`${written.length} alerts, 6 cuts of ${CUT_MS} ms`);
+  t.ok(lost >= 6, `the line was lost ${lost} times`);
   t.same(seen, written, "all of them, once, in order");
   t.same(others, [], "without a gap");
   t.equal(alerts.position?.epoch, world.epoch);
@@ -66,10 +70,12 @@ t.test("what is no longer in the log is a gap, not silence", async (t) => {
   t.teardown(() => client.close());
   const alerts = client.subscribe<{ n: number }>("alerts", { since: { epoch: "another log", offset: 2 } });
   const updates = alerts[Symbol.asyncIterator]();
-  const { value } = await updates.next();
-  t.match(value, { kind: "gap", since: { epoch: "another log", offset: 2 }, position: { epoch: world.epoch } });
+  const gap = (await updates.next()).value as Extract<Update<{ n: number }>, { kind: "gap" }>;
+  t.match(gap, { kind: "gap", since: { epoch: "another log", offset: 2 }, position: { epoch: world.epoch } });
   await world.write(1);
-  t.match((await updates.next()).value, { kind: "event", data: { n: 4 } });
+  for (let offset = gap.position.offset + 1; offset <= 4; offset++) {
+    t.match((await updates.next()).value, { kind: "event", offset, data: { n: offset } }, "from that position on");
+  }
 });
 
 t.test("a reader slower than the stream gets everything all the same", async (t) => {
