@@ -1,5 +1,6 @@
+import { pino } from "pino";
 import t from "tap";
-import { createLogger, type Notice, type NoticeOutcome, systemClock } from "../../../src/core/index.js";
+import { type Notice, type NoticeOutcome, systemClock } from "../../../src/core/index.js";
 import { createNotifier, Outgoing, type Receiver } from "../../../src/sinks/index.js";
 import { connectLog, streamSpecs } from "../../../src/streams/index.js";
 import { Outbox } from "../../../src/workers/notify/outbox.js";
@@ -10,7 +11,10 @@ import { type Fate, startReceivers } from "../../support/receivers.js";
 
 t.setTimeout(120_000);
 
-const logger = createLogger("silent");
+const SECRET = "S3cr3t-part";
+/** Everything that was logged, at the most talkative. */
+const logged: string[] = [];
+const logger = pino({ level: "trace" }, { write: (line: string) => void logged.push(line) });
 
 type Scope = { teardown(work: () => unknown): void };
 
@@ -26,9 +30,9 @@ async function stage(t: Scope, fate: (path: string) => Fate) {
   const { log } = connection;
   for (const spec of streamSpecs(1)) if (spec.name === "notify" || spec.name === "dead") await log.ensureStream(spec);
   const secrets: Readonly<Record<string, string>> = {
-    "env:HOOK": `${receivers.url}/hook`,
-    "env:SLACK": `${receivers.url}/slack`,
-    "env:KEY": "k",
+    "env:HOOK": `${receivers.url}/hook?k=${SECRET}`,
+    "env:SLACK": `${receivers.url}/slack?k=${SECRET}`,
+    "env:KEY": SECRET,
   };
   const entries: readonly (Receiver & { readonly name: string })[] = [
     { kind: "webhook", name: "hook", language: "en", url: "env:HOOK", signedWith: "env:KEY" },
@@ -177,4 +181,27 @@ t.test("of a group's notices that wait only the newest is said", async (t) => {
   ]);
   const [first = 0, second = 0] = world.receivers.asked.get("/slack") ?? [];
   t.ok(second - first >= 990, `a second apart: ${second - first} ms`);
+});
+
+t.test("no address and no secret in anything written down", async (t) => {
+  const fates: Record<string, Fate[]> = { "/hook": ["hang", "fail", "refuse"], "/slack": ["busy", "redirect"] };
+  const world = await stage(t, (path) => fates[path]?.shift() ?? "take");
+  await world.say("hook", notice("a"));
+  await world.say("slack", notice("b"));
+  await world.start();
+  const ends = await ended(world, 2);
+  t.same(
+    ends.map(({ result }) => result),
+    ["dead", "dead"],
+  );
+  const stored = [
+    ...(await readAll(world.log, "notify", "notify.*.*")),
+    ...(await readAll(world.log, "dead", "dead.>")),
+  ];
+  const written = [...logged, ...stored.map(({ data }) => Buffer.from(data).toString())];
+  t.ok(logged.length > 4 && stored.length > 8, `${logged.length} lines logged, ${stored.length} messages stored`);
+  t.same(
+    written.filter((text) => text.includes(SECRET) || text.includes("?k=")),
+    [],
+  );
 });
