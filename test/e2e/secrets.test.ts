@@ -55,7 +55,8 @@ for (const transport of TRANSPORTS) {
     const credentials = [millrace.key, wall, key, alice, forged, guess, "a-wrong-password-of-mine"];
 
     const isKnown = async () => (await fetch(`${url}/api/v1/alerts?key=${wall}`)).status === 200;
-    await waitFor(10_000, async () => (await isKnown()) || undefined); // followed within two seconds
+    const isKeyKnown = async () => (await fetch(`${url}/api/v1/alerts?key=${key}`)).status === 403;
+    await waitFor(10_000, async () => ((await isKnown()) && (await isKeyKnown())) || undefined); // followed within two seconds
     for (const credential of credentials) {
       const headers = { authorization: `Bearer ${credential}` };
       for (const path of ["/api/v1/alerts", "/api/v1/stats", "/openapi.json", "/nowhere", "/metrics"]) {
