@@ -20,13 +20,15 @@ export interface Receivers {
   readonly taken: readonly Taken[];
   /** Times of all requests by path, taken or not: what a rate limit counts. */
   readonly asked: ReadonlyMap<string, readonly number[]>;
+  /** What stands in Slack's channel by now, by `ts`. */
+  readonly messages: readonly Message[];
   /** Ends every connection that waits for an answer. */
   hangUp(): void;
   close(): Promise<void>;
 }
 
 /** Slack keeps its messages: a bot can find, thread and update them. */
-interface Message {
+export interface Message {
   readonly ts: string;
   readonly thread: string | undefined;
   body: Record<string, unknown>;
@@ -95,6 +97,7 @@ export async function startReceivers(fate: (path: string) => Fate): Promise<Rece
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     taken,
     asked,
+    messages,
     hangUp: () => server.closeAllConnections(),
     async close() {
       server.closeAllConnections();
