@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Alert, type Domain, formatTime, type Origin, type Severity } from "../../core/index.js";
 import type { ProcessAt, ProcessFunction } from "../engine/index.js";
+import { GRAVITY } from "./priority.js";
 
 export interface IncidentOptions {
   readonly pipeline: string;
@@ -47,8 +48,6 @@ export interface Incident {
 
 type Reports = ProcessAt<string, Alert>;
 
-const RANK: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2 };
-
 /**
  * Turns repeated sightings of one trouble into one incident: firing, firing again when it gets worse, resolved. For a stream by the
  * sightings' key.
@@ -69,7 +68,7 @@ export function incidents(options: IncidentOptions): ProcessFunction<string, Sig
     const before = incident.open !== null && timeMs >= overMs ? close(incident, overMs, at) : incident;
     const lastMs = known ? Math.max(incident.lastMs, timeMs) : timeMs;
     at.setTimer(lastMs + quietMs);
-    if (before.open !== null && RANK[sighting.severity] <= RANK[before.open.severity]) return { ...before, lastMs };
+    if (before.open !== null && GRAVITY[sighting.severity] <= GRAVITY[before.open.severity]) return { ...before, lastMs };
     const revision = before.revision + 1;
     const open = alertOf(sighting, revision, options);
     at.emit(open);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type HttpReply, type HttpRoute, type Log, type OperatorCommand, readAckLink } from "../../core/index.js";
 import { storeOnce } from "./commands.js";
+import { markup } from "./page.js";
 
 const BODY_BYTES_MOST = 4 << 10;
 
@@ -19,11 +20,11 @@ export function ackRoutes(log: Log, secret: string, nowMs: () => number = Date.n
         const link = readAckLink(query, secret, nowMs());
         if (link === undefined) return refused();
         const fields = [...query].map(
-          ([name, value]) => `<input type="hidden" name="${escaped(name)}" value="${escaped(value)}">`,
+          ([name, value]) => `<input type="hidden" name="${markup(name)}" value="${markup(value)}">`,
         );
         return page(
           200,
-          `<p>Acknowledge alert <code>${escaped(link.fingerprint)}</code>?</p><form method="post" action="/ack">${fields.join("")}<button>Acknowledge</button></form>`,
+          `<p>Acknowledge alert <code>${markup(link.fingerprint)}</code>?</p><form method="post" action="/ack">${fields.join("")}<button>Acknowledge</button></form>`,
         );
       },
     },
@@ -72,8 +73,4 @@ function page(status: number, content: string): HttpReply {
     },
     body: `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Millrace</title>${content}</html>`,
   };
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

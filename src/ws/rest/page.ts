@@ -82,6 +82,7 @@ function prose(text: string): string {
   return markup(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 }
 
-function markup(text: string): string {
+/** Text that came from outside, safe inside elements and quoted attributes. */
+export function markup(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
