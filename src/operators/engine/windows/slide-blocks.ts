@@ -1,6 +1,7 @@
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
+import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { HopPane, Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
@@ -61,9 +62,9 @@ export class BlockSlide<V> implements Slide<V> {
     this.#scratch.open("");
   }
 
-  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
-    this.#evict(startMs);
-    this.#order.settle(this.#back.table.keys);
+  *moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps {
+    yield* this.#evict(startMs);
+    yield* this.#order.settle(this.#back.table);
     // After a spoiling, panes of the old block come again; they are taken in and flipped as they were.
     const reachedMs =
       this.#taken[this.#taken.length - 1]?.pane.startMs ??
@@ -72,28 +73,27 @@ export class BlockSlide<V> implements Slide<V> {
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
       const blockMs = Math.floor((pane.startMs - this.#offsetMs) / this.#sizeMs) * this.#sizeMs + this.#offsetMs;
-      if (blockMs !== this.#blockMs && this.#taken.length > 0) this.#flip(startMs);
+      if (blockMs !== this.#blockMs && this.#taken.length > 0) yield* this.#flip(startMs);
       this.#blockMs = blockMs;
-      this.#take(pane);
+      yield* this.#take(pane);
     }
     // Not before all of its panes are in: a block is flipped once. Where a slide does not divide the size, a window ends within it.
-    if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
-    this.#order.settle(this.#back.table.keys);
+    if (this.#taken.length > 0 && this.#blockMs < startMs) yield* this.#flip(startMs);
+    yield* this.#order.settle(this.#back.table);
   }
 
-  #take(pane: HopPane<V>): void {
+  *#take(pane: HopPane<V>): Steps {
     const { table } = pane.frame;
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
-    const slots = new Int32Array(table.keys.length).fill(-1);
+    const slots = new Int32Array(table.length).fill(-1);
     for (let from = 0; from < slots.length; from++) {
-      const key = table.keys[from];
-      if (key === undefined) continue;
-      const hash = table.hashes[from] as number;
-      let slot = back.table.findHashed(key, hash);
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!table.has(from)) continue;
+      let slot = back.table.findOf(table, from);
       if (slot < 0) {
         this.#undo.begin();
-        slot = back.openHashed(key, hash);
+        slot = back.openOther(pane.frame, from);
         this.#order.add(slot);
       }
       slots[from] = slot;
@@ -105,7 +105,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   /** The new block becomes the old one (of which no pane is in the window any more): from its last pane to its first, each with what follows. */
-  #flip(startMs: number): void {
+  *#flip(startMs: number): Steps {
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
     this.#front = new Array<FrontPane<V> | undefined>(this.#taken.length).fill(undefined);
@@ -113,9 +113,10 @@ export class BlockSlide<V> implements Slide<V> {
     for (let i = this.#taken.length - 1; i >= 0; i--) {
       const taken = this.#taken[i] as Taken<V>;
       if (taken.pane.startMs < startMs) break;
-      this.#front[i] = this.#stacked(taken);
+      this.#front[i] = yield* this.#stacked(taken);
       this.#frontFrom = i;
       for (let from = 0; from < taken.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = taken.slots[from] as number;
         if (slot < 0) continue;
         back.rows[slot * stride + extraAt + FRONT] = i + 1;
@@ -123,16 +124,17 @@ export class BlockSlide<V> implements Slide<V> {
       }
     }
     this.#taken = [];
-    for (let slot = 0; slot < back.table.keys.length; slot++) {
-      if (back.table.keys[slot] === undefined) continue;
+    for (let slot = 0; slot < back.table.length; slot++) {
+      if (slot % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!back.table.has(slot)) continue;
       back.reset(slot);
       back.rows[slot * stride + extraAt + BACK] = 0;
       this.#removeIfEmpty(slot);
     }
-    this.#order.settle(back.table.keys);
+    yield* this.#order.settle(back.table);
   }
 
-  #stacked({ pane, slots }: Taken<V>): FrontPane<V> {
+  *#stacked({ pane, slots }: Taken<V>): Steps<FrontPane<V>> {
     const plan = this.#plan;
     const paneStride = pane.frame.plan.stride;
     const width = plan.extraAt;
@@ -143,6 +145,7 @@ export class BlockSlide<V> implements Slide<V> {
     const followingSlots = new Int32Array(length);
     const stacked: FrontPane<V> = { pane, slots, rows, cells, following, followingSlots };
     for (let from = 0; from < length; from++) {
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = slots[from] as number;
       if (slot < 0) continue;
       plan.init(rows, from * width);
@@ -166,13 +169,14 @@ export class BlockSlide<V> implements Slide<V> {
     this.#order.noteRemoved();
   }
 
-  #evict(startMs: number): void {
+  *#evict(startMs: number): Steps {
     const { rows } = this.#back;
     const { stride, extraAt } = this.#plan;
     for (; this.#frontFrom < this.#front.length; this.#frontFrom++) {
       const leaving = this.#front[this.#frontFrom] as FrontPane<V>;
       if (leaving.pane.startMs >= startMs) return;
       for (let from = 0; from < leaving.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = leaving.slots[from] as number;
         if (slot < 0) continue;
         const at = slot * stride + extraAt;
@@ -191,7 +195,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   keyAt(slot: number): Key {
-    return this.#back.table.keys[slot] as Key;
+    return this.#back.table.keyAt(slot) as Key;
   }
 
   result(slot: number, startMs: number, endMs: number): unknown {
