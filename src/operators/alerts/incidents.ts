@@ -68,7 +68,8 @@ export function incidents(options: IncidentOptions): ProcessFunction<string, Sig
     const before = incident.open !== null && timeMs >= overMs ? close(incident, overMs, at) : incident;
     const lastMs = known ? Math.max(incident.lastMs, timeMs) : timeMs;
     at.setTimer(lastMs + quietMs);
-    if (before.open !== null && GRAVITY[sighting.severity] <= GRAVITY[before.open.severity]) return { ...before, lastMs };
+    if (before.open !== null && GRAVITY[sighting.severity] <= GRAVITY[before.open.severity])
+      return { ...before, lastMs };
     const revision = before.revision + 1;
     const open = alertOf(sighting, revision, options);
     at.emit(open);
