@@ -100,7 +100,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const topics = (encoding: Encoding) =>
     server && encoding.name !== "sse" ? server.topic(encoding.binary) : loopTopic();
   const feeds = createFeeds(options, { metrics, topics, maxBufferedBytes: limits.maxBufferedBytes });
-  const hub = createHub({ feeds, limits, metrics, logger, access });
+  const hub = createHub({ feeds, limits, metrics, logger, access, wallMs: options.tokens?.nowMs ?? Date.now });
   const endpoint: WsEndpoint = {
     path: "/ws",
     protocols: PROTOCOLS,

@@ -230,6 +230,11 @@ export class KeyTable {
     return slots;
   }
 
+  /** The keys, in no order. */
+  *held(): Generator<Key> {
+    for (const key of this.keys) if (key !== undefined) yield key;
+  }
+
   /** Bytes of the table without the keys themselves. */
   get bytes(): number {
     return this.hashes.byteLength + this.#index.byteLength + this.keys.length * 8;

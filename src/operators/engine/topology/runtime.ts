@@ -58,6 +58,17 @@ export interface Operator {
   saveInSteps?(writer: ByteWriter): Generator<void>;
   load(reader: ByteReader): void;
   metrics(): OperatorMetrics;
+  /** What it holds for a key, by window where it has windows. Undefined where state is not filed under keys. */
+  held?(key: Key): readonly HeldPart[];
+  /** The keys it holds something for, in no order. */
+  heldKeys?(): Iterable<Key>;
+}
+
+/** What an operator holds for a key, for people. */
+export interface HeldPart {
+  readonly startMs?: number;
+  readonly endMs?: number;
+  readonly value: unknown;
 }
 
 export interface OperatorMetrics {

@@ -3,7 +3,7 @@ import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
 import { Undo, type Undoable } from "../state/undo.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 import { type Held, type SayAll, sayingAll } from "./firing.js";
 import { BlockSlide } from "./slide-blocks.js";
 import { SubtractSlide } from "./slide-subtract.js";
@@ -258,6 +258,15 @@ export class Hop<V> implements Operator, Undoable {
     }
     this.#nextMs = this.#dueAfter();
     this.#slide.spoil();
+  }
+
+  /** By pane: what several windows share. */
+  held(key: Key): readonly HeldPart[] {
+    return this.#ascending().flatMap(({ startMs, frame }) => frame.held(key, startMs, startMs + this.#paneMs));
+  }
+
+  *heldKeys(): Generator<Key> {
+    for (const { frame } of this.#panes.values()) yield* frame.table.held();
   }
 
   metrics(): OperatorMetrics {
