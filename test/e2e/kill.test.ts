@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { removeSnapshots } from "../support/log-reset.js";
 import { type RunningMillrace, startMillrace, temporaryDir, waitFor, waitForSettled } from "../support/millrace.js";
+import { seededRandom } from "../support/random.js";
 import { differences, smallTables, type TableSums, tableSums } from "../support/table-sums.js";
 
 const SEED = Number(process.env["MILLRACE_SEED"] ?? Date.now() % 1_000_000);
@@ -15,7 +16,7 @@ const SETTLED_MS = 300_000;
 const PLANS = new Set(["plans", "plan_requests"]);
 
 t.comment(`seed ${SEED}: MILLRACE_SEED=${SEED} repeats the moments of the kills`);
-const random = mulberry32(SEED);
+const random = seededRandom(SEED);
 
 t.test("three kills of the whole tree in the middle of the replay change no table", async (t) => {
   const quiet = temporaryDir("quiet");
@@ -89,14 +90,4 @@ async function settledSums(millrace: RunningMillrace, whole: boolean): Promise<T
     await delay(1_000);
     return undefined;
   });
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let z = Math.imul(state ^ (state >>> 15), 1 | state);
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z;
-    return ((z ^ (z >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
