@@ -142,15 +142,20 @@ export class Runtime {
     try {
       push(value);
     } catch (error) {
-      undo.rollback();
-      outputs.length = before;
-      this.now.key = ""; // whatever `keyBy` had set
-      if (error instanceof Refusal) throw error.error;
-      this.onDead(error);
+      this.takeBack(error, before);
       return false;
     }
     undo.commit();
     return true;
+  }
+
+  /** Ends a unit of work that threw; `before` is the number of outputs it began with. Errors: what a `Refusal` holds. */
+  takeBack(error: unknown, before: number): void {
+    this.undo.rollback();
+    this.outputs.length = before;
+    this.now.key = ""; // whatever `keyBy` had set
+    if (error instanceof Refusal) throw error.error;
+    this.onDead(error);
   }
 
   /** A result of step `step` that could not be made, because a function of the user's threw: it is set aside alone. */

@@ -4,6 +4,7 @@ import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
 import { Undo, type Undoable } from "../state/undo.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import { type Held, type SayAll, sayingAll } from "./firing.js";
 import { BlockSlide } from "./slide-blocks.js";
 import { SubtractSlide } from "./slide-subtract.js";
 import type { HoppingSpec } from "./specs.js";
@@ -20,8 +21,8 @@ export interface Slide<V> {
   moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void;
   /** Keys with something in the window, in key order. */
   slots(): Int32Array;
-  keyAt(slot: number): Key;
-  result(slot: number, startMs: number, endMs: number): unknown;
+  /** What the window holds of each; until the next move. */
+  held(): Held;
   /** A pane that was taken in already has changed: start over from the panes. */
   spoil(): void;
   readonly keys: number;
@@ -51,6 +52,7 @@ export class Hop<V> implements Operator, Undoable {
   readonly #next: Push<unknown>;
   readonly #panes = new Map<number, HopPane<V>>();
   readonly #slide: Slide<V>;
+  readonly #sayAll: SayAll;
   readonly #quiet = new Undo();
   #current: HopPane<V> | undefined;
   /** The pane made last. */
@@ -76,6 +78,7 @@ export class Hop<V> implements Operator, Undoable {
     this.#latenessMs = spec.latenessMs ?? 0;
     this.#next = next;
     this.#plan = planAggregates<V>(aggregates);
+    this.#sayAll = sayingAll(this.#plan, runtime, id, next);
     const blocks = { sizeMs: spec.sizeMs, offsetMs: spec.offsetMs };
     this.#slide = this.#plan.subtractable ? new SubtractSlide(aggregates) : new BlockSlide(aggregates, blocks);
   }
@@ -191,17 +194,7 @@ export class Hop<V> implements Operator, Undoable {
       this.#runtime.setAside(error, this.id, "", endMs - 1);
       return;
     }
-    for (const slot of slide.slots()) {
-      const key = slide.keyAt(slot);
-      let row: unknown;
-      try {
-        row = slide.result(slot, startMs, endMs);
-      } catch (error) {
-        this.#runtime.setAside(error, this.id, key, endMs - 1);
-        continue;
-      }
-      this.#runtime.fire(this.#next, row, key, endMs - 1);
-    }
+    this.#sayAll(slide.slots(), slide.held(), startMs, endMs, "final");
   }
 
   /** Removes panes that no window can use or correct any more. */
