@@ -18,10 +18,12 @@ import { resumeCommand } from "./resume.js";
 import { runCommand } from "./run.js";
 import { savepointCommand } from "./savepoint.js";
 import { sqlCommand } from "./sql.js";
+import { stateCommand } from "./state.js";
 import { tasksCommand } from "./tasks.js";
 import { testCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
+import { tuneCommand } from "./tune.js";
 import { upCommand } from "./up.js";
 
 const HELP = `
@@ -30,6 +32,7 @@ Examples:
   millrace up --no-replay --port 0         start on any free port, play nothing
   millrace run --data-dir data             join a running instance with one more process
   millrace tasks                           who runs what, how far, and who holds back the log
+  millrace state get mine.telemetry minez/truck-07
   millrace sql "SELECT count() FROM alerts"
   millrace topology mine.telemetry
   millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z
@@ -57,8 +60,10 @@ async function main(): Promise<number> {
     savepointCommand(),
     resetCommand(),
     forgetCommand(),
+    stateCommand(),
     replayCommand(),
     backtestCommand(),
+    tuneCommand(),
     sqlCommand(),
     topologyCommand(),
     lintCommand(),

@@ -54,6 +54,19 @@ export interface Program {
   beginSave?(): StepwiseSave;
   /** Errors: MR_STATE_INCOMPATIBLE. */
   load(state: Uint8Array): void;
+  /** What every operator holds for a key, for people. O(windows) a step. */
+  held?(key: string | number): readonly Held[];
+  /** The keys of every operator, in no order; one that several hold comes several times. For people. */
+  heldKeys?(): Iterable<string | number>;
+}
+
+/** What one operator holds for a key. */
+export interface Held {
+  readonly operator: string;
+  /** Of a window, ms. */
+  readonly startMs?: number;
+  readonly endMs?: number;
+  readonly value: unknown;
 }
 
 /** A save under way. */

@@ -16,8 +16,9 @@ import type { Snapshots } from "./snapshots.js";
 /** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
 const SLICE_MESSAGES = 512;
 /**
- * How long outputs wait for company, and how many may wait. The server stages each atomic batch on disk with three syncs: about
- * 500 batches a second over all tasks and streams is what it does, whatever their size. Alerts and plans do not wait.
+ * How long outputs wait for company, and how many may wait, while more input is there already: then large batches get on faster, and
+ * nobody sees a moment's delay. A task that keeps up sends as soon as the stream has rested (see `OutputWriter`); alerts and plans
+ * never wait.
  */
 const LINGER_MS = 100;
 const LINGER_OUTPUTS = 900;
@@ -134,6 +135,7 @@ export class Run {
       if (this.#writer.held > 0) this.#sendAtMs = Math.min(this.#sendAtMs, clock.monotonicMs() + LINGER_MS);
     }
     if (this.#writer.held >= LINGER_OUTPUTS || clock.monotonicMs() >= this.#sendAtMs) this.#send();
+    else if (this.#arrived === undefined) this.#sendRested();
     this.#saving.turn(messages, this.#applied);
     if (this.position === this.#applied) await this.#writer.renewMarkers(this.#applied);
   }
@@ -149,12 +151,18 @@ export class Run {
   }
 
   #dueMs(): number {
-    return Math.min(this.#sendAtMs - this.#options.clock.monotonicMs(), this.#saving.dueMs());
+    const sendAtMs = Math.min(this.#sendAtMs, this.#writer.restedMs());
+    return Math.min(sendAtMs - this.#options.clock.monotonicMs(), this.#saving.dueMs());
   }
 
   #send(): void {
     this.#sendAtMs = Number.POSITIVE_INFINITY;
     this.#writer.send();
+  }
+
+  #sendRested(): void {
+    this.#writer.sendRested();
+    if (this.#writer.restedMs() === Number.POSITIVE_INFINITY) this.#sendAtMs = Number.POSITIVE_INFINITY;
   }
 
   /** Asks for the next slice while the last one is at work; an empty answer means that somebody else closed the reader. */
@@ -182,7 +190,8 @@ export class Run {
     const writer = this.#writer;
     const emit = writer.add.bind(writer);
     const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
-    for (const [i, message] of messages.entries()) {
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i] as LogMessage;
       writer.begin(message.sequence);
       let rest: Iterator<void> | undefined;
       try {

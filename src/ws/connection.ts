@@ -281,7 +281,9 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
 
   #expiry(): { expiresInMs?: number } {
     const { expiresAtMs } = this.identity;
-    return Number.isFinite(expiresAtMs) ? { expiresInMs: Math.max(0, Math.round(expiresAtMs - Date.now())) } : {};
+    return Number.isFinite(expiresAtMs)
+      ? { expiresInMs: Math.max(0, Math.round(expiresAtMs - this.#parts.wallMs())) }
+      : {};
   }
 
   #reached(): Record<string, number> {

@@ -61,15 +61,18 @@ export interface HubOptions {
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
   readonly access: Access;
+  /** The clock by which identities end. @default Date.now */
+  readonly wallMs?: () => number;
 }
 
 /** What all connections share. */
-export interface HubParts extends HubOptions {
+export interface HubParts extends Omit<HubOptions, "wallMs"> {
   readonly presence: Presence;
   feedOf(channel: string): Feed | undefined;
   /** The channels there are, for a client that asked for another. */
   readonly explainNames: string;
   nowMs(): number;
+  wallMs(): number;
   gone(connection: Connection): void;
 }
 
@@ -85,6 +88,7 @@ export function createHub(options: HubOptions): Hub {
   const run = randomBytes(5).toString("hex");
   const parts: HubParts = {
     ...options,
+    wallMs: options.wallMs ?? Date.now,
     presence: new Presence(),
     feedOf: (channel) => feeds.find(({ shape }) => shape.subjectOf(channel) !== undefined),
     explainNames: feeds.map(({ declaration }) => declaration.name).join(", "),
@@ -102,7 +106,7 @@ export function createHub(options: HubOptions): Hub {
   });
   const ticking = setInterval(
     () => {
-      const [nowMs, wallMs] = [parts.nowMs(), Date.now()];
+      const [nowMs, wallMs] = [parts.nowMs(), parts.wallMs()];
       for (const connection of connections) connection.beat(nowMs, wallMs);
     },
     Math.min(TICK_MS, limits.heartbeatMs),

@@ -26,8 +26,12 @@ export async function strikeCluster(
     case "cut one off":
       cluster.cutOff();
       await delay(awayMs + 5_000); // longer than an election
-      await checkCutOff(cluster);
-      return cluster.heal();
+      try {
+        await checkCutOff(cluster);
+      } finally {
+        cluster.heal();
+      }
+      return;
     case "rolling restart":
       for (const name of cluster.names) {
         await cluster.end(name);
@@ -38,13 +42,17 @@ export async function strikeCluster(
   }
 }
 
+/** Servers of a group hear of each other every second. */
+const UNHEARD_NS = 3e9;
+
 /** The others must have lost sight of it, or the round shows nothing. */
 async function checkCutOff({ url, remote }: Cluster): Promise<void> {
   const connection = await connect({ servers: url.split(",").slice(0, 1) });
   try {
     const { cluster } = await (await jetstreamManager(connection)).streams.info("accepted");
     const peer = cluster?.replicas?.find(({ name }) => name === remote);
-    if (cluster?.leader === remote || peer?.current !== false)
+    const unheard = peer !== undefined && (!peer.current || peer.active > UNHEARD_NS);
+    if (cluster?.leader === remote || !unheard)
       throw new Error(`${remote} is not cut off: leader ${cluster?.leader}, its peer ${JSON.stringify(peer)}`);
   } finally {
     await connection.close();

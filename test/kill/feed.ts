@@ -22,9 +22,9 @@ export interface Feed {
 
 /**
  * Sends the steps at `perSecond` events, each until it is acknowledged, as a door's client would: an answer that was lost makes a
- * duplicate. A tick follows when its step is in the log.
+ * duplicate. A tick follows when its step is in the log. The signal ends it early.
  */
-export function feed({ log }: Connection, steps: readonly InputStep[], perSecond: number): Feed {
+export function feed({ log }: Connection, steps: readonly InputStep[], perSecond: number, signal?: AbortSignal): Feed {
   const state = { acknowledged: 0, outstanding: 0, total: 0, sequences: [] as number[] };
   state.total = steps.reduce((sum, { events }) => sum + events.length, 0);
   const startedMs = performance.now();
@@ -53,7 +53,7 @@ export function feed({ log }: Connection, steps: readonly InputStep[], perSecond
       try {
         return await log.publish(message);
       } catch (error) {
-        if (!isMillraceError(error) || error.disposition !== "retry") throw error;
+        if (!isMillraceError(error) || error.disposition !== "retry" || signal?.aborted) throw error;
         await delay(RETRY_MS);
       }
     }

@@ -51,11 +51,18 @@ export async function runRound(
   writeInput(path, steps);
   const expected = await expectedRows(path);
 
-  const load = feed(world.connection, steps, PER_SECOND);
+  const ending = new AbortController();
+  const load = feed(world.connection, steps, PER_SECOND, ending.signal);
   const at = (0.15 + 0.7 * random()) * load.total;
   while (load.acknowledged < at) await delay(5);
   const eventsInFlight = await inFlight(world, load);
-  await strike(world, victim, random);
+  try {
+    await strike(world, victim, random);
+  } catch (error) {
+    ending.abort(); // nobody would hear of it: the round is over
+    await load.done.catch(() => undefined);
+    throw error;
+  }
   await load.done;
 
   // The first events are up to 400 ms older than the round; the step before it was empty.

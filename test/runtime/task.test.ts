@@ -145,6 +145,7 @@ t.test("the newest owner wins: the former one is fenced and writes no more", asy
   await reached(first, 10);
   const second = toyTask(connection, toyPipeline());
   const secondRun = second.run(leaseOf(), stop.signal);
+  await reached(second, 10); // it owns the markers: the first can store nothing of what comes now
   await publish(connection, 10, 30);
   await reached(second, 30);
   await firstRun;

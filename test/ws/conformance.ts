@@ -14,6 +14,8 @@ import { createServer, type Server, type WsEndpoint, type WsListener, type WsSoc
 
 export const KEY = "a-local-key";
 export const LIMIT = 100_000;
+/** Long enough for a slow machine to reach a gate before it is answered for. */
+export const HANDLER_MS = 2_000;
 export const logger = createLogger("silent");
 
 export const gate: { open?: () => void } = {};
@@ -97,7 +99,7 @@ export async function start(transport: "uws" | "node", directory: string, limits
     wsPaths: ["/ws"],
     access,
     loopback: true,
-    handlerMs: 300,
+    handlerMs: HANDLER_MS,
     logger,
   });
   return createServer({ transport, host: "127.0.0.1", port: 0, app, endpoints: [endpoint], limits, logger });
@@ -119,7 +121,7 @@ export function resetGate(): void {
 }
 
 export async function poll(test: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 3_000; i++) {
     if (await test()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -101,9 +101,9 @@ t.test("a stream read on demand: nobody there, nobody reads; its past comes from
 t.test("latest: the newest of each key, at most so often, and what was left out is told", async (t) => {
   const gateway = await setup({}, undefined, [FEATURES]);
   const a = gateway.connect();
-  a.say({ op: "subscribe", id: 1, channel: "features.mine", delivery: "latest", everyMs: 40 });
+  a.say({ op: "subscribe", id: 1, channel: "features.mine", delivery: "latest", everyMs: 240 });
   await settle();
-  t.match(a.frames[0], { delivery: "latest", everyMs: 50 }, "rounded up");
+  t.match(a.frames[0], { delivery: "latest", everyMs: 250 }, "rounded up");
   const sent = 200;
   for (let n = 1; n <= sent; n++) {
     await gateway.log.publish({ subject: `features.0.mine.k${n % 3}`, data: Buffer.from(JSON.stringify({ n })) });
@@ -122,12 +122,14 @@ t.test("sample: the newest of all", async (t) => {
   const gateway = await setup();
   const a = gateway.connect();
   a.say({ op: "subscribe", id: 1, channel: "alerts", delivery: "sample", everyMs: 25 });
+  const fromMs = performance.now();
   for (let n = 1; n <= 50; n++) {
     await gateway.alert(n, { key: `k${n}` });
     if (n % 10 === 0) await sleep(5);
   }
   await poll(() => numbers(a).at(-1) === 50 && told(a) + numbers(a).length === 50);
-  t.ok(numbers(a).length <= 6, `${numbers(a)}`);
+  const windows = Math.ceil((performance.now() - fromMs) / 25) + 1;
+  t.ok(numbers(a).length <= windows, `${numbers(a)} in ${windows} windows`);
   assertChain(a);
   await gateway.close();
 });
@@ -172,17 +174,23 @@ t.test("lossless in a flush window: later, all of it, in one go", async (t) => {
   a.say({ op: "subscribe", id: 1, channel: "alerts", flushMs: 50 });
   const b = gateway.connect();
   b.say({ op: "subscribe", id: 1, channel: "alerts" });
-  for (let n = 1; n <= 5; n++) await gateway.alert(n);
-  await settle();
-  t.same([numbers(a), numbers(b)], [[], [1, 2, 3, 4, 5]]);
+  // The window may end between two of our steps, so look until one holds all of a round.
+  let n = 0;
+  for (let isLater = false; !isLater; ) {
+    const first = n;
+    while (n < first + 5) await gateway.alert(++n);
+    await settle();
+    isLater = numbers(a).length === first && numbers(b).length === n;
+    await poll(() => numbers(a).length === n);
+  }
+  t.same(numbers(a), numbers(b));
   const late = gateway.connect();
   late.say({ op: "subscribe", id: 1, channel: "alerts", flushMs: 50 });
-  await gateway.alert(6);
-  await poll(() => numbers(a).length === 6 && numbers(late).length === 1);
-  for (const client of [a, late]) assertChain(client);
-  await gateway.alert(7);
-  await poll(() => numbers(a).length === 7 && numbers(late).length === 2);
-  for (const client of [a, late]) assertChain(client);
+  for (const more of [1, 2]) {
+    await gateway.alert(n + more);
+    await poll(() => numbers(a).length === n + more && numbers(late).length === more);
+    for (const client of [a, late]) assertChain(client);
+  }
   await gateway.close();
 });
 

@@ -53,6 +53,7 @@ export async function setup(
   limits: Partial<HubLimits> = {},
   before: (log: MemoryLog) => Promise<void> = async () => {},
   more: readonly StreamChannel[] = [],
+  wallMs: () => number = Date.now,
 ) {
   let made = 0;
   const log = memoryLog(() => `epoch-${++made}`);
@@ -69,7 +70,7 @@ export async function setup(
     stateFeed({ ...shared, declaration: STATS, read: () => ({ value: ++state.value }) }),
     ...more.map((declaration) => logFeed({ ...shared, declaration, log })),
   ];
-  const hub = createHub({ feeds, limits: { ...HUB_LIMITS, drainMs: 0, ...limits }, metrics, logger, access });
+  const hub = createHub({ feeds, limits: { ...HUB_LIMITS, drainMs: 0, ...limits }, metrics, logger, access, wallMs });
   await settle();
   return {
     log,

@@ -42,8 +42,11 @@ t.test("who names the protocol is greeted, and hears how far it is", async (t) =
 });
 
 t.test("a token that ends, ends the connection; a fresh one keeps it", async (t) => {
-  const gateway = await setup({ heartbeatMs: 20 });
-  const ending = gateway.connect(GREETED, user("user:ana", Date.now() + 50));
+  let nowMs = 1_000;
+  const gateway = await setup({ heartbeatMs: 20 }, undefined, [], () => nowMs);
+  const ending = gateway.connect(GREETED, user("user:ana", 2_000));
+  t.match(ending.frames[0], { expiresInMs: 1_000 });
+  nowMs = 2_000;
   await poll(() => ending.ends.length > 0);
   t.match(ending.ends, [{ code: 3005, reason: /fresh/ }]);
   const answers = ({ frames }: typeof ending) => frames.filter(({ op }) => op === "error" || op === "refreshed");
@@ -51,11 +54,13 @@ t.test("a token that ends, ends the connection; a fresh one keeps it", async (t)
   wrong.say({ op: "refresh", id: 3, token: "not-one" });
   await settle();
   t.match(answers(wrong), [{ op: "error", id: 3, code: "unauthorized" }]);
-  const local = gateway.connect(GREETED, { ...user("local", Date.now() + 100), role: "admin" });
+  const local = gateway.connect(GREETED, { ...user("local", 3_000), role: "admin" });
   local.say({ op: "refresh", id: 4, token: "a-local-key" });
   await settle();
   t.match(answers(local), [{ op: "refreshed", id: 4 }]);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  const control = gateway.connect(GREETED, user("user:bo", 3_000));
+  nowMs = 4_000;
+  await poll(() => control.ends.length > 0);
   t.same(local.ends, [], "it has no end now");
   await gateway.close();
 });

@@ -11,7 +11,7 @@ const event = (offset: number, prev: number, data: unknown = offset) => ({
   data,
 });
 
-t.setTimeout(20_000);
+t.setTimeout(60_000);
 
 t.test("a client", async (t) => {
   let gateway: Scripted;

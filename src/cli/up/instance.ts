@@ -57,6 +57,12 @@ export function claimDataDir(dataDir: string): void {
   });
 }
 
+/** Whether somebody has claimed the data directory, and lives. */
+export function isRunning(dataDir: string): boolean {
+  const found = readInstance(dataDir);
+  return found !== undefined && isOurs(found.pid);
+}
+
 export function writeInstance(dataDir: string, instance: Instance): void {
   writePrivate(join(dataDir, FILE), `${JSON.stringify(instance, undefined, 2)}\n`);
 }
@@ -85,7 +91,7 @@ function isOurs(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
   const commandLine = readText(`/proc/${pid}/cmdline`);
-  return commandLine === undefined || /main\.js\0up/.test(commandLine);
+  return commandLine === undefined || /main\.js\0(up|state)/.test(commandLine);
 }
 
 function writePrivate(path: string, text: string): void {

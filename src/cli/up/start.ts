@@ -148,7 +148,7 @@ async function startAll(context: Context): Promise<Running> {
 function followRouting(context: Context, connection: Connection): Promise<void> {
   const path = context.config.routing ?? shippedRouting();
   const read = async () => ({ schema: "millrace.routing/1", routing: (await readRoutingFile(path)).routing });
-  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], read });
+  return follow(context, connection, { subjects: ["desk.0._ctl.routing"], path, read });
 }
 
 /** Rules of people's own, in the log of every partition before it is read. */
@@ -156,13 +156,13 @@ function followRules(context: Context, connection: Connection): Promise<void> {
   const { rules: path = shippedRules(), partitions } = context.config;
   const subjects = Array.from({ length: partitions }, (_, p) => `features.${p}._ctl.rules`);
   const read = async () => rulesMessage(enabledRules(await readRuleFiles(path)));
-  return follow(context, connection, { subjects, read, without: rulesMessage([]) });
+  return follow(context, connection, { subjects, path, read, without: rulesMessage([]) });
 }
 
 async function follow(
   { logger, defer }: Context,
   { log }: Connection,
-  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "read" | "without">,
+  what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "path" | "read" | "without">,
 ): Promise<void> {
   const stopping = new AbortController();
   const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });

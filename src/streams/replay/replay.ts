@@ -91,7 +91,7 @@ export async function createReplay(options: ReplayOptions): Promise<Replay> {
     .map((stream) => toTimeline(stream, sample.sources, offsets, ticksOf(log, { stream, source, partitions })))
     .filter(({ sources }) => sources.length > 0);
 
-  async function play(timeline: Timeline, signal: AbortSignal): Promise<void> {
+  async function play(timeline: Timeline, startedMs: number, signal: AbortSignal): Promise<void> {
     const position = await timeline.ticks.position();
     if (position?.retired) {
       timeline.sent = timeline.total;
@@ -115,7 +115,7 @@ export async function createReplay(options: ReplayOptions): Promise<Replay> {
           tickEveryMs: TICK_EVERY_MS[timeline.stream],
           fromMs,
           endMs: timeline.endMs,
-          dueMs: schedule(timeline, options, Math.max(fromMs, timeline.firstMs)),
+          dueMs: schedule(timeline, options, { fromMs: Math.max(fromMs, timeline.firstMs), startedMs }),
           clock,
           delivered({ atMs }) {
             timeline.sent += 1;
@@ -146,8 +146,9 @@ export async function createReplay(options: ReplayOptions): Promise<Replay> {
       const failed = new AbortController();
       const either = AbortSignal.any([signal, failed.signal]);
       setMaxListeners(0, either); // every delivery in flight may wait on it
+      const startedMs = clock.nowMs();
       const runs = timelines.map((timeline) =>
-        play(timeline, either).catch((error: unknown) => {
+        play(timeline, startedMs, either).catch((error: unknown) => {
           failed.abort();
           throw error;
         }),
@@ -175,15 +176,15 @@ function toTimeline(stream: ReplayStream, all: readonly SampleSource[], offsets:
   };
 }
 
-/** Each stream over its own span, so that all of them fill the same quarter of an hour. */
+/** Each stream over its own span, so that all of them fill the same quarter of an hour from one start on. */
 function schedule(
   { firstMs, endMs }: Timeline,
-  { speed, durationMs = DURATION_MS, clock }: ReplayOptions,
-  fromMs: number,
+  { speed, durationMs = DURATION_MS }: ReplayOptions,
+  { fromMs, startedMs }: { fromMs: number; startedMs: number },
 ) {
   if (speed === "max") return undefined;
   const pace = durationMs / speed / Math.max(1, endMs - firstMs);
-  const startMs = clock.nowMs() - (fromMs - firstMs) * pace;
+  const startMs = startedMs - (fromMs - firstMs) * pace;
   return (atMs: number) => startMs + (atMs - firstMs) * pace;
 }
 

@@ -15,6 +15,7 @@ import { natsBinary } from "../../support/nats.js";
 import { fakeProgram } from "./fakes.js";
 
 const MQTT_PASSWORD = 'local "key"';
+const ATTEMPTS = 3;
 
 async function start(t: Test, storeDir: string, options: { mqttPort?: number | undefined } = {}): Promise<NatsServer> {
   const bin = natsBinary();
@@ -34,21 +35,28 @@ async function mqttClient(t: Test, server: NatsServer, who: "device" | "door"): 
   const [username, password] = who === "door" ? [server.user, server.password] : ["mqtt", MQTT_PASSWORD];
   const url = `mqtt://127.0.0.1:${server.mqttPort}`;
   const options = { clientId: who, clean: who === "device", protocolVersion: 4 as const, reconnectPeriod: 0 };
-  const client = connectMqtt(url, { username, password, ...options });
-  t.teardown(() => client.endAsync(true));
   const received: string[] = [];
   let arrived = (): void => undefined;
-  client.on("message", (topic, payload) => {
-    received.push(`${topic} ${payload}`);
-    arrived();
-  });
-  client.on("error", () => undefined); // a refused call rejects; the event would be thrown
-  await new Promise<void>((resolve) => client.once("connect", () => resolve()));
   const take = async (count: number): Promise<string[]> => {
     while (received.length < count) await new Promise<void>((resolve) => (arrived = resolve));
     return [...received].sort();
   };
-  return { client, take };
+  for (let attempt = 1; ; attempt++) {
+    const client = connectMqtt(url, { username, password, ...options });
+    t.teardown(() => client.endAsync(true));
+    client.on("message", (topic, payload) => {
+      received.push(`${topic} ${payload}`);
+      arrived();
+    });
+    client.on("error", () => undefined); // a refused call rejects; the event would be thrown
+    const connected = await new Promise<boolean>((resolve) => {
+      client.once("connect", () => resolve(true));
+      client.once("close", () => resolve(false));
+    });
+    if (connected) return { client, take };
+    // On a busy machine the server gives a session up whose streams it could not make in time.
+    if (attempt === ATTEMPTS) throw new Error(`${who} could not connect to ${url} in ${ATTEMPTS} attempts`);
+  }
 }
 
 interface Mqtt {

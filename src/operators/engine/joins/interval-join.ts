@@ -7,7 +7,7 @@ import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 export interface IntervalJoinOptions<L, R, O> {
   /** A right value matches when its time lies in [left − beforeMs, left + afterMs]. Both may be Infinity. */
@@ -208,6 +208,15 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
         for (const { timeMs } of rows) this.#heap.push(timeMs + this.#keepMs[side] + 1, slot);
       }
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const slot = this.#table.find(key);
+    return slot < 0 ? [] : [{ value: { left: this.#rows[LEFT][slot], right: this.#rows[RIGHT][slot] } }];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#table.held();
   }
 
   metrics(): OperatorMetrics {

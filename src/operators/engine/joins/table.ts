@@ -5,7 +5,7 @@ import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { Operator, OperatorMetrics, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Runtime } from "../topology/runtime.js";
 
 export interface TableOptions<T> {
   /** The control messages that change it: `<stream>.<p>._ctl.<kind>`. */
@@ -147,6 +147,15 @@ class TableState<T> implements Operator, Undoable {
       const slot = this.#keys.slotOf(readKey(reader));
       this.#rows[slot] = readValue(reader) as Version<T>[];
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const slot = this.#keys.find(key);
+    return slot < 0 ? [] : [{ value: this.#rows[slot] }];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#keys.held();
   }
 
   metrics(): OperatorMetrics {

@@ -5,7 +5,7 @@ import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /** A window and a key, for the function that combines a pair. */
 export interface JoinWindow<K> {
@@ -178,6 +178,19 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
       this.#panes.set(startMs, pane);
       this.#nextMs = Math.min(this.#nextMs, startMs + this.#options.sizeMs);
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const panes = [...this.#panes].sort(([a], [b]) => a - b);
+    return panes.flatMap(([startMs, { table, rows }]) => {
+      const slot = table.find(key);
+      const endMs = startMs + this.#options.sizeMs;
+      return slot < 0 ? [] : [{ startMs, endMs, value: { left: rows[0][slot], right: rows[1][slot] } }];
+    });
+  }
+
+  *heldKeys(): Generator<Key> {
+    for (const { table } of this.#panes.values()) yield* table.held();
   }
 
   metrics(): OperatorMetrics {

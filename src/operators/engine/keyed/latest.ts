@@ -6,7 +6,7 @@ import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /**
  * Remembers one plain value a key and decides what to pass on: the base of `dedupe`, `lag` and `hadChanged`.
@@ -142,6 +142,15 @@ export class Latest<V, S> implements Operator, Undoable {
       if (this.#ttlMs !== Number.POSITIVE_INFINITY)
         this.#heap.push((this.#touched[slot] as number) + this.#ttlMs, slot);
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const slot = this.#table.find(key);
+    return slot < 0 ? [] : [{ value: { latest: this.#states[slot], atMs: this.#touched[slot] } }];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#table.held();
   }
 
   metrics(): OperatorMetrics {

@@ -8,7 +8,7 @@ import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { At, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { At, HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /** What a process function may do beside returning its next state. */
 export interface ProcessAt<K, O> extends At<K> {
@@ -418,6 +418,18 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       for (const timeMs of timers) this.#heap.push(timeMs, slot);
       if (this.#function.ttlMs !== Number.POSITIVE_INFINITY) this.#expiry.push(touched + this.#function.ttlMs, slot);
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const slot = this.#table.find(key);
+    if (slot < 0) return [];
+    const state = this.#resting.has(slot) ? this.#resting.read(slot) : this.#states[slot];
+    const value = { state: state === ABSENT ? null : state, atMs: this.#touched[slot], timers: this.#timers[slot] };
+    return [{ value }];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#table.held();
   }
 
   metrics(): OperatorMetrics {

@@ -4,7 +4,7 @@ import { type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
 import { readValue, writeValue } from "../state/values.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /** A model that scores a value before it learns from it. `learnOne` must not throw: it cannot be taken back. */
 export interface ScoreModel<V, S> {
@@ -137,6 +137,15 @@ export class ScoreStep<V, S, W> implements Operator {
       entry.model.load(readValue(reader));
       this.#entries[this.#table.slotOf(key)] = entry;
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const entry = this.#entries[this.#table.find(key)];
+    return entry === undefined ? [] : [{ value: { model: entry.model.save(), atMs: entry.timeMs } }];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#table.held();
   }
 
   metrics(): OperatorMetrics {

@@ -1,4 +1,5 @@
 import { loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/plan.js";
+import type { HeldPart } from "../topology/runtime.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { FrameCut } from "./cut.js";
 import { KeyTable } from "./key-table.js";
@@ -121,6 +122,18 @@ export class Frame<V> implements Undoable {
     }
     const { stride } = this.plan;
     this.rows.set(this.#undo.doubles.subarray(at, at + stride), slot * stride);
+  }
+
+  /** What the frame of a window holds for a key, for people. */
+  held(key: Key, startMs: number, endMs: number): readonly HeldPart[] {
+    const slot = this.table.find(key);
+    return slot < 0 ? [] : [this.heldAt(slot, key, startMs, endMs)];
+  }
+
+  heldAt(slot: number, key: Key, startMs: number, endMs: number): HeldPart {
+    const row = this.result(slot, key, startMs, endMs, "early", 0) as Record<string, unknown>;
+    const value = Object.fromEntries(this.plan.names.map((name) => [name, row[name]]));
+    return { startMs, endMs, value };
   }
 
   /** Bytes held, without keys and cells. */

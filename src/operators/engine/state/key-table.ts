@@ -276,6 +276,11 @@ export class KeyTable {
     return yield* mergeInSteps(old, added, this.keyOf);
   }
 
+  /** The keys, in no order. */
+  *held(): Generator<Key> {
+    for (let slot = 0; slot < this.length; slot++) if (this.has(slot)) yield this.keyAt(slot) as Key;
+  }
+
   /** Bytes held. */
   get bytes(): number {
     const { byteLength } = this.#hashes;

@@ -2,6 +2,7 @@ import {
   type Counters,
   type Emit,
   encodeToken,
+  type Held,
   type LogMessage,
   MillraceError,
   type Output,
@@ -10,6 +11,7 @@ import {
   type TaskContext,
 } from "../../../core/index.js";
 import { ByteReader, ByteWriter } from "../state/bytes.js";
+import type { Key } from "../state/keys.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { Marks, type Tick } from "../time/marks.js";
 import { compile } from "./compile.js";
@@ -244,6 +246,16 @@ export class EngineProgram<V> implements Program {
   /** Size of each operator's state. */
   metrics(): readonly OperatorMetrics[] {
     return this.#runtime.operators.map((operator) => operator.metrics());
+  }
+
+  held(key: Key): readonly Held[] {
+    return this.#runtime.operators.flatMap((operator) =>
+      (operator.held?.(key) ?? []).map((part) => ({ operator: operator.name, ...part })),
+    );
+  }
+
+  *heldKeys(): Generator<Key> {
+    for (const operator of this.#runtime.operators) yield* operator.heldKeys?.() ?? [];
   }
 
   save(): Uint8Array {

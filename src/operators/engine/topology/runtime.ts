@@ -67,6 +67,17 @@ export interface Operator {
   saveInSteps?(writer: ByteWriter): Steps;
   load(reader: ByteReader): void;
   metrics(): OperatorMetrics;
+  /** What it holds for a key, by window where it has windows. Undefined where state is not filed under keys. */
+  held?(key: Key): readonly HeldPart[];
+  /** The keys it holds something for, in no order. */
+  heldKeys?(): Iterable<Key>;
+}
+
+/** What an operator holds for a key, for people. */
+export interface HeldPart {
+  readonly startMs?: number;
+  readonly endMs?: number;
+  readonly value: unknown;
 }
 
 export interface OperatorMetrics {
@@ -134,11 +145,16 @@ export class Runtime {
 
   #units = 0;
 
-  /** Call after each unit of work of an advance: true when the step has had enough of them. */
-  isStepOver(): boolean {
-    if (++this.#units < STEP_UNITS) return false;
+  /** Call after each unit of work of an advance, or several: true when the step has had enough of them. */
+  isStepOver(units = 1): boolean {
+    this.#units += units;
+    if (this.#units < STEP_UNITS) return false;
     this.#units = 0;
     return true;
+  }
+
+  get unitsLeft(): number {
+    return STEP_UNITS - this.#units;
   }
 
   /** One unit of work: an event, or one firing. What throws is taken back, outputs too, and set aside. False when it was. */
@@ -149,15 +165,20 @@ export class Runtime {
     try {
       push(value);
     } catch (error) {
-      undo.rollback();
-      outputs.length = before;
-      this.now.key = ""; // whatever `keyBy` had set
-      if (error instanceof Refusal) throw error.error;
-      this.onDead(error);
+      this.takeBack(error, before);
       return false;
     }
     undo.commit();
     return true;
+  }
+
+  /** Ends a unit of work that threw; `before` is the number of outputs it began with. Errors: what a `Refusal` holds. */
+  takeBack(error: unknown, before: number): void {
+    this.undo.rollback();
+    this.outputs.length = before;
+    this.now.key = ""; // whatever `keyBy` had set
+    if (error instanceof Refusal) throw error.error;
+    this.onDead(error);
   }
 
   /** A result of step `step` that could not be made, because a function of the user's threw: it is set aside alone. */

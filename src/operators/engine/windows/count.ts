@@ -1,9 +1,10 @@
 import type { Plan } from "../aggregates/plan.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
+import type { Key } from "../state/keys.js";
 import type { Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
 /** Events so far, first and last time. */
 export const COUNT_EXTRA = 3;
@@ -79,6 +80,18 @@ export class CountWindow<V> implements Operator, Undoable {
   load(reader: ByteReader): void {
     this.#frame = new Frame(this.#plan, this.#runtime.undo);
     this.#frame.load(reader);
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const slot = this.#frame.table.find(key);
+    if (slot < 0) return [];
+    const at = slot * this.#plan.stride + this.#plan.extraAt;
+    const { rows } = this.#frame;
+    return [this.#frame.heldAt(slot, key, rows[at + 1] as number, (rows[at + 2] as number) + 1)];
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#frame.table.held();
   }
 
   metrics(): OperatorMetrics {

@@ -4,7 +4,8 @@ import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { Undo, type Undoable } from "../state/undo.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import { type Held, type SayAll, sayingAll } from "./firing.js";
 import { BlockSlide } from "./slide-blocks.js";
 import { SubtractSlide } from "./slide-subtract.js";
 import type { HoppingSpec } from "./specs.js";
@@ -21,8 +22,8 @@ export interface Slide<V> {
   moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps;
   /** Keys with something in the window, in key order. */
   slots(): Int32Array;
-  keyAt(slot: number): Key;
-  result(slot: number, startMs: number, endMs: number): unknown;
+  /** What the window holds of each; until the next move. */
+  held(): Held;
   /** A pane that was taken in already has changed: start over from the panes. */
   spoil(): void;
   readonly keys: number;
@@ -52,6 +53,7 @@ export class Hop<V> implements Operator, Undoable {
   readonly #next: Push<unknown>;
   readonly #panes = new Map<number, HopPane<V>>();
   readonly #slide: Slide<V>;
+  readonly #sayAll: SayAll;
   readonly #quiet = new Undo();
   #current: HopPane<V> | undefined;
   /** The pane made last. */
@@ -77,6 +79,7 @@ export class Hop<V> implements Operator, Undoable {
     this.#latenessMs = spec.latenessMs ?? 0;
     this.#next = next;
     this.#plan = planAggregates<V>(aggregates);
+    this.#sayAll = sayingAll(this.#plan, runtime, id, next);
     const blocks = { sizeMs: spec.sizeMs, offsetMs: spec.offsetMs };
     this.#slide = this.#plan.subtractable ? new SubtractSlide(aggregates) : new BlockSlide(aggregates, blocks);
   }
@@ -196,17 +199,12 @@ export class Hop<V> implements Operator, Undoable {
       this.#runtime.setAside(error, this.id, "", endMs - 1);
       return;
     }
-    for (const slot of slide.slots()) {
-      if (this.#runtime.isStepOver()) yield;
-      const key = slide.keyAt(slot);
-      let row: unknown;
-      try {
-        row = slide.result(slot, startMs, endMs);
-      } catch (error) {
-        this.#runtime.setAside(error, this.id, key, endMs - 1);
-        continue;
-      }
-      this.#runtime.fire(this.#next, row, key, endMs - 1);
+    const slots = slide.slots();
+    const held = slide.held();
+    for (let from = 0, to = 0; from < slots.length; from = to) {
+      to = Math.min(slots.length, from + this.#runtime.unitsLeft);
+      this.#sayAll(slots.subarray(from, to), held, startMs, endMs, "final");
+      if (this.#runtime.isStepOver(to - from)) yield;
     }
   }
 
@@ -271,6 +269,15 @@ export class Hop<V> implements Operator, Undoable {
     }
     this.#nextMs = this.#dueAfter();
     this.#slide.spoil();
+  }
+
+  /** By pane: what several windows share. */
+  held(key: Key): readonly HeldPart[] {
+    return this.#ascending().flatMap(({ startMs, frame }) => frame.held(key, startMs, startMs + this.#paneMs));
+  }
+
+  *heldKeys(): Generator<Key> {
+    for (const { frame } of this.#panes.values()) yield* frame.table.held();
   }
 
   metrics(): OperatorMetrics {

@@ -8,7 +8,7 @@ import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 import type { SessionSpec } from "./specs.js";
 
 const START = 0;
@@ -366,6 +366,16 @@ export class Session<V> implements Operator, Undoable {
       }
       this.#sessions[owner] = slots;
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    const owner = this.#owners.find(key);
+    const slots = owner < 0 ? NONE : (this.#sessions[owner] as readonly number[]);
+    return slots.map((slot) => this.#frame.heldAt(slot, key, this.#get(slot, START), this.#endOf(slot)));
+  }
+
+  heldKeys(): Iterable<Key> {
+    return this.#owners.held();
   }
 
   metrics(): OperatorMetrics {

@@ -1,8 +1,9 @@
+import type { Cell } from "../aggregates/aggregate.js";
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
-import type { Key } from "../state/keys.js";
 import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
+import type { Held } from "./firing.js";
 import type { HopPane, Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
@@ -35,7 +36,7 @@ interface FrontPane<V> extends Taken<V> {
  * of the next (the back stack: one running row per key). Fixed places make the result a function of the panes alone, to the
  * last bit, wherever a snapshot is taken.
  *
- * Cost: two merges and one look-up a pane and key, one merge more a row said.
+ * Cost: two merges and one look-up a pane and key, and two more where a pane with the key comes or goes.
  * Source: van Herk, "A fast algorithm for local minimum and maximum filters", 1992; Gil and Werman, 1993.
  */
 export class BlockSlide<V> implements Slide<V> {
@@ -44,8 +45,13 @@ export class BlockSlide<V> implements Slide<V> {
   readonly #plan: Plan<V, unknown>;
   readonly #undo = new Undo();
   readonly #order = new OrderedSlots();
-  readonly #scratch: Frame<V>;
   #back: Frame<V>;
+  /** By slot of the back: what the window holds of the key. */
+  #wholeRows = new Float64Array(0);
+  #wholeCells: unknown[][];
+  /** Slots whose stacks have changed since their row was put together, and the same as marks. */
+  #toPut: number[] = [];
+  #stirred = new Uint8Array(0);
   /** The old block's panes, ascending; those that left the window are undefined. */
   #front: (FrontPane<V> | undefined)[] = [];
   #frontFrom = 0;
@@ -58,8 +64,7 @@ export class BlockSlide<V> implements Slide<V> {
     this.#offsetMs = offsetMs;
     this.#plan = planAggregates<V>(aggregates, EXTRAS);
     this.#back = new Frame(this.#plan, this.#undo);
-    this.#scratch = new Frame(this.#plan, this.#undo);
-    this.#scratch.open("");
+    this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
   *moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps {
@@ -80,6 +85,7 @@ export class BlockSlide<V> implements Slide<V> {
     // Not before all of its panes are in: a block is flipped once. Where a slide does not divide the size, a window ends within it.
     if (this.#taken.length > 0 && this.#blockMs < startMs) yield* this.#flip(startMs);
     yield* this.#order.settle(this.#back.table);
+    yield* this.#putTogether();
   }
 
   *#take(pane: HopPane<V>): Steps {
@@ -97,6 +103,7 @@ export class BlockSlide<V> implements Slide<V> {
         this.#order.add(slot);
       }
       slots[from] = slot;
+      this.#stir(slot);
       merge(this.#plan, back, slot, pane.frame, from, pane.frame.plan.stride);
       const at = slot * stride + extraAt + BACK;
       back.rows[at] = (back.rows[at] as number) + 1;
@@ -129,6 +136,7 @@ export class BlockSlide<V> implements Slide<V> {
       if (!back.table.has(slot)) continue;
       back.reset(slot);
       back.rows[slot * stride + extraAt + BACK] = 0;
+      this.#stir(slot);
       this.#removeIfEmpty(slot);
     }
     yield* this.#order.settle(back.table);
@@ -182,6 +190,7 @@ export class BlockSlide<V> implements Slide<V> {
         const at = slot * stride + extraAt;
         rows[at + FRONT] = leaving.following[from] as number;
         rows[at + FRONT_SLOT] = leaving.followingSlots[from] as number;
+        this.#stir(slot);
         this.#removeIfEmpty(slot);
       }
       this.#front[this.#frontFrom] = undefined;
@@ -194,29 +203,71 @@ export class BlockSlide<V> implements Slide<V> {
     return this.#order.slots;
   }
 
-  keyAt(slot: number): Key {
-    return this.#back.table.keyAt(slot) as Key;
+  held(): Held {
+    return {
+      rows: this.#wholeRows,
+      cells: this.#wholeCells,
+      stride: this.#plan.extraAt,
+      keyOf: this.#back.table.keyOf,
+    };
   }
 
-  result(slot: number, startMs: number, endMs: number): unknown {
-    const back = this.#back;
+  /** The stacks of a key have changed: its row must be put together anew. */
+  #stir(slot: number): void {
+    if (slot >= this.#stirred.length) this.#growMarks(slot);
+    if (this.#stirred[slot] === 1) return;
+    this.#stirred[slot] = 1;
+    this.#toPut.push(slot);
+  }
+
+  #growMarks(slot: number): void {
+    const marks = new Uint8Array(Math.max(64, slot * 2));
+    marks.set(this.#stirred);
+    this.#stirred = marks;
+  }
+
+  /** Front and back as one row, of the keys whose stacks have changed: where a slide brings few of the keys, most stay as they are. */
+  *#putTogether(): Steps {
     const plan = this.#plan;
-    const key = this.keyAt(slot);
-    const at = slot * plan.stride + plan.extraAt;
-    const front = back.rows[at + FRONT] as number;
-    if (front === 0) return back.result(slot, key, startMs, endMs, "final", 0);
-    const whole = this.#scratch;
-    const stack = this.#front[front - 1] as FrontPane<V>;
-    const from = back.rows[at + FRONT_SLOT] as number;
-    if (plan.cells.length === 0) {
-      const width = plan.extraAt;
-      for (let i = 0; i < width; i++) whole.rows[i] = stack.rows[from * width + i] as number;
-    } else {
-      whole.reset(0);
-      merge(plan, whole, 0, stack, from, plan.extraAt);
+    const { rows, table } = this.#back;
+    const width = plan.extraAt;
+    if (this.#wholeRows.length < table.length * width) {
+      const grown = new Float64Array((rows.length / plan.stride) * width);
+      grown.set(this.#wholeRows);
+      this.#wholeRows = grown;
     }
-    merge(plan, whole, 0, back, slot, plan.stride);
-    return whole.result(0, key, startMs, endMs, "final", 0);
+    const whole = this.#wholeRows;
+    for (let n = 0; n < this.#toPut.length; n++) {
+      if (n % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      const slot = this.#toPut[n] as number;
+      this.#stirred[slot] = 0;
+      const at = slot * plan.stride;
+      const into = slot * width;
+      const front = rows[at + width + FRONT] as number;
+      if (!table.has(slot) || front === 0) {
+        for (let i = 0; i < width; i++) whole[into + i] = rows[at + i] as number;
+        for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#back.cells[i]?.[slot];
+        continue;
+      }
+      const stack = this.#front[front - 1] as FrontPane<V>;
+      const from = rows[at + width + FRONT_SLOT] as number;
+      for (let i = 0; i < width; i++) whole[into + i] = stack.rows[from * width + i] as number;
+      plan.mergeParts(whole, into, rows, at);
+      for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#bothOf(i, stack.cells[i]?.[from], slot);
+    }
+    this.#toPut.length = 0;
+  }
+
+  #cells(i: number): unknown[] {
+    return this.#wholeCells[i] as unknown[];
+  }
+
+  #bothOf(i: number, front: unknown, slot: number): unknown {
+    const cell = this.#plan.cells[i] as Cell<V, unknown>;
+    const both = cell.create();
+    cell.merge?.(both, front);
+    cell.merge?.(both, this.#back.cells[i]?.[slot]);
+    return both;
   }
 
   spoil(): void {
@@ -226,6 +277,9 @@ export class BlockSlide<V> implements Slide<V> {
     this.#taken = [];
     this.#blockMs = Number.NEGATIVE_INFINITY;
     this.#order.clear();
+    this.#toPut = [];
+    this.#stirred.fill(0);
+    this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
   get keys(): number {
@@ -233,7 +287,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   get bytes(): number {
-    let bytes = this.#back.bytes;
+    let bytes = this.#back.bytes + this.#wholeRows.byteLength;
     for (const pane of this.#front) if (pane !== undefined) bytes += pane.rows.byteLength + pane.slots.byteLength * 3;
     return bytes;
   }

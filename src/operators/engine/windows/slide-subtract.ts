@@ -1,8 +1,8 @@
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
-import type { Key } from "../state/keys.js";
 import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
+import type { Held } from "./firing.js";
 import type { HopPane, Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
@@ -80,12 +80,9 @@ export class SubtractSlide<V> implements Slide<V> {
     return this.#order.slots;
   }
 
-  keyAt(slot: number): Key {
-    return this.#frame.table.keyAt(slot) as Key;
-  }
-
-  result(slot: number, startMs: number, endMs: number): unknown {
-    return this.#frame.result(slot, this.keyAt(slot), startMs, endMs, "final", 0);
+  held(): Held {
+    const { rows, cells, table } = this.#frame;
+    return { rows, cells, stride: this.#plan.stride, keyOf: table.keyOf };
   }
 
   /** The sums hold what the panes held; what changed since cannot be subtracted. */

@@ -4,7 +4,7 @@ import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
-import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 import type { TumblingSpec } from "./specs.js";
 
 /** Doubles a row needs beside its aggregates when a key may have several results: how many were emitted, and events since. */
@@ -255,6 +255,16 @@ export class Tumble<V> implements Operator, Undoable {
       this.#panes.set(startMs, pane);
       this.#nextMs = Math.min(this.#nextMs, this.#dueOf(pane));
     }
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    return [...this.#panes.values()]
+      .sort((a, b) => a.startMs - b.startMs)
+      .flatMap(({ startMs, frame }) => frame.held(key, startMs, startMs + this.#spec.sizeMs));
+  }
+
+  *heldKeys(): Generator<Key> {
+    for (const { frame } of this.#panes.values()) yield* frame.table.held();
   }
 
   metrics(): OperatorMetrics {
