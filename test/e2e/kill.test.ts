@@ -35,7 +35,7 @@ t.test("three kills of the whole tree in the middle of the replay change no tabl
   for (let kill = 0; kill < KILLS; kill++) {
     millrace = await startMillrace(killed, ARGS);
     const at = (kill + 0.2 + 0.6 * random()) / KILLS;
-    await waitFor(120_000, async () => {
+    await waitFor(SETTLED_MS, async () => {
       const { replay } = await millrace.stats();
       return replay.total > 0 && replay.sent / replay.total >= at ? true : undefined;
     });
@@ -68,7 +68,7 @@ t.test("three kills of the whole tree in the middle of the replay change no tabl
   });
   millrace = await startMillrace(again, ["--no-replay", "--rebase", "none"]);
   await waitFor(
-    120_000,
+    SETTLED_MS,
     async () => JSON.stringify(await tableSums(millrace, { whole: true })) === JSON.stringify(whole) || undefined,
   ).catch(() => undefined);
   t.same(
