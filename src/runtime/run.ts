@@ -188,7 +188,8 @@ export class Run {
     const writer = this.#writer;
     const emit = writer.add.bind(writer);
     const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
-    for (const [i, message] of messages.entries()) {
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i] as LogMessage;
       writer.begin(message.sequence);
       try {
         program.apply(message, ahead[i], emit);
