@@ -82,10 +82,15 @@ export function* mergeInSteps(
   added: Int32Array,
   keyAt: (slot: number) => Key | undefined,
 ): Steps<Int32Array> {
+  if (added.length === 0) return old;
   const merged = new Int32Array(old.length + added.length);
-  let [i, j] = [0, 0];
-  let [left, right] = [keyAt(old[0] ?? -1), keyAt(added[0] ?? -1)];
-  for (let n = 0; n < merged.length; n++) {
+  let j = 0;
+  let right = keyAt(added[0] as number);
+  // New keys are often the largest: what comes before the first of them stays as it is.
+  let i = countBelow(right as Key, old, keyAt);
+  let left = keyAt(old[i] ?? -1);
+  merged.set(old.subarray(0, i));
+  for (let n = i; n < merged.length; n++) {
     if (j >= added.length || (i < old.length && compareKeys(left as Key, right as Key) < 0)) {
       merged[n] = old[i++] as number;
       left = keyAt(old[i] ?? -1);
@@ -96,6 +101,17 @@ export function* mergeInSteps(
     if (n % INTEGERS_STEP === INTEGERS_STEP - 1) yield;
   }
   return merged;
+}
+
+/** How many of the slots in key order stand before `key`. */
+function countBelow(key: Key, slots: Int32Array, keyAt: (slot: number) => Key | undefined): number {
+  let [from, to] = [0, slots.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (compareKeys(keyAt(slots[middle] as number) as Key, key) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** Visits the slots in key order, a step each turn: runs are sorted, then merged. O(n log n). */

@@ -40,6 +40,8 @@ export class KeyTable {
   /** The slots in key order as of the latest `sortedSlots`, and those filled since: the next time only these are sorted. */
   #order: Int32Array | undefined;
   #filled: number[] = [];
+  /** Whether a key went since then. */
+  #removed = false;
 
   /** Room for `capacity` keys before anything must grow. */
   constructor(capacity = 16) {
@@ -205,6 +207,7 @@ export class KeyTable {
     this.#kinds[slot] = FREE;
     this.#values[slot] = this.#free;
     this.#free = slot;
+    this.#removed = true;
     this.size--;
   }
 
@@ -257,11 +260,14 @@ export class KeyTable {
       this.#order = yield* this.#merged(order, filled);
     }
     if (filled.length > 0) this.#filled = [];
+    this.#removed = false;
     return this.#order as Int32Array;
   }
 
   /** A slot may have been filled more than once, or be in the old order with another key. */
   *#merged(order: Int32Array, filled: readonly number[]): Steps<Int32Array> {
+    if (!this.#removed)
+      return yield* mergeInSteps(order, yield* sortInSteps(Int32Array.from(filled), this.keyOf), this.keyOf);
     const isNew = new Uint8Array(this.length);
     const live: number[] = [];
     for (const slot of filled) {
