@@ -45,6 +45,8 @@ export interface Program {
   watermarkMs(): number | undefined;
   /** Canonical bytes: equal states give equal bytes. */
   save(): Uint8Array;
+  /** The bytes of `save` in order, in parts that may be shared with later saves and so must not be changed: no copy of the whole is made. */
+  saveParts?(): readonly Uint8Array[];
   /** The bytes `save` would give now, in steps of some ms, while `apply` goes on in between. One at a time. */
   beginSave?(): StepwiseSave;
   /** Errors: MR_STATE_INCOMPATIBLE. */

@@ -332,6 +332,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     for (const slot of this.#table.sortedSlots()) {
       if (copier.take(slot)) continue;
       copier.flush();
+      writer.cut();
       const entry = { piece: writer.piece, from: writer.place };
       writeKey(writer, this.#table.keys[slot] as Key);
       this.#write(writer, this.#imageOf(slot), slot, entry, resting);
@@ -355,6 +356,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       (slot, changed) => {
         if (!changed && copier.take(slot)) return true;
         copier.flush();
+        writer.cut();
         return false;
       },
     );

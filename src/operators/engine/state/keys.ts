@@ -75,6 +75,8 @@ export class KeyTable {
   /** The slots in key order as of the latest `sortedSlots`, and those filled since: the next time only these are sorted. */
   #order: Int32Array | undefined;
   #filled: number[] = [];
+  /** Whether a key went since then. */
+  #removed = false;
 
   /** Room for `capacity` keys before anything must grow. */
   constructor(capacity = 16) {
@@ -166,6 +168,7 @@ export class KeyTable {
     index[hole] = 0;
     this.keys[slot] = undefined;
     this.#free.push(slot);
+    this.#removed = true;
     this.size--;
   }
 
@@ -193,6 +196,7 @@ export class KeyTable {
       this.#order = this.#merged(order, filled);
     }
     if (filled.length > 0) this.#filled = [];
+    this.#removed = false;
     return this.#order as Int32Array;
   }
 
@@ -203,6 +207,7 @@ export class KeyTable {
   /** A slot may have been filled more than once, or be in the old order with another key. */
   #merged(order: Int32Array, filled: readonly number[]): Int32Array {
     const { keys } = this;
+    if (!this.#removed) return mergeSlots(order, this.#sort(Int32Array.from(filled)), keys);
     const isNew = new Uint8Array(keys.length);
     const live: number[] = [];
     for (const slot of filled) {
@@ -271,14 +276,28 @@ export function mergeSlots(
   keys: readonly (Key | undefined)[],
 ): Int32Array<ArrayBuffer> {
   const merged = new Int32Array(old.length + added.length);
-  let [i, j] = [0, 0];
-  for (let n = 0; n < merged.length; n++) {
+  // New keys are often the largest: what comes before the first of them stays as it is.
+  let i = added.length === 0 ? old.length : countBelow(keys[added[0] as number] as Key, old, keys);
+  let j = 0;
+  merged.set(old.subarray(0, i));
+  for (let n = i; n < merged.length; n++) {
     const takeOld =
       j >= added.length ||
       (i < old.length && compareKeys(keys[old[i] as number] as Key, keys[added[j] as number] as Key) < 0);
     merged[n] = (takeOld ? old[i++] : added[j++]) as number;
   }
   return merged;
+}
+
+/** How many of the slots in key order stand before `key`. */
+function countBelow(key: Key, slots: Int32Array, keys: readonly (Key | undefined)[]): number {
+  let [from, to] = [0, slots.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (compareKeys(keys[slots[middle] as number] as Key, key) < 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 export function grow(array: Int32Array): Int32Array<ArrayBuffer> {

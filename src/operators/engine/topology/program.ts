@@ -23,7 +23,7 @@ const MAGIC = 0x4d5253; // "MRS"
 /** Raised when the container changes. */
 const FORMAT = 1;
 /** Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. */
-const PIECE_BYTES = 0x10_0000;
+const PIECE_BYTES = 0x4_0000;
 const UNDERSCORE = 95;
 
 /** Everything a program needs to know about its topology. */
@@ -221,13 +221,17 @@ export class EngineProgram<V> implements Program {
   }
 
   save(): Uint8Array {
+    return Buffer.concat(this.saveParts());
+  }
+
+  saveParts(): readonly Uint8Array[] {
     const parts = [this.#saveHead()];
     for (const operator of this.#byName()) {
       const writer = new ByteWriter(16 * 1024, PIECE_BYTES);
       operator.save(writer);
-      parts.push(...framed(operator.name, writer));
+      for (const part of framed(operator.name, writer)) parts.push(part);
     }
-    return Buffer.concat(parts);
+    return parts;
   }
 
   beginSave(): StepwiseSave {
