@@ -68,7 +68,7 @@ await serveThread<SinkThreadStatus>(async () => {
       place = clickhouse.place;
       unserve = connection.requests.serve("query", answer);
       tasks = new Map(
-        STREAMS.map((stream) => [stream, createSinkTask({ log: connection.log, sink, stream, onPoison, logger })]),
+        STREAMS.map((stream) => [stream, createSinkTask({ ...connection, sink, stream, onPoison, logger })]),
       );
       failures.length = 0;
       const runs = [...tasks].map(async ([stream, task]) => {
