@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
 import { inKeyOrder } from "../../../../src/operators/engine/state/key-order.js";
 import { compareKeys, type Key, longestUnused } from "../../../../src/operators/engine/state/keys.js";
 import { Resting } from "../../../../src/operators/engine/state/resting.js";
@@ -59,6 +59,8 @@ t.test("undo: whatever a unit of work did to rows, fields and lists is taken bac
 
 t.test("undo: effects wait for success, run once and in order, and are dropped with a failure", async (t) => {
   const undo = new Undo();
+  undo.commit();
+  undo.rollback(); // nothing was begun, so nothing happens
   const ran: string[] = [];
   const effects = (...names: string[]): void => {
     for (const name of names) undo.afterwards(() => void ran.push(name));
@@ -229,6 +231,23 @@ t.test("entries at rest: copied from save to save, read and replaced, they stay 
     }
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 74, numRuns: 150 }));
+  const twoPieces = new ByteWriter(16, 16);
+  const twins = new Resting(4);
+  for (let slot = 0; slot < 4; slot++) {
+    const entry = { piece: twoPieces.piece, from: twoPieces.place };
+    const value = twoPieces.place;
+    twoPieces.f64(slot);
+    twins.put(slot, twoPieces, entry, value);
+  }
+  twins.pieces = twoPieces.finishPieces();
+  assert.equal(twins.pieces.length, 2);
+  const copied = new ByteWriter();
+  const copies = twins.copier(copied, new Resting(4));
+  for (const slot of [0, 3]) assert.ok(copies.take(slot)); // one ends where the other begins, in another piece
+  copies.flush();
+  const doubles = new Float64Array(2);
+  new ByteReader(copied.finish()).doubles(doubles, 0, 2);
+  t.same([...doubles], [0, 3]);
   const none = new Resting(2);
   none.forget(5);
   t.same([none.has(0), none.has(1), none.has(2), none.bytes], [false, false, false, 32]);
