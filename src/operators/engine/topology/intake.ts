@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type LogMessage, MillraceError } from "../../../core/index.js";
+import { ownFunction } from "../aggregates/fuse.js";
 import type { Marks } from "../time/marks.js";
 import { Seen } from "../time/seen.js";
 import type { Blueprint } from "./program.js";
@@ -19,7 +20,8 @@ export class Intake<V> {
   readonly #blueprint: Blueprint<V>;
   readonly #runtime: Runtime;
   readonly #marks: Marks;
-  readonly #push: Push<V>;
+  /** `Runtime.attempt` of this program alone: one unit of work from the first step on. */
+  readonly #attempt: (value: V) => boolean;
   /** Whether an event can be too far ahead at all. */
   readonly #boundsAhead: boolean;
   #value: V | undefined;
@@ -31,7 +33,26 @@ export class Intake<V> {
     this.#blueprint = blueprint;
     this.#runtime = runtime;
     this.#marks = marks;
-    this.#push = push;
+    this.#attempt = ownFunction(
+      {
+        undo: runtime.undo,
+        outputs: runtime.outputs,
+        push,
+        thrown: (error: unknown, before: number) => runtime.takeBack(error, before),
+      },
+      `(value) => {
+        undo.begin();
+        const before = outputs.length;
+        try {
+          push(value);
+        } catch (error) {
+          thrown(error, before);
+          return false;
+        }
+        undo.commit();
+        return true;
+      }`,
+    );
     const { source, root } = blueprint;
     this.#boundsAhead = source.timing?.maxAheadMs !== undefined;
     if (source.unique === undefined) return;
@@ -102,7 +123,7 @@ export class Intake<V> {
     if (identity !== undefined && !this.#isNew(identity)) return;
     if (timeMs !== undefined && !isAhead) this.#marks.observe(now.source, timeMs);
     const duplicates = runtime.duplicates;
-    if (!runtime.attempt(this.#push, value)) {
+    if (!this.#attempt(value)) {
       if (identity !== undefined) this.seen?.takeBack(identity);
     } else if (runtime.duplicates === duplicates) {
       this.counts.accepted++;
