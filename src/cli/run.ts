@@ -5,6 +5,7 @@ import { flagName, loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { refuseLintErrors } from "./lint.js";
 import { statusOf, watchCluster } from "./up/cluster.js";
+import { refuseBetweenLayouts } from "./up/layout.js";
 import { sabotageOf } from "./up/sabotage.js";
 import { startWorkers } from "./up/workers.js";
 import { findLog } from "./with-log.js";
@@ -56,6 +57,7 @@ async function run(config: Config, sinks: boolean): Promise<void> {
   const logger = createLogger(config.logLevel);
   const { log, partitions = config.partitions } = findLog(config);
   const connection = await connectLog({ ...log, name: "millrace-run" });
+  await refuseBetweenLayouts(connection.registers);
   for (const spec of streamSpecs(partitions)) await connection.log.ensureStream(spec);
   const workers = startWorkers({
     ...{ config, log, connection, partitions, logger },

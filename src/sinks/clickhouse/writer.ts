@@ -153,6 +153,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     saved = await sink.progress(stream, incarnation);
     const found: Lane[] = [];
     for (const { name } of tables) {
+      await sink.forget(name, info.former ?? []);
       const [from, stored] = [await sink.position(name, incarnation), await sink.count(name, incarnation)];
       const lane = {
         sink,
