@@ -69,7 +69,7 @@ export async function repartition(options: RepartitionOptions & { readonly accep
 /** The number of partitions of a repartition that is not finished: nothing may run before it is. Errors: MR_LOG_UNAVAILABLE. */
 export async function repartitionUnderWay(registers: Pick<Registers, "get">): Promise<number | undefined> {
   const stored = await registers.get(REGISTER);
-  return stored && orderIn(stored.value).partitions;
+  return stored && orderIn(stored.value)?.partitions;
 }
 
 async function checkWhole(log: Log, stream: string): Promise<void> {
@@ -134,13 +134,15 @@ async function beginAgain({ log, registers }: RepartitionOptions, { former }: Or
   }
 }
 
+/** The register stays: one that was removed has a revision that nobody is told. */
 async function end(registers: Registers): Promise<void> {
   for (;;) {
     const stored = await registers.get(REGISTER);
-    if (stored === undefined || (await registers.remove(REGISTER, stored.revision))) return;
+    if (stored === undefined || orderIn(stored.value) === undefined) return;
+    if ((await registers.set(REGISTER, Buffer.from("null"), stored.revision)) !== undefined) return;
   }
 }
 
-function orderIn(value: Uint8Array): Order {
-  return JSON.parse(Buffer.from(value).toString()) as Order;
+function orderIn(value: Uint8Array): Order | undefined {
+  return (JSON.parse(Buffer.from(value).toString()) as Order | null) ?? undefined;
 }

@@ -207,8 +207,8 @@ export class Broker {
   }
 
   #filed(subject: string): string {
-    if (!subject.startsWith(UNFILED)) return subject;
     const [, name = "", ...tokens] = subject.split(".");
+    if (!subject.startsWith(UNFILED) || !this.streams.has(name)) return subject;
     return `${name}.${partitionOf(tokens, this.stream(name).partitions)}.${tokens.join(".")}`;
   }
 
