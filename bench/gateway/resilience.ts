@@ -1,6 +1,7 @@
-import { type AddressInfo, createServer } from "node:net";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { startNats } from "../../test/support/nats.js";
+import { freePort } from "../../test/support/ports.js";
+import { seededRandom } from "../../test/support/random.js";
 import { type Follower, follow, judge, type Verdict } from "./follower.js";
 import { type ServerUnderTest, sleep, startServer } from "./rig.js";
 import { KEY } from "./servers.js";
@@ -35,7 +36,7 @@ export async function endure(options: {
   readonly trouble: Trouble;
 }): Promise<Outcome> {
   const { ratePerS, ms, pauseMs, patienceMs, trouble } = options;
-  const random = seeded(options.seed);
+  const random = seededRandom(options.seed);
   const nats = await startNats();
   const writer = await connectLog({ url: nats.url, name: "publisher", timeoutMs: 1_000 });
   for (const spec of streamSpecs(2)) if (["alerts", "audit"].includes(spec.name)) await writer.log.ensureStream(spec);
@@ -118,20 +119,4 @@ async function publish(
   // A publish whose answer was lost is in the log all the same, and followers are due it too.
   const { firstSequence, lastSequence } = await log.info("alerts");
   return Array.from({ length: lastSequence - firstSequence + 1 }, (_, i) => firstSequence + i);
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

@@ -68,12 +68,12 @@ function take(fields: Kinds, names: readonly string[] = [], lent: readonly strin
 }
 
 /** The stream of all events, of which only the columns in `reads` are decoded. */
-export function nexmarkSource(reads: Reads): Source<Event> {
+export function nexmarkSource(reads: Reads, stream = "nexmark"): Source<Event> {
   const { person, auction, bid, borrowed: lent } = reads;
   const variants = { 0: take(PERSON, person, lent), 1: take(AUCTION, auction, lent), 2: take(BID, bid, lent) };
   const reader = variantReader("event_type", { event_type: num, dateTime: num }, variants as never);
   return source<Event>({
-    stream: "nexmark",
+    stream,
     decode: jsonFields(reader as never),
     time: ({ dateTime }) => dateTime,
     source: () => "file",

@@ -10,8 +10,9 @@ import { type NexmarkInput, nexmarkMessages } from "./messages.js";
 import { nexmarkTopology, QUERIES } from "./queries.js";
 
 /**
- * npm run bench:nexmark -- --lane op|bytes --query q0,q5 --events 500000 --json
+ * npm run bench:nexmark -- --lane op|bytes|wire --query q0,q5 --events 500000 --json
  *
+ * wire: see wire.ts.
  * bytes: JSON bytes in memory in, state saved every 10 s of event time, checksum out; beside it `JSON.parse` of every event of the
  * same bytes, interleaved run by run. The file's rate is chosen so that a run has at least five saves.
  * op: the same with a decoder that hands out decoded events; beside it a hand-written loop with the same rows.
@@ -65,7 +66,7 @@ function runQuery(query: string, messages: readonly LogMessage[], decode?: Decod
     program.apply(message, undefined, ignore);
     const watermarkMs = program.watermarkMs();
     if (watermarkMs === undefined || watermarkMs < savedMs + SAVE_EVERY_MS) continue;
-    program.save();
+    program.saveParts();
     saves++;
     savedMs = watermarkMs;
   }
@@ -166,10 +167,11 @@ function decodeAll(messages: readonly LogMessage[]): Map<LogMessage, Event[]> {
   return decoded;
 }
 
+const ALL = Object.keys(QUERIES).join(",");
 const { values } = parseArgs({
   options: {
     lane: { type: "string", default: "bytes" },
-    query: { type: "string", default: Object.keys(QUERIES).join(",") },
+    query: { type: "string", default: ALL },
     events: { type: "string", default: "600000" },
     rate: { type: "string", default: "10000" },
     runs: { type: "string", default: "5" },
@@ -177,28 +179,43 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const input = nexmarkMessages({
-  events: Number(values.events),
-  seed: Number(values.seed),
-  ratePerS: Number(values.rate),
-});
-const wanted = values.query.split(",").filter((query) => values.lane === "bytes" || query in BY_HAND);
-const results: Result[] = [];
-for (const query of wanted) {
-  const result = measure(query, values.lane, input, Number(values.runs));
-  results.push(result);
-  if (!values.json)
-    console.log(
-      `${result.query.padEnd(4)} ${values.lane} ${String(result.eventsPerS).padStart(9)}/s  raw ${String(result.rawPerS).padStart(9)}/s  ratio ${result.ratio} (limit ${result.limit ?? "-"})${result.holds === false ? "  MISSED" : ""}  ${result.saves} saves  ${result.checksum}`,
-    );
+if (values.lane === "wire") {
+  const { wireLane } = await import("./wire.js");
+  await wireLane({
+    queries: values.query === ALL ? ["q0", "q2", "q5", "q8"] : values.query.split(","),
+    events: Number(values.events),
+    seed: Number(values.seed),
+    ratePerS: Number(values.rate),
+    runs: Math.min(3, Number(values.runs)),
+  });
+} else {
+  measureLane();
 }
-if (values.json) {
-  const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
-  console.log(
-    JSON.stringify(
-      { lane: values.lane, events: input.events, bytes: input.bytes, runs: Number(values.runs), ...machine, results },
-      null,
-      1,
-    ),
-  );
+
+function measureLane(): void {
+  const input = nexmarkMessages({
+    events: Number(values.events),
+    seed: Number(values.seed),
+    ratePerS: Number(values.rate),
+  });
+  const wanted = values.query.split(",").filter((query) => values.lane === "bytes" || query in BY_HAND);
+  const results: Result[] = [];
+  for (const query of wanted) {
+    const result = measure(query, values.lane, input, Number(values.runs));
+    results.push(result);
+    if (!values.json)
+      console.log(
+        `${result.query.padEnd(4)} ${values.lane} ${String(result.eventsPerS).padStart(9)}/s  raw ${String(result.rawPerS).padStart(9)}/s  ratio ${result.ratio} (limit ${result.limit ?? "-"})${result.holds === false ? "  MISSED" : ""}  ${result.saves} saves  ${result.checksum}`,
+      );
+  }
+  if (values.json) {
+    const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length };
+    console.log(
+      JSON.stringify(
+        { lane: values.lane, events: input.events, bytes: input.bytes, runs: Number(values.runs), ...machine, results },
+        null,
+        1,
+      ),
+    );
+  }
 }

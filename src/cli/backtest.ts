@@ -32,7 +32,7 @@ export function backtestCommand(): Command {
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExamples:\n  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --set detector.threshold=2.5" +
+      "\nExamples:\n  millrace backtest mine.telemetry --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --set detector.truck-unusual=2.5" +
         "\n  millrace backtest --from 2026-10-01T00:00:00Z --to 2026-10-08T00:00:00Z --rules rules/" +
         "\n\nExits with 3 when alerts differ. It writes nothing.",
     )
@@ -66,7 +66,7 @@ export function backtestCommand(): Command {
 export function readSettings(set: readonly string[]): ReadonlyMap<string, Readonly<Record<string, unknown>>> {
   const settings = new Map<string, Record<string, unknown>>();
   for (const each of set) {
-    const { kind, field, text } = /^(?<kind>[\w-]+)\.(?<field>\w+)=(?<text>.*)$/.exec(each)?.groups ?? {};
+    const { kind, field, text } = /^(?<kind>[\w-]+)\.(?<field>[\w-]+)=(?<text>.*)$/.exec(each)?.groups ?? {};
     if (kind === undefined || field === undefined || text === undefined)
       throw new MillraceError("MR_OPTION_INVALID", `--set takes kind.field=value, got ${each}`);
     settings.set(kind, { ...settings.get(kind), [field]: parsedValue(text) });

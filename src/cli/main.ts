@@ -24,6 +24,7 @@ import { tasksCommand } from "./tasks.js";
 import { testCommand } from "./test.js";
 import { tokenCommand } from "./token.js";
 import { topologyCommand } from "./topology.js";
+import { tuneCommand } from "./tune.js";
 import { upCommand } from "./up.js";
 
 const HELP = `
@@ -64,6 +65,7 @@ async function main(): Promise<number> {
     stateCommand(),
     replayCommand(),
     backtestCommand(),
+    tuneCommand(),
     sqlCommand(),
     topologyCommand(),
     lintCommand(),

@@ -28,6 +28,13 @@ const FENCE_TRIES = 50;
 
 /** Streams that somebody waits for: their outputs leave with the slice that made them. */
 const URGENT: ReadonlySet<string> = new Set(["alerts", "plans"]);
+/**
+ * How long a stream rests between two batches, in times of what the last one took, and at most. The server stages each batch on disk
+ * with three syncs, whatever its size: about 300 a second over all tasks and streams. When many write, each takes longer, all rest
+ * longer, and what waits meanwhile shares the next batch.
+ */
+const REST_TIMES = 1;
+const REST_MS_MOST = 100;
 
 const NEWLINE = Buffer.from("\n");
 
@@ -37,6 +44,10 @@ interface Pending {
   readonly data: Buffer;
   readonly sequence: number;
   readonly index: number;
+  readonly isMark: boolean;
+  /** The mark on the same subject that need not be written because this one follows in the same batch. */
+  readonly instead: Pending | undefined;
+  isNeeded: boolean;
 }
 
 /** One output stream: what waits for it or is in flight, oldest first. */
@@ -48,6 +59,10 @@ interface Lane {
   /** So many of `pending` are to be sent without waiting for company. */
   due: number;
   sending: boolean;
+  /** When its rest ends, by the monotonic clock. */
+  restedMs: number;
+  /** The newest mark that waits, by subject. */
+  readonly marks: Map<string, Pending>;
 }
 
 export interface OutputWriterOptions {
@@ -95,7 +110,16 @@ export class OutputWriter {
     for (const stream of options.streams) {
       const marker = await fence(options, stream);
       const markedMs = options.clock.monotonicMs();
-      writer.#lanes.set(stream, { stream, marker, markedMs, pending: [], due: 0, sending: false });
+      writer.#lanes.set(stream, {
+        stream,
+        marker,
+        markedMs,
+        pending: [],
+        due: 0,
+        sending: false,
+        restedMs: 0,
+        marks: new Map(),
+      });
     }
     return writer;
   }
@@ -119,22 +143,30 @@ export class OutputWriter {
     this.#index = 0;
   }
 
-  add(output: Output): void {
+  add({ stream, subject, pack = false, record }: Output): void {
     const index = ++this.#index;
-    const lane = this.#lanes.get(output.stream);
-    if (!lane) throw new Error(`${this.#options.task} writes to ${output.stream}, which it does not declare`);
+    const lane = this.#lanes.get(stream);
+    if (!lane) throw new Error(`${this.#options.task} writes to ${stream}, which it does not declare`);
     const sequence = this.#sequence;
     if (reached(lane.marker, sequence, index)) return;
-    const { subject, pack = false, record } = output;
     const data = Buffer.from(encodeOutput(record, `${this.#options.prefix}/${sequence}/${index}`));
-    lane.pending.push({ subject, pack, data, sequence, index });
+    const mark = isMark(record);
+    const instead = mark ? lane.marks.get(subject) : undefined;
+    const output: Pending = { subject, pack, data, sequence, index, isMark: mark, instead, isNeeded: true };
+    if (instead !== undefined) instead.isNeeded = false;
+    if (mark) lane.marks.set(subject, output);
+    lane.pending.push(output);
     this.#heldBytes += data.length;
   }
 
   /** Takes back the outputs of the input message begun last. None of them may have been sent. */
   dropLast(): void {
-    for (const { pending } of this.#lanes.values()) {
-      while (pending.at(-1)?.sequence === this.#sequence) this.#heldBytes -= pending.pop()?.data.length ?? 0;
+    for (const lane of this.#lanes.values()) {
+      for (let last = lane.pending.at(-1); last?.sequence === this.#sequence; last = lane.pending.at(-1)) {
+        lane.pending.pop();
+        this.#heldBytes -= last.data.length;
+        if (last.isMark) takeBack(lane, last);
+      }
     }
   }
 
@@ -160,6 +192,21 @@ export class OutputWriter {
   /** Sends everything added so far. Returns at once; see `failure` and `held`. */
   send(): void {
     for (const lane of this.#lanes.values()) this.#sendLane(lane);
+  }
+
+  /** Like `send`, for streams that have rested, or have a full batch. */
+  sendRested(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const lane of this.#lanes.values())
+      if (lane.restedMs <= nowMs || lane.pending.length >= BATCH_MESSAGES) this.#sendLane(lane);
+  }
+
+  /** When to call `sendRested` next, by the monotonic clock; Infinity while nothing waits, or what is in flight must end first. */
+  restedMs(): number {
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const { pending, sending, restedMs } of this.#lanes.values())
+      if (pending.length > 0 && !sending) earliestMs = Math.min(earliestMs, restedMs);
+    return earliestMs;
   }
 
   /** Like `send`, for alerts and plans only. */
@@ -198,10 +245,12 @@ export class OutputWriter {
   async #drain(lane: Lane): Promise<void> {
     try {
       while (lane.due > 0 && this.failure === undefined) {
-        const { messages, to } = cutBatch(lane.pending, lane.due);
+        const { messages, to } = cutBatch(lane);
         const { sequence, index } = lane.pending[to - 1] as Pending;
+        const sentMs = this.#options.clock.monotonicMs();
         lane.marker = await this.#write(lane, messages, { sequence, index });
         lane.markedMs = this.#options.clock.monotonicMs();
+        lane.restedMs = lane.markedMs + Math.min(REST_MS_MOST, REST_TIMES * (lane.markedMs - sentMs));
         for (const { data } of lane.pending.splice(0, to)) this.#heldBytes -= data.length;
         lane.due -= to;
         this.#options.onChange();
@@ -264,17 +313,36 @@ function reached(marker: Marker, sequence: number, index: number): boolean {
   return sequence < marker.sequence || (sequence === marker.sequence && index <= marker.index);
 }
 
-/** The next batch of the first `due`; neighbours that may share a message and have the same subject do. */
-function cutBatch(pending: readonly Pending[], due: number): { messages: NewMessage[]; to: number } {
+/** A mark is not to be written after all: the one before it is. */
+function takeBack({ marks }: Lane, { subject, instead }: Pending): void {
+  if (instead === undefined) {
+    marks.delete(subject);
+    return;
+  }
+  instead.isNeeded = true;
+  marks.set(subject, instead);
+}
+
+/**
+ * The next batch of the first `due`; neighbours that may share a message and have the same subject do. Of marks on one subject the
+ * last is enough: all of the batch is stored at once, so nobody could act on the earlier ones.
+ */
+function cutBatch({ pending, due, marks }: Lane): { messages: NewMessage[]; to: number } {
   const messages: NewMessage[] = [];
   let bytes = 0;
   let to = 0;
   while (to < due && messages.length < BATCH_MESSAGES && bytes < BATCH_BYTES) {
     const first = pending[to++] as Pending;
+    if (first.isMark && marks.get(first.subject) === first) marks.delete(first.subject); // too late to be left out
+    if (!first.isNeeded) continue;
     const parts = [first.data];
     let packBytes = first.data.length;
     while (first.pack && to < due) {
       const next = pending[to] as Pending;
+      if (!next.isNeeded) {
+        to++;
+        continue;
+      }
       if (!next.pack || next.subject !== first.subject || packBytes + next.data.length >= PACK_BYTES) break;
       parts.push(NEWLINE, next.data);
       packBytes += next.data.length + 1;

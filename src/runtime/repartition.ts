@@ -24,6 +24,8 @@ interface Order {
   readonly partitions: number;
   /** By stream, every incarnation it has had that must not be met again. */
   readonly former: Readonly<Record<string, readonly string[]>>;
+  /** By task, the epoch of its last owner before: one more fences him, two more would fence the next one. */
+  readonly epochs: Readonly<Record<string, number>>;
   /** Control messages of derived streams, which nobody computes: they hold from the start of the new layout. */
   readonly controls: readonly { readonly stream: string; readonly rest: string; readonly data: string }[];
 }
@@ -98,10 +100,16 @@ async function begin({ log, registers, partitions, inputs, derived }: Repartitio
       former[name] = [...new Set([...(before?.former[name] ?? []), incarnation])];
     }
     const controls = before?.controls ?? (await controlsOf(log, derived));
-    const order: Order = { partitions, former, controls };
+    const epochs = before?.epochs ?? (await epochsOf(registers));
+    const order: Order = { partitions, former, epochs, controls };
     const value = Buffer.from(JSON.stringify(order));
     if ((await registers.set(REGISTER, value, stored?.revision ?? 0)) !== undefined) return order;
   }
+}
+
+async function epochsOf(registers: Registers): Promise<Order["epochs"]> {
+  const found = await pointersOf(registers);
+  return Object.fromEntries(found.map(({ task, pointer }) => [task, pointer.epoch]));
 }
 
 /** The newest control message of each kind. */
@@ -119,7 +127,7 @@ async function controlsOf(log: Log, derived: readonly DerivedStream[]): Promise<
 }
 
 /** Every task of a former layout begins at the log's beginning, under a larger epoch: its former owner is fenced, awake or not. */
-async function beginAgain({ log, registers }: RepartitionOptions, { former }: Order): Promise<void> {
+async function beginAgain({ log, registers }: RepartitionOptions, { former, epochs }: Order): Promise<void> {
   const now = new Map<string, string>();
   for (const [stream, incarnations] of Object.entries(former)) {
     const { incarnation } = await log.info(stream);
@@ -127,8 +135,9 @@ async function beginAgain({ log, registers }: RepartitionOptions, { former }: Or
   }
   for (const { task, pointer, revision } of await pointersOf(registers)) {
     const incarnation = now.get(pointer.incarnation);
-    if (incarnation === undefined) continue;
-    const next = { ...pointer, incarnation, epoch: pointer.epoch + 1, kept: [], borders: [] };
+    const before = epochs[task];
+    if (incarnation === undefined || before === undefined) continue; // of another stream; or written late, and known as former
+    const next = { ...pointer, incarnation, epoch: Math.max(pointer.epoch, before + 1), kept: [], borders: [] };
     if ((await writePointer(registers, task, next, revision)) === undefined)
       throw new MillraceError("MR_LOG_UNAVAILABLE", `resetting ${task}: somebody else changed it; try again`);
   }

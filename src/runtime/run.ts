@@ -15,11 +15,14 @@ import type { Snapshots } from "./snapshots.js";
 /** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
 const SLICE_MESSAGES = 512;
 /**
- * How long outputs wait for company, and how many may wait. The server stages each atomic batch on disk with three syncs: about
- * 500 batches a second over all tasks and streams is what it does, whatever their size. Alerts and plans do not wait.
+ * How long outputs wait for company, and how many may wait, while more input is there already: then large batches get on faster, and
+ * nobody sees a moment's delay. A task that keeps up sends as soon as the stream has rested (see `OutputWriter`); alerts and plans
+ * never wait.
  */
 const LINGER_MS = 100;
 const LINGER_OUTPUTS = 900;
+/** Of a message applied in steps, done between two turns of the event loop. */
+const STEPS_MS = 3;
 
 export interface RunOptions {
   readonly task: string;
@@ -129,6 +132,7 @@ export class Run {
       if (this.#writer.held > 0) this.#sendAtMs = Math.min(this.#sendAtMs, clock.monotonicMs() + LINGER_MS);
     }
     if (this.#writer.held >= LINGER_OUTPUTS || clock.monotonicMs() >= this.#sendAtMs) this.#send();
+    else if (this.#arrived === undefined) this.#sendRested();
     this.#saving.turn(messages, this.#applied);
     if (this.position === this.#applied) await this.#writer.renewMarkers(this.#applied);
   }
@@ -144,12 +148,18 @@ export class Run {
   }
 
   #dueMs(): number {
-    return Math.min(this.#sendAtMs - this.#options.clock.monotonicMs(), this.#saving.dueMs());
+    const sendAtMs = Math.min(this.#sendAtMs, this.#writer.restedMs());
+    return Math.min(sendAtMs - this.#options.clock.monotonicMs(), this.#saving.dueMs());
   }
 
   #send(): void {
     this.#sendAtMs = Number.POSITIVE_INFINITY;
     this.#writer.send();
+  }
+
+  #sendRested(): void {
+    this.#writer.sendRested();
+    if (this.#writer.restedMs() === Number.POSITIVE_INFINITY) this.#sendAtMs = Number.POSITIVE_INFINITY;
   }
 
   /** Asks for the next slice while the last one is at work; an empty answer means that somebody else closed the reader. */
@@ -177,16 +187,46 @@ export class Run {
     const writer = this.#writer;
     const emit = writer.add.bind(writer);
     const ahead = program.lookAhead ? await program.lookAhead(messages) : [];
-    for (const [i, message] of messages.entries()) {
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i] as LogMessage;
       writer.begin(message.sequence);
+      let rest: Iterator<void> | undefined;
       try {
-        program.apply(message, ahead[i], emit);
+        if (program.applyInSteps === undefined) program.apply(message, ahead[i], emit);
+        else rest = program.applyInSteps(message, ahead[i], emit);
       } catch (error) {
         writer.dropLast();
         await this.#acknowledged(this.#applied).catch(() => undefined); // what came before is said all the same
         throw error;
       }
+      if (rest !== undefined) await this.#finish(rest);
       this.#applied = message.sequence;
+    }
+  }
+
+  /**
+   * The rest of a message that fires much: between its steps others get their turn, and outputs leave before there are too many. What is
+   * sent of it before a crash is left out the next time, as ever: the marker says how far its outputs are in the log.
+   */
+  async #finish(rest: Iterator<void>): Promise<void> {
+    const { clock, lease } = this.#options;
+    for (let done = false; !done; ) {
+      const startedMs = clock.monotonicMs();
+      try {
+        do done = rest.next().done === true;
+        while (!done && clock.monotonicMs() - startedMs < STEPS_MS);
+      } catch (error) {
+        await this.#acknowledged(this.#applied).catch(() => undefined);
+        throw error;
+      }
+      if (this.#writer.held >= LINGER_OUTPUTS) this.#send();
+      await clock.sleep(0);
+      while (!this.#writer.hasRoom && this.#writer.failure === undefined && !lease.lost.aborted) {
+        this.#send();
+        await this.#bell.wait(Number.POSITIVE_INFINITY);
+      }
+      if (lease.lost.aborted) throw new MillraceError("MR_FENCED", `${this.#options.task}: its lease was lost`);
+      if (this.#writer.failure !== undefined) throw this.#writer.failure;
     }
   }
 

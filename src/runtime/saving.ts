@@ -8,16 +8,17 @@ import {
 } from "../core/index.js";
 import type { Snapshots } from "./snapshots.js";
 
-/** How often a task's state is saved: a restart reads again at most so many messages, or what came in the longer time. */
+/** How often a task's state is saved: a restart reads again at most so much, or what came in the longer time. */
 export interface SnapshotIntervals {
+  /** Messages, or events of larger ones. */
   readonly messages: number;
-  /** When at least `messages` came since the last one. */
+  /** When at least so many came since the last one. */
   readonly busyMs: number;
   /** When fewer came, but some. */
   readonly quietMs: number;
 }
 
-export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 5_000, quietMs: 60_000 };
+export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 10_000, quietMs: 60_000 };
 /** Of a save in steps, done between two slices of messages. */
 const STEPS_MS = 3;
 
@@ -46,6 +47,8 @@ export class Saving {
   #committing: Promise<void> | undefined;
   #savedMs: number;
   #unsaved = 0;
+  /** Events the saved state had received. */
+  #savedEvents: number;
   /** Position of the newest committed snapshot. */
   sequence: number;
   failure: unknown;
@@ -53,6 +56,7 @@ export class Saving {
   constructor(options: SavingOptions, sequence: number) {
     this.#options = options;
     this.#savedMs = options.clock.monotonicMs();
+    this.#savedEvents = options.program.counters().received;
     this.sequence = sequence;
   }
 
@@ -67,8 +71,9 @@ export class Saving {
   dueMs(): number {
     if (this.#save !== undefined) return 0;
     if (this.#committing !== undefined || this.#unsaved === 0) return Number.POSITIVE_INFINITY;
-    const { intervals, clock } = this.#options;
-    const everyMs = this.#unsaved < intervals.messages ? intervals.quietMs : intervals.busyMs;
+    const { intervals, clock, program } = this.#options;
+    const unsaved = Math.max(this.#unsaved, program.counters().received - this.#savedEvents);
+    const everyMs = unsaved < intervals.messages ? intervals.quietMs : intervals.busyMs;
     return Math.max(0, this.#savedMs + everyMs - clock.monotonicMs());
   }
 
@@ -79,7 +84,7 @@ export class Saving {
     if (this.failure !== undefined) throw this.failure;
     if (applied === this.sequence) return;
     const { program } = this.#options;
-    await this.#store(applied, watermarkOf(program), [program.save()]);
+    await this.#store(applied, watermarkOf(program), program.saveParts?.() ?? [program.save()]);
   }
 
   /** Resolves when nothing is under way any more. Does not throw. */
@@ -93,6 +98,7 @@ export class Saving {
     const steps = program.beginSave?.() ?? whole(program.save());
     this.#save = { sequence: applied, watermarkMs: watermarkOf(program), steps };
     this.#unsaved = 0;
+    this.#savedEvents = program.counters().received;
     this.#step();
   }
 

@@ -33,7 +33,7 @@ export interface TaskOptions {
   readonly inference: Inference;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** @default after 5 s with 5,000 messages, after 60 s with fewer */
+  /** @default after 10 s with 5,000 messages or events, after 60 s with fewer */
   readonly snapshotEvery?: SnapshotIntervals;
 }
 
@@ -126,10 +126,14 @@ export class Task {
 
   /** From the snapshot to the end. */
   async #live(lease: Lease, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    const begunMs = clock.monotonicMs();
+    logger.info({ task: this.name, epoch: lease.epoch }, "task starting");
     const run = await this.#open(lease, signal);
     this.#run = run;
     this.#state = "running";
     this.#reason = null;
+    logger.info({ task: this.name, from: run.position, ms: Math.round(clock.monotonicMs() - begunMs) }, "task running");
     try {
       await run.run();
     } finally {

@@ -21,8 +21,19 @@ export function placeOf(reply: string, stream: string, consumer: string): Place 
   const short = reply.startsWith(start);
   const at = short ? start.length : reply.indexOf(`.${consumer}.`) + consumer.length + 2;
   if (!short && (at < consumer.length + 2 || !reply.startsWith("$JS.ACK."))) return undefined;
-  const [, sequence, delivery] = reply.slice(at).split(".", 3);
-  return { sequence: Number(sequence), delivery: Number(delivery) };
+  const sequenceAt = reply.indexOf(".", at) + 1;
+  const deliveryAt = reply.indexOf(".", sequenceAt) + 1;
+  return { sequence: integerAt(reply, sequenceAt), delivery: integerAt(reply, deliveryAt) };
+}
+
+/** The digits from a place on. Splitting the text would cost more than all else that is done with a small message. */
+function integerAt(text: string, from: number): number {
+  let value = 0;
+  for (let i = from; ; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) return value;
+    value = value * 10 + digit;
+  }
 }
 
 /** A message as delivered. Headers are decoded when somebody asks. */

@@ -123,7 +123,7 @@ class Reader implements LogReader {
       },
     });
     const { stream, subjects } = this.#what;
-    const name = `millrace-${randomBytes(8).toString("hex")}`;
+    const name = `mr-${randomBytes(6).toString("base64url")}`; // short: it comes back with every message
     try {
       await this.#link.jsm.consumers.add(stream, {
         name,

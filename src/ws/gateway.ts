@@ -108,10 +108,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     maxBufferedBytes: limits.maxBufferedBytes,
     admit: admission(access, hub, options.allowedOrigins ?? []),
   };
+  const stream = sseEndpoint({ access, hub, allowedOrigins: options.allowedOrigins ?? [] });
   const app = createHttpApp({
     routes: [...apiRoutes({ ...options, metrics: metrics.text, mayRead: access.mayRead }), ...options.routes],
     files,
     wsPaths: [endpoint.path],
+    streamPaths: [stream.path],
     access,
     loopback: isLoopback(host),
     handlerMs: HANDLER_MS,
@@ -125,7 +127,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     port: options.port,
     app,
     endpoints: [endpoint],
-    streams: [sseEndpoint({ access, hub, allowedOrigins: options.allowedOrigins ?? [] })],
+    streams: [stream],
     limits: options.limits ?? {},
     logger,
   }).catch(async (error: unknown) => {

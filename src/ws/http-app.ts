@@ -3,16 +3,18 @@ import { isMillraceError } from "../core/index.js";
 import type { Access, AuditResult } from "./access/access.js";
 import { type Identity, isPermitted, type Refusal, refused, type Verdict } from "./access/identity.js";
 import { seemsLocal } from "./auth.js";
-import { problem, problemOf, refusalReply } from "./problem.js";
+import { DEFAULT_HEADERS, problem, problemOf, refusalReply } from "./problem.js";
 import { decodeBody } from "./rest/encoding.js";
 import type { StaticFiles } from "./static.js";
-import type { HttpApp, RequestHead } from "./transport.js";
+import { type HttpApp, type RequestHead, UNREADABLE } from "./transport.js";
 
 export interface HttpAppOptions {
   readonly routes: readonly HttpRoute[];
   readonly files?: StaticFiles | undefined;
   /** Paths that answer 426 to anything but an upgrade. */
   readonly wsPaths: readonly string[];
+  /** Paths of streams: the transport answers their GET. @default none */
+  readonly streamPaths?: readonly string[];
   readonly access: Access;
   /** True: open routes are open to callers on this machine. False (the port is reachable from other machines): they take a credential too, but for `ALWAYS_OPEN`. */
   readonly loopback: boolean;
@@ -30,8 +32,6 @@ interface Line {
   readonly subject: string;
   readonly result: AuditResult;
 }
-
-const DEFAULT_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
 
 /**
  * Routes by exact path, then static files. Keys are checked before a byte of the body is read; a token not seen
@@ -77,6 +77,8 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
             problem(426, `${head.path} speaks WebSocket only`, { headers: { upgrade: "websocket" } }),
           );
         }
+        if (options.streamPaths?.includes(head.path))
+          return reply("none", problem(405, "offered here: GET", { headers: { allow: "GET" } }));
         const file = method === "GET" ? files?.reply(head) : undefined;
         if (file) return reply("static", file);
         if (files?.paths.includes(head.path)) return reply("static", notOffered(["GET"]));
@@ -99,6 +101,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       if ("refused" in decided) return { kind: "reply", reply: decided.refused };
       return { kind: "body", maxBodyBytes, handle: (body) => answerTo(route, head, body, decided.identity) };
     },
+    refuseHead: (status) => answered("none", problem(status, UNREADABLE[status])),
     refuseBody(reason, maxBodyBytes) {
       if (reason === "too-large") {
         return answered("none", problem(413, `the body is over ${maxBodyBytes} bytes`, { code: "MR_TOO_LARGE" }));

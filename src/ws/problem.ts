@@ -19,14 +19,21 @@ const TITLES: Readonly<Record<number, string>> = {
   403: "Not allowed",
   404: "There is nothing here",
   405: "The method is not offered here",
+  408: "The request came too slowly",
   413: "The body is too large",
   415: "The body's encoding is not offered",
+  417: "The expectation cannot be met",
   422: "The request contradicts an earlier one",
   426: "This is a WebSocket",
   429: "Too many requests",
+  431: "The head of the request is too large",
   500: "Something failed inside Millrace",
   503: "Not available right now",
+  505: "The version of HTTP is not spoken here",
 };
+
+/** Every answer has these unless it says otherwise. */
+export const DEFAULT_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
 
 /** An RFC 9457 answer: `{type, title, status, detail, code}`. */
 export function problem(
@@ -35,7 +42,12 @@ export function problem(
   { code = null, headers = {} }: { code?: ErrorCode | null; headers?: Readonly<Record<string, string>> } = {},
 ): HttpReply {
   const body = { type: "about:blank", title: TITLES[status] ?? "Error", status, detail, code };
-  return { status, type: "application/problem+json", headers, body: JSON.stringify(body) };
+  return {
+    status,
+    type: "application/problem+json",
+    headers: { ...DEFAULT_HEADERS, ...headers },
+    body: JSON.stringify(body),
+  };
 }
 
 /** What a thrown error looks like from outside. */

@@ -1,12 +1,14 @@
-import { createServer as createHttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import { createServer as createHttpServer, type IncomingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type HttpReply, MillraceError } from "../core/index.js";
 import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
+import { problem } from "./problem.js";
 import {
   chooseProtocol,
   type HttpApp,
+  handshakeFault,
   type RequestHead,
   type Server,
   STREAM_HEADERS,
@@ -32,6 +34,7 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
     requestTimeout: limits.requestMs,
     connectionsCheckingInterval: Math.min(2_000, limits.headMs),
     keepAliveTimeout: 10_000,
+    requireHostHeader: false, // its absence is answered below, as any other fault
   });
   server.maxConnections = limits.maxConnections;
   server.setTimeout(120_000); // a client that reads its answer too slowly; sockets of `ws` are taken out of it
@@ -44,7 +47,15 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
   let inFlight = 0;
   let idle: (() => void) | undefined;
   const streams = new Map(options.streams.map((stream) => [stream.path, stream]));
+  /** The answers begun last, by socket: into the middle of one no other can be written. */
+  const answers = new WeakMap<Duplex, ServerResponse>();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    answers.set(request.socket, response);
+    const fault = headFault(request);
+    if (fault !== undefined) {
+      writeReply(response, app.refuseHead(fault), { close: true });
+      return;
+    }
     const stream = request.method === "GET" ? streams.get(request.url?.split("?")[0] ?? "") : undefined;
     if (stream) {
       serveStream(stream, request, response);
@@ -60,6 +71,20 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
   server.on("request", serve);
   // Without this listener Node says 100 Continue before the length has been looked at.
   server.on("checkContinue", serve);
+  server.on("checkExpectation", (_request, response: ServerResponse) => {
+    writeReply(response, app.refuseHead(417), { close: true });
+  });
+  server.on("connect", (request: IncomingMessage, socket: Duplex) => {
+    socket.on("error", () => socket.destroy());
+    answerUpgrade(request, socket, (response) => writeReply(response, app.refuseHead(405), { close: true }));
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const answer = answers.get(socket);
+    const isBetween = !answer?.headersSent || answer.writableFinished;
+    if (socket.writable && isBetween && error.code !== "ECONNRESET")
+      socket.end(replyText(app.refuseHead(STATUS_OF_FAULT[error.code ?? ""] ?? 400)), () => socket.destroy());
+    else socket.destroy();
+  });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, rest: Buffer) => {
     socket.on("error", () => socket.destroy());
     const head = readHead(request);
@@ -71,7 +96,8 @@ export async function createNodeServer(options: TransportOptions): Promise<Serve
         if (admission.kind === "accept") endpoint.upgrade(request, socket, rest, admission.open);
         else answerUpgrade(request, socket, (response) => writeReply(response, admission.reply, { close: true }));
       };
-      const admission = endpoint.spec.admit(head);
+      const fault = handshakeFault(head);
+      const admission = fault ? { kind: "refuse" as const, reply: fault } : endpoint.spec.admit(head);
       if (admission instanceof Promise) void admission.then(decide);
       else decide(admission);
       return;
@@ -120,6 +146,18 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
+/** What Node's parser says of a request it gives up, where it is not simply unreadable. */
+const STATUS_OF_FAULT: Readonly<Record<string, 408 | 413 | 431>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+function headFault({ httpVersionMajor, httpVersion, headers }: IncomingMessage): 400 | 505 | undefined {
+  if (httpVersionMajor !== 1) return 505;
+  return httpVersion === "1.1" && headers.host === undefined ? 400 : undefined;
+}
+
 function readHead(request: IncomingMessage): RequestHead | undefined {
   const url = request.url ?? "";
   if (!url.startsWith("/")) return undefined;
@@ -140,7 +178,7 @@ function serveRequest(app: HttpApp, budget: BodyBudget, request: IncomingMessage
   const head = readHead(request);
   request.on("error", () => {}); // an abort while the body streams in; `close` follows
   if (!head) {
-    writeReply(response, app.refuseBody("bad-length", 0), { close: true });
+    writeReply(response, app.refuseHead(400), { close: true });
     return;
   }
   const hasBody =
@@ -174,6 +212,13 @@ function serveRequest(app: HttpApp, budget: BodyBudget, request: IncomingMessage
     });
   };
   request.on("data", onData).on("end", onEnd);
+}
+
+/** An answer for a socket that has no request. */
+function replyText({ status, type, headers = {}, body = "" }: HttpReply): string {
+  const all = { ...headers, ...(type && { "content-type": type }), "content-length": Buffer.byteLength(body) };
+  const lines = Object.entries({ ...all, connection: "close" }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`;
 }
 
 /** `close` when the request's body was not read to its end: the connection cannot be used again. */
@@ -257,6 +302,11 @@ function nodeEndpoint(spec: WsEndpoint): NodeEndpoint {
     maxPayload: spec.maxMessageBytes,
     perMessageDeflate: false,
     clientTracking: false,
+  });
+  // What handshakeFault leaves over, such as a list of protocols that is none.
+  server.on("wsClientError", (error, socket, request) => {
+    const reply = problem(400, `this is not a WebSocket handshake: ${error.message}`);
+    answerUpgrade(request, socket, (response) => writeReply(response, reply, { close: true }));
   });
   const alive = new Map<WebSocket, boolean>();
   return {

@@ -13,6 +13,7 @@ import { type BodyBudget, bodyCollector, declaredLength } from "./body.js";
 import {
   chooseProtocol,
   type HttpApp,
+  handshakeFault,
   type RequestHead,
   type Server,
   STREAM_HEADERS,
@@ -100,7 +101,9 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
           };
           res.upgrade<Connection>(connection, key, protocol?.name ?? "", "", context);
         };
-        const admission = endpoint.admit(readHead(req, res));
+        const head = readHead(req, res);
+        const fault = handshakeFault(head);
+        const admission = fault ? { kind: "refuse" as const, reply: fault } : endpoint.admit(head);
         if (!(admission instanceof Promise)) {
           decide(admission);
           return;

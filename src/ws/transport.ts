@@ -1,4 +1,5 @@
 import { type HttpReply, type Logger, MillraceError } from "../core/index.js";
+import { problem } from "./problem.js";
 
 /**
  * The socket side of the gateway, as the rest of the room sees it. Two implementations keep this contract (`transport-uws.ts`,
@@ -32,7 +33,20 @@ export interface HttpApp {
   begin(head: RequestHead): Decision;
   /** The answer to a body over its limit, and to one that no memory is left for. */
   refuseBody(reason: "too-large" | "busy" | "bad-length", maxBodyBytes: number): HttpReply;
+  /** The answer to what could not be read as a request at all. */
+  refuseHead(status: keyof typeof UNREADABLE): HttpReply;
 }
+
+/** What is wrong with a request that no route gets to see. */
+export const UNREADABLE = {
+  400: "this is not an HTTP/1.1 request with one Host",
+  405: "this is no proxy: CONNECT is not offered",
+  408: "the request took too long to arrive",
+  413: "the extensions of a chunk are too long",
+  417: "the only expectation met is 100-continue",
+  431: "the head of the request is over 16 KB",
+  505: "HTTP/1.1 is spoken here",
+} as const;
 
 export interface WsSocket {
   /** The subprotocol agreed on; undefined when the client named none of the endpoint's. */
@@ -197,6 +211,19 @@ export function chooseProtocol(offered: string | undefined, known: readonly WsPr
     if (protocol) return protocol;
   }
   return undefined;
+}
+
+const HANDSHAKE_KEY = /^[+/0-9A-Za-z]{22}==$/;
+
+/** RFC 6455 section 4.2.1: what is wrong with a request to open a WebSocket, as an answer; undefined when nothing is. */
+export function handshakeFault(head: RequestHead): HttpReply | undefined {
+  const version = head.header("sec-websocket-version");
+  if (version !== "13")
+    return problem(426, `sec-websocket-version must be 13, not ${version?.slice(0, 20) ?? "missing"}`, {
+      headers: { "sec-websocket-version": "13", upgrade: "websocket" },
+    });
+  if (HANDSHAKE_KEY.test(head.header("sec-websocket-key") ?? "")) return undefined;
+  return problem(400, "sec-websocket-key must be 16 bytes as base64");
 }
 
 /** A topic of any sockets: one call a socket. */

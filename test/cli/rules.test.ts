@@ -117,17 +117,25 @@ t.test("a changed file is in the log within seconds, once a partition; a broken 
   const log = memoryLog();
   await log.ensureStream({ name: "features", subjects: ["features.>"], maxBytes: 1e6 });
   const stopping = new AbortController();
-  let body: object | Error = { rules: [] };
+  const path = join(t.testdir({}), "body.json");
+  const write = (text: string): void => writeFileSync(path, text);
+  let reads = 0;
+  write('{"rules":[]}');
   const { ended } = await followConfiguration({
     ...{ log, logger: createLogger("silent"), signal: stopping.signal, without: { rules: [] } },
     subjects: ["features.0._ctl.rules", "features.1._ctl.rules"],
+    path,
     read: async () => {
-      if (body instanceof Error) throw body;
-      return body;
+      reads++;
+      const text = readFileSync(path, "utf8");
+      if (!text.startsWith("{")) throw new MillraceError("MR_OPTION_INVALID", text);
+      return JSON.parse(text);
     },
   });
   t.equal((await log.info("features")).lastSequence, 0, "nothing to say: no rules, and none known");
-  body = { rules: ["a"] };
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  t.equal(reads, 1, "what stays as it is, is not read again");
+  write('{"rules":["a"]}');
   const reader = await log.read({ stream: "features", subjects: ["features.>"], fromSequence: 1 });
   const first = [...(await reader.next(1)), ...(await reader.next(1))].slice(0, 2);
   t.same(
@@ -137,10 +145,10 @@ t.test("a changed file is in the log within seconds, once a partition; a broken 
       ["features.1._ctl.rules", { rules: ["a"] }],
     ],
   );
-  body = new MillraceError("MR_OPTION_INVALID", "broken");
+  write("broken");
   await new Promise((resolve) => setTimeout(resolve, 1_500)); // nothing can be awaited that must not come
   t.equal((await log.info("features")).lastSequence, 2);
-  body = { rules: [] };
+  write('{"rules":[]}');
   t.match(await reader.next(1), [{ subject: "features.0._ctl.rules" }], "taking all out is a change too");
   stopping.abort();
   await ended;

@@ -1,10 +1,9 @@
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createLogger } from "../../src/core/logger.js";
 import { CHANNELS } from "../../src/pipelines/index.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { createGateway, type Gateway } from "../../src/ws/index.js";
 import { startNats, type TestServer } from "../support/nats.js";
+import { startProxy } from "../support/proxy.js";
 
 export const KEY = "0123456789abcdef0123456789abcdef";
 const logger = createLogger("silent");
@@ -35,12 +34,12 @@ export async function setting(t: Scope, { staticDir }: { staticDir?: string } = 
   const reader = await connectLog({ url: nats.url, name: "test-gateway" });
   for (const spec of streamSpecs(1)) await writer.log.ensureStream(spec);
   const { incarnation } = await writer.log.info("alerts");
-  const wire = await openWire();
+  const wire = await startProxy("http://127.0.0.1:0");
   let gateway: Gateway | undefined;
   let n = 0;
   t.teardown(async () => {
     await gateway?.close();
-    await wire.close();
+    await wire.stop();
     await Promise.all([writer.close(), reader.close()]);
     await nats.stop();
   });
@@ -55,7 +54,7 @@ export async function setting(t: Scope, { staticDir }: { staticDir?: string } = 
   const self: Setting = {
     nats,
     epoch: incarnation,
-    url: `http://127.0.0.1:${wire.port}`,
+    url: wire.url,
     async write(count) {
       for (let i = 0; i < count; i++) await one();
     },
@@ -91,59 +90,15 @@ export async function setting(t: Scope, { staticDir }: { staticDir?: string } = 
         allowedOrigins: [self.url],
         ...(staticDir === undefined ? {} : { staticDir }),
       });
-      wire.to(gateway.port);
+      wire.retarget(gateway.port);
     },
     async stopGateway() {
       await gateway?.close();
       gateway = undefined;
     },
-    cut: () => wire.cut(),
-    mend: () => wire.mend(),
+    cut: () => wire.close(),
+    mend: () => wire.open(),
   };
   await self.startGateway();
   return self;
-}
-
-async function openWire() {
-  const pairs = new Set<Socket>();
-  let target = 0;
-  let isCut = false;
-  const server = createServer((client) => {
-    if (isCut) return client.destroy();
-    const upstream = connect(target, "127.0.0.1");
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      pairs.add(from);
-      from.pipe(to);
-      from.on("error", () => undefined); // the close that follows says it
-      from.on("close", () => {
-        pairs.delete(from);
-        to.destroy();
-      });
-    }
-    return undefined;
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const cut = () => {
-    isCut = true;
-    for (const socket of pairs) socket.destroy();
-  };
-  return {
-    port: (server.address() as AddressInfo).port,
-    to(port: number) {
-      target = port;
-    },
-    cut,
-    mend() {
-      isCut = false;
-    },
-    async close() {
-      cut();
-      server.close();
-      await once(server, "close");
-    },
-  };
 }

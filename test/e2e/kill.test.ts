@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { removeSnapshots } from "../support/log-reset.js";
 import { type RunningMillrace, startMillrace, temporaryDir, waitFor, waitForSettled } from "../support/millrace.js";
+import { seededRandom } from "../support/random.js";
 import { differences, smallTables, type TableSums, tableSums } from "../support/table-sums.js";
 
 const SEED = Number(process.env["MILLRACE_SEED"] ?? Date.now() % 1_000_000);
@@ -15,7 +16,7 @@ const SETTLED_MS = 300_000;
 const PLANS = new Set(["plans", "plan_requests"]);
 
 t.comment(`seed ${SEED}: MILLRACE_SEED=${SEED} repeats the moments of the kills`);
-const random = mulberry32(SEED);
+const random = seededRandom(SEED);
 
 t.test("three kills of the whole tree in the middle of the replay change no table", async (t) => {
   const quiet = temporaryDir("quiet");
@@ -34,7 +35,7 @@ t.test("three kills of the whole tree in the middle of the replay change no tabl
   for (let kill = 0; kill < KILLS; kill++) {
     millrace = await startMillrace(killed, ARGS);
     const at = (kill + 0.2 + 0.6 * random()) / KILLS;
-    await waitFor(120_000, async () => {
+    await waitFor(SETTLED_MS, async () => {
       const { replay } = await millrace.stats();
       return replay.total > 0 && replay.sent / replay.total >= at ? true : undefined;
     });
@@ -67,7 +68,7 @@ t.test("three kills of the whole tree in the middle of the replay change no tabl
   });
   millrace = await startMillrace(again, ["--no-replay", "--rebase", "none"]);
   await waitFor(
-    120_000,
+    SETTLED_MS,
     async () => JSON.stringify(await tableSums(millrace, { whole: true })) === JSON.stringify(whole) || undefined,
   ).catch(() => undefined);
   t.same(
@@ -89,14 +90,4 @@ async function settledSums(millrace: RunningMillrace, whole: boolean): Promise<T
     await delay(1_000);
     return undefined;
   });
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let z = Math.imul(state ^ (state >>> 15), 1 | state);
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z;
-    return ((z ^ (z >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { natsBinary } from "../support/nats.js";
+import { freePorts } from "../support/ports.js";
+import { startProxy } from "../support/proxy.js";
 
 const SERVERS = 3;
 
@@ -34,7 +36,9 @@ export async function startCluster({ strict = false }: { strict?: boolean } = {}
   const clientPort = (i: number): number => ports[i] as number;
   const routePort = (i: number): number => ports[SERVERS + i] as number;
   const remote = SERVERS - 1;
-  const proxies = await Promise.all(names.slice(0, remote).map((_, i) => startValve(routePort(i))));
+  const proxies = await Promise.all(
+    names.slice(0, remote).map((_, i) => startProxy(`nats://127.0.0.1:${routePort(i)}`)),
+  );
   const children = new Map<number, ChildProcess>();
 
   const configuration = (i: number): string => {
@@ -81,63 +85,10 @@ export async function startCluster({ strict = false }: { strict?: boolean } = {}
     heal: () => proxies.forEach((proxy) => void proxy.open()),
     async stop() {
       await Promise.all(names.map((name) => finish(name, "SIGKILL")));
-      for (const proxy of proxies) proxy.stop();
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** A proxy that can be shut: connections end, and new ones do so at once, until it is opened again. */
-async function startValve(target: number) {
-  const sockets = new Set<Socket>();
-  let isOpen = true;
-  const server: Server = createServer((client) => {
-    if (!isOpen) return void client.destroy();
-    const upstream = connect(target, "127.0.0.1");
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on("data", (bytes) => other.write(bytes));
-      socket.on("error", () => undefined); // the other end closes too, below
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const close = (): void => {
-    isOpen = false;
-    for (const socket of sockets) socket.destroy();
-  };
-  return {
-    port: (server.address() as AddressInfo).port,
-    close,
-    open: () => {
-      isOpen = true;
-    },
-    stop() {
-      close();
-      server.close();
-    },
-  };
-}
-
-/** Ports that were free a moment ago: a cluster's servers must know each other's before they start. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }
 
 function answers(port: number): Promise<boolean> {

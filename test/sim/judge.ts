@@ -174,13 +174,19 @@ function compare(
 ): void {
   // Of a stream that was deleted the tasks may not have seen the end, and its marks cannot be told from those after it.
   const wanted = want.filter(([text]) => marks || !text?.startsWith(MARK));
-  const length = isGone ? Math.min(wanted.length, have.length) : Math.max(wanted.length, have.length);
-  for (let i = 0; i < length; i++) {
-    if (wanted[i]?.includes(have[i] ?? "")) continue;
-    problems.push(`${where}, line ${i}: stored ${have[i] ?? "nothing"}, expected ${wanted[i]?.[0] ?? "nothing"}`);
+  const lastMark = wanted.findLast(([text]) => text?.startsWith(MARK))?.[0];
+  let at = 0;
+  for (const [i, text] of have.entries()) {
+    // Of marks in one batch only the last is stored: what is left out says less than one that follows.
+    while (!wanted[at]?.includes(text) && wanted[at]?.[0]?.startsWith(MARK) && wanted[at]?.[0] !== lastMark) at++;
+    if (wanted[at]?.includes(text)) {
+      at++;
+      continue;
+    }
+    problems.push(`${where}, line ${i}: stored ${text}, expected ${wanted[at]?.[0] ?? "nothing"}`);
     return;
   }
-  if (isGone && have.length > wanted.length) problems.push(`${where}: ${have.length - wanted.length} lines too many`);
+  if (!isGone && at < wanted.length) problems.push(`${where}: ${wanted.length - at} lines missing: ${wanted[at]?.[0]}`);
 }
 
 function twice(stream: string, lines: readonly string[]): readonly string[] {

@@ -2,18 +2,8 @@ import t from "tap";
 import { decodeToken, encodeToken, type LogReader, partitionOf } from "../../src/core/index.js";
 import { connectLog, streamSpecs } from "../../src/streams/index.js";
 import { startNats } from "../support/nats.js";
+import { seededRandom } from "../support/random.js";
 import { bytes } from "../support/text.js";
-
-/** Small, seeded, good enough to invent names with: mulberry32. */
-function random(seed: number) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 async function take(reader: LogReader, count: number) {
   const found = [];
@@ -32,7 +22,7 @@ t.test("input streams partition what comes through `in.`, with the function of c
   await t.test("500 random names, escapes included", async (t) => {
     const seed = 20261120;
     t.comment(`seed ${seed}`);
-    const next = random(seed);
+    const next = seededRandom(seed);
     const alphabet = "abcXYZ019-_. /%äß本🚚#>*";
     const name = () =>
       Array.from({ length: 1 + Math.floor(next() * 12) }, () => [...alphabet][Math.floor(next() * 23)]).join("");

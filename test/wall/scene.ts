@@ -13,6 +13,7 @@ import {
 } from "../../src/core/index.js";
 import { dispatchModel, dispatchPlan } from "../../src/workers/solver/dispatch-model.js";
 import { loadHighs } from "../../src/workers/solver/highs.js";
+import { seededRandom } from "../support/random.js";
 
 /** A moment of the bundled sample as the log would hold it: enough of everything for the page to have something to show. */
 export interface Scene {
@@ -26,7 +27,7 @@ export const END_MS = Date.parse("2026-11-13T23:50:54Z");
 const HOUR_END_MS = Math.floor(END_MS / HOUR_MS) * HOUR_MS;
 
 export async function scene(): Promise<Scene> {
-  const random = lcg(20261113);
+  const random = seededRandom(20261113);
   const repositories = [
     repository("rust-lang/rust", 9, random),
     repository("rust-lang/cargo", 3, random),
@@ -418,13 +419,5 @@ export function statsAt(share01: number): Stats {
     late: of(41),
     replay,
     uptimeS: 300,
-  };
-}
-
-function lcg(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
   };
 }

@@ -330,6 +330,7 @@ function listen(transport: "uws" | "node"): Promise<Server> {
   const app = {
     begin: () => ({ kind: "reply" as const, reply: { status: 404 } }),
     refuseBody: () => ({ status: 400 }),
+    refuseHead: (status: number) => ({ status }),
   };
   return createServer({
     transport,

@@ -69,7 +69,8 @@ export async function client(url: string, options: ClientOptions = {}): Promise<
     for (;;) {
       const frame = queue.shift();
       if (frame) return frame;
-      if (isClosed) throw new Error("closed before the next frame");
+      if (isClosed)
+        throw new Error(`closed before the next frame: ${JSON.stringify(await closed)} after ${JSON.stringify(log)}`);
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };

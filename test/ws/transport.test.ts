@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import t from "tap";
 import { createLogger } from "../../src/core/logger.js";
 import { createAccess } from "../../src/ws/access/access.js";
 import { createHttpApp } from "../../src/ws/http-app.js";
 import { createServer } from "../../src/ws/transport.js";
+import { freePort } from "../support/ports.js";
 import { gate, KEY, LIMIT, logger, page, poll, resetGate, routes, start } from "./conformance.js";
 import { client, raw, TRANSPORTS } from "./support.js";
 
@@ -320,7 +321,7 @@ for (const transport of TRANSPORTS) {
   t.test(`${transport}: a port of one's own, free again at once although clients were connected`, async (t) => {
     const app = createHttpApp({ routes, wsPaths: [], access: noAccess, loopback: true, handlerMs: 1_000, logger });
     const options = { host: "127.0.0.1", app, endpoints: [], logger };
-    const port = await freePort();
+    const port = await freePort(); // a fixed port behaves otherwise than 0: uSockets sets address reuse only for the former
     const first = await createServer({ ...options, transport, port });
     for (const other of TRANSPORTS) {
       await t.rejects(createServer({ ...options, transport: other, port }), { code: "MR_PORT_IN_USE" }, other);
@@ -331,16 +332,6 @@ for (const transport of TRANSPORTS) {
     t.equal(second.port, port);
     await second.close(0);
   });
-}
-
-/** A fixed port behaves otherwise than 0: uSockets sets address reuse only for the former. */
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 t.test("auto takes uWebSockets.js where it loads", async (t) => {

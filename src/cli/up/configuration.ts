@@ -1,3 +1,5 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { isMillraceError, type Log, type Logger, systemClock } from "../../core/index.js";
 
 const LOOK_EVERY_MS = 1_000;
@@ -13,23 +15,31 @@ export async function followConfiguration(options: {
   readonly logger: Logger;
   /** Where it goes: all get the same. */
   readonly subjects: readonly string[];
-  /** The message's body; called every second, so it must be cheap. */
+  /** The file or folder that says it: read again when a time or a size there is another. */
+  readonly path: string;
+  /** The message's body. */
   readonly read: () => Promise<object>;
   /** What holds where the log has none: saying that is left out. @default nothing does */
   readonly without?: object;
   readonly signal: AbortSignal;
 }): Promise<{ readonly ended: Promise<void> }> {
-  const { log, logger, subjects, read, without, signal } = options;
+  const { log, logger, subjects, path, read, without, signal } = options;
   let before = "";
+  let stampBefore = "";
   const look = async (): Promise<void> => {
+    const stamp = await stampOf(path);
+    if (stamp === stampBefore) return;
     const text = JSON.stringify(await read());
-    if (text === before) return;
+    if (text !== before) await tell(text);
+    before = text;
+    stampBefore = stamp;
+  };
+  const tell = async (text: string): Promise<void> => {
     for (const subject of subjects) {
       const last = await log.last(subject.split(".")[0] as string, subject);
       const known = last === undefined ? JSON.stringify(without) : Buffer.from(last.data).toString();
       if (known !== text) await log.publish({ subject, data: Buffer.from(text) });
     }
-    before = text;
   };
   await look();
   const follow = async (): Promise<void> => {
@@ -49,4 +59,15 @@ export async function followConfiguration(options: {
     }
   };
   return { ended: follow() };
+}
+
+/** Another one after any change of a file, or of a file of a folder. */
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  const paths = found?.isDirectory() ? (await readdir(path)).sort().map((name) => join(path, name)) : [path];
+  const stamps = paths.map(async (file) => {
+    const now = await stat(file, { bigint: true }).catch(() => undefined);
+    return `${file} ${now?.ino} ${now?.mtimeNs} ${now?.size}`;
+  });
+  return (await Promise.all(stamps)).join("\n");
 }

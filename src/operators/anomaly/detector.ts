@@ -16,8 +16,8 @@ export interface DetectorScoreOptions<V> {
   create(): KeyedDetector;
   readonly rowOf: (value: V) => Input;
   readonly timeMsOf: (value: V) => number;
-  /** An anomaly scores above this. @default 0.5, the boundary of calibrated scores */
-  readonly threshold?: number;
+  /** An anomaly scores above this; 0.5 is the boundary of calibrated scores. */
+  readonly thresholdOf: (value: V) => number;
 }
 
 export interface DetectorScore {
@@ -37,7 +37,7 @@ export interface DetectorScore {
  * Errors: AD_OPTION_INVALID by `create`, AD_INPUT_INVALID for a row of the wrong shape, AD_STATE_INVALID on load.
  */
 export function detectorModel<V>(options: DetectorScoreOptions<V>): ScoreModel<V, DetectorScore> {
-  const { create, rowOf, timeMsOf, threshold = 0.5 } = options;
+  const { create, rowOf, timeMsOf, thresholdOf } = options;
   const detector = create();
   return {
     scoreOne(value) {
@@ -45,7 +45,7 @@ export function detectorModel<V>(options: DetectorScoreOptions<V>): ScoreModel<V
       const timeMs = timeMsOf(value);
       const score = detector.scoreOne(row, timeMs);
       if (score === undefined) return undefined;
-      const isAnomaly = score > threshold;
+      const isAnomaly = score > thresholdOf(value);
       return { score, isAnomaly, reason: isAnomaly ? detector.describe?.(row, timeMs) : undefined };
     },
     learnOne: (value) => detector.learnOne(rowOf(value), timeMsOf(value)),

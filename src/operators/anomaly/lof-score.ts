@@ -13,7 +13,7 @@ export interface LofScoreOptions<V> {
   /** Vectors of a key that must be learned before its first score. */
   readonly warmUp: number;
   /** An anomaly scores above this; 1 is ordinary. */
-  readonly threshold: number;
+  readonly thresholdOf: (value: V) => number;
   /** And one of its numbers lies at least this many spreads from its mean: an alert must be able to say what is unusual. */
   readonly leastSpreads: number;
   /** Spreads are never taken to be smaller than this, in units of the vector. @default 1e-9 */
@@ -43,7 +43,7 @@ const RESOLUTION = 0.5;
  * Errors: AD_OPTION_INVALID for options out of range.
  */
 export function lofModel<V>(options: LofScoreOptions<V>): ScoreModel<V, LofScore> {
-  const { width, window, neighbours, threshold, leastSpreads, leastSpread = 1e-9, vectorOf } = options;
+  const { width, window, neighbours, leastSpreads, leastSpread = 1e-9, vectorOf, thresholdOf } = options;
   const warmUp = Math.max(options.warmUp - SCALE_ROWS, neighbours + 1);
   const detector: Detector = slidingLof({ features: width, window, neighbours, warmUp, resolution: RESOLUTION });
   let scale = emptyScale(width, leastSpread);
@@ -55,7 +55,7 @@ export function lofModel<V>(options: LofScoreOptions<V>): ScoreModel<V, LofScore
       const score = detector.scoreOne(row);
       if (score === undefined) return undefined;
       const mostUnusual = indexOfLargest(row.map(Math.abs));
-      const isAnomaly = score > threshold && Math.abs(row[mostUnusual] as number) >= leastSpreads;
+      const isAnomaly = score > thresholdOf(value) && Math.abs(row[mostUnusual] as number) >= leastSpreads;
       return { score, isAnomaly, mostUnusual, usual: usualRange(scale, mostUnusual) };
     },
     learnOne(value) {

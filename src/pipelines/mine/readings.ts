@@ -2,6 +2,7 @@ import { autoDetector } from "ml-anomaly-detection";
 import { HOUR_MS, type Severity } from "../../core/index.js";
 import { type At, type DetectorScore, detectorModel, type KeyedStream } from "../../operators/index.js";
 import { type Finding, plain, report, type Speaker } from "../report.js";
+import { type Limited, limited, type Thresholds, thresholdOf } from "../thresholds.js";
 import type { SensorValue } from "./sensor-input.js";
 import { SENSOR_WINDOW_MS } from "./sensors.js";
 import { unitOf } from "./units.js";
@@ -12,8 +13,6 @@ const FEATURE = "sensor.reading";
  * far fewer than get windows. With more of them taking turns none leaves its warm-up: no alerts rather than wrong ones.
  */
 const MAX_SENSORS = 128;
-/** Calibrated: above it the detector alarms, once per incident of its own. */
-const THRESHOLD = 0.5;
 /** Where the alarm layer of the package puts its second step: most alarms lie below. */
 const WARNING = 0.7;
 const QUIET_MS = 6 * HOUR_MS;
@@ -22,6 +21,7 @@ const TITLE_MAX = 120;
 
 interface Judged {
   readonly reading: SensorValue;
+  readonly threshold: number;
   readonly found: DetectorScore | undefined;
 }
 
@@ -30,16 +30,20 @@ interface Judged {
  *
  * Readings of a sensor are judged as they come, no window waits for more; one whose hour is over does not belong here.
  */
-export function readings(values: KeyedStream<string, SensorValue>, speaker: Speaker): void {
-  const found = values
-    .filter(isInTime)
+export function readings(
+  values: KeyedStream<string, SensorValue>,
+  speaker: Speaker,
+  limits: Thresholds<"sensor-reading-unusual">,
+): void {
+  const found = limited(values.filter(isInTime), limits, "sensor-reading-unusual")
     .score("readingScores", {
       model: () => {
-        const [rowOf, timeMsOf] = [({ value }: SensorValue) => value, ({ timeMs }: SensorValue) => timeMs];
-        return detectorModel<SensorValue>({ create: autoDetector, threshold: THRESHOLD, rowOf, timeMsOf });
+        const rowOf = ({ value: { value } }: Limited<SensorValue>) => value;
+        const timeMsOf = ({ value: { timeMs } }: Limited<SensorValue>) => timeMs;
+        return detectorModel<Limited<SensorValue>>({ create: autoDetector, thresholdOf, rowOf, timeMsOf });
       },
       maxKeys: MAX_SENSORS,
-      combine: (reading, found) => ({ reading, found }),
+      combine: ({ value: reading, threshold }, found) => ({ reading, threshold, found }),
     })
     .flatMap(unusualReading);
   report(found.values(), speaker, { rule: "sensor-reading-unusual", quietMs: QUIET_MS, maxKeys: MAX_SENSORS });
@@ -49,13 +53,13 @@ function isInTime({ timeMs }: SensorValue, { watermarkMs }: At): boolean {
   return (Math.floor(timeMs / SENSOR_WINDOW_MS) + 1) * SENSOR_WINDOW_MS > watermarkMs;
 }
 
-function unusualReading({ reading, found }: Judged, emit: (finding: Finding) => void): void {
+function unusualReading({ reading, threshold, found }: Judged, emit: (finding: Finding) => void): void {
   if (!found?.isAnomaly) return;
   const { site, equipment, group, name, value, timeMs, origin } = reading;
   const { score, reason } = found;
   emit({
     ...{ detector: "auto", feature: FEATURE, site, key: `${site}/${equipment}/${group}/${name}` },
-    ...{ startMs: timeMs, endMs: timeMs, score, threshold: THRESHOLD, value, expected: null },
+    ...{ startMs: timeMs, endMs: timeMs, score, threshold, value, expected: null },
     ...{ severity: severityOfReading(score), title: titleOf(equipment, name, value, reason) },
     ...{ labels: { equipment, group, value: name }, evidence: [origin] },
   });

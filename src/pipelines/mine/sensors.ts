@@ -14,6 +14,7 @@ import {
   type WindowRow,
 } from "../../operators/index.js";
 import { type FeatureRow, type Finding, features, plain, report, type Speaker, severityOf } from "../report.js";
+import { type Limited, limited, type Thresholds, thresholdOf } from "../thresholds.js";
 import type { SensorValue } from "./sensor-input.js";
 import { unitOf } from "./units.js";
 
@@ -24,7 +25,7 @@ const MAX_SENSORS = 5_000;
 const MEASURES = ["mean", "std", "min", "max"] as const;
 const MEASURE_TEXT = { mean: "mean", std: "spread", min: "minimum", max: "maximum" } as const;
 /** A week of hours is normal, judged after the first day. */
-const UNUSUAL = { width: 4, window: 168, neighbours: 12, warmUp: 24, threshold: 1.8, leastSpreads: 3 };
+const UNUSUAL = { width: 4, window: 168, neighbours: 12, warmUp: 24, leastSpreads: 3 };
 /** A test every 24 windows over at least a day on each side, so that the ordinary course of a day is no change of level. */
 const LEVEL = driftWatch({ delta: 0.001, clock: 24, minWindow: 24, spread: "first" });
 const QUIET_MS = 6 * HOUR_MS;
@@ -43,20 +44,29 @@ interface Hour {
 
 interface Judged {
   readonly hour: Hour;
+  readonly threshold: number;
   readonly found: LofScore | undefined;
 }
 
 /** Any sensor: hourly level and spread, unusual hours, changes of level. */
-export function sensors(values: KeyedStream<string, SensorValue>, speaker: Speaker): void {
+export function sensors(
+  values: KeyedStream<string, SensorValue>,
+  speaker: Speaker,
+  limits: Thresholds<"sensor-unusual">,
+): void {
   const rule = { quietMs: QUIET_MS, maxKeys: MAX_SENSORS };
   const hours = values
     .window("sensorWindows", tumbling({ sizeMs: SENSOR_WINDOW_MS }))
     .aggregate(sensorWindow)
     .map(hourOf);
-  const judged = hours.score("sensorScores", {
-    model: () => lofModel<Hour>({ ...UNUSUAL, vectorOf: (hour) => MEASURES.map((measure) => hour.values[measure]) }),
+  const judged = limited(hours, limits, "sensor-unusual").score("sensorScores", {
+    model: () =>
+      lofModel<Limited<Hour>>({
+        ...{ ...UNUSUAL, thresholdOf },
+        vectorOf: ({ value: { values } }) => MEASURES.map((measure) => values[measure]),
+      }),
     maxKeys: MAX_SENSORS,
-    combine: (hour, found) => ({ hour, found }),
+    combine: ({ value: hour, threshold }, found) => ({ hour, threshold, found }),
   });
   judged.map(featureOf).to(features(speaker));
   report(judged.flatMap(unusualHour).values(), speaker, { ...rule, rule: "sensor-unusual" });
@@ -79,7 +89,7 @@ function featureOf({ hour, found }: Judged): FeatureRow {
   return { ...aboutOf(hour), values: hour.values, scores };
 }
 
-function unusualHour({ hour, found }: Judged, emit: (finding: Finding) => void): void {
+function unusualHour({ hour, threshold, found }: Judged, emit: (finding: Finding) => void): void {
   if (!found?.isAnomaly) return;
   const { score, mostUnusual, usual: expected } = found;
   const { equipment, evidence } = hour;
@@ -91,8 +101,8 @@ function unusualHour({ hour, found }: Judged, emit: (finding: Finding) => void):
   emit({
     ...about,
     labels: { ...about.labels, measure },
-    ...{ detector: "lof", score, threshold: UNUSUAL.threshold, value, expected },
-    severity: severityOf(score, UNUSUAL.threshold),
+    ...{ detector: "lof", score, threshold, value, expected },
+    severity: severityOf(score, threshold),
     title: `${equipment}: hourly ${MEASURE_TEXT[measure]}${ofName} ${said(value)}, ${usually}`,
     evidence,
   });

@@ -1,5 +1,6 @@
 import { type AcceptedReading, encodeToken, MINUTE_MS, partitionOf } from "../../core/index.js";
 import { pipeline, type Target } from "../../operators/index.js";
+import { thresholds } from "../thresholds.js";
 import { readings } from "./readings.js";
 import { reportedAlarms } from "./reported-alarms.js";
 import { type Arrival, perSensor, telemetrySource } from "./sensor-input.js";
@@ -7,7 +8,7 @@ import { sensors } from "./sensors.js";
 import { trucks } from "./trucks.js";
 
 const NAME = "mine.telemetry";
-const VERSION = 3;
+const VERSION = 4;
 
 /**
  * How often stage two learns of event time. Each mark is a message to every features partition from every task: at one a minute
@@ -37,6 +38,9 @@ export const telemetry = pipeline(NAME, {
 });
 
 const all = telemetry.from(telemetrySource);
+/** Of calibrated scores and of outlier factors, whose ordinary is 1. */
+const limits = thresholds(telemetry, { "truck-unusual": 2, "sensor-unusual": 1.8, "sensor-reading-unusual": 0.5 });
+
 all.to(accepted);
 reportedAlarms(all, { pipeline: NAME, domain: "sensor" });
 /** The groups of the mine's trucks; every other group is a sensor. */
@@ -44,10 +48,10 @@ const { rest, ...ofTrucks } = all.branch({
   status: ({ reading }) => reading.group === "status",
   refuel: ({ reading }) => reading.group === "refuel",
 });
-trucks(ofTrucks, { pipeline: NAME, domain: "mine" }, partitionOfSite);
+trucks(ofTrucks, { pipeline: NAME, domain: "mine" }, limits, partitionOfSite);
 const values = perSensor(rest);
-sensors(values, { pipeline: NAME, domain: "sensor" });
-readings(values, { pipeline: NAME, domain: "sensor" });
+sensors(values, { pipeline: NAME, domain: "sensor" }, limits);
+readings(values, { pipeline: NAME, domain: "sensor" }, limits);
 
 function partitionOfSite(site: string, partitions: number): number {
   return partitionOf([encodeToken(site)], partitions);

@@ -22,13 +22,14 @@ import {
   type Speaker,
   severityOf,
 } from "../report.js";
+import { type Limited, limited, type Thresholds, thresholdOf } from "../thresholds.js";
 import type { Arrival } from "./sensor-input.js";
 
 /** Trucks watched at once, per partition. */
 const MAX_TRUCKS = 2_000;
 /** Two hours hold two or three cycles; a week of them is normal, judged after two days. */
 const WINDOW_MS = 2 * HOUR_MS;
-const UNUSUAL = { window: 84, neighbours: 10, warmUp: 24, threshold: 2, leastSpreads: 3 };
+const UNUSUAL = { window: 84, neighbours: 10, warmUp: 24, leastSpreads: 3 };
 const QUIET_MS = 6 * HOUR_MS;
 
 /** One cycle is an anecdote. */
@@ -61,6 +62,7 @@ interface Shift {
 
 interface Judged {
   readonly shift: Shift;
+  readonly threshold: number;
   readonly found: LofScore | undefined;
 }
 
@@ -68,6 +70,7 @@ interface Judged {
 export function trucks(
   { status, refuel }: { readonly status: Stream<Arrival>; readonly refuel: Stream<Arrival> },
   speaker: Speaker,
+  limits: Thresholds<"truck-unusual">,
   partitionOfSite: PartitionOf,
 ): void {
   const forSite = features(speaker, partitionOfSite);
@@ -79,15 +82,19 @@ export function trucks(
     .map(cycleEventOf);
   cycles.map(cycleFeature).to(forSite);
 
-  const judged = cycles
+  const shifts = cycles
     .window("truckWindows", tumbling({ sizeMs: WINDOW_MS }))
     .aggregate(truckWindow)
-    .map(shiftOf)
-    .score("truckScores", {
-      model: () => lofModel<Shift>({ width: COMPARED.length, ...UNUSUAL, vectorOf }),
-      maxKeys: MAX_TRUCKS,
-      combine: (shift, found) => ({ shift, found }),
-    });
+    .map(shiftOf);
+  const judged = limited(shifts, limits, "truck-unusual").score("truckScores", {
+    model: () =>
+      lofModel<Limited<Shift>>({
+        ...{ width: COMPARED.length, ...UNUSUAL, thresholdOf },
+        vectorOf: ({ value: shift }) => vectorOf(shift),
+      }),
+    maxKeys: MAX_TRUCKS,
+    combine: ({ value: shift, threshold }, found) => ({ shift, threshold, found }),
+  });
   judged.map(shiftFeature).to(features(speaker));
   report(judged.flatMap(unusualShift).values(), speaker, {
     ...{ rule: "truck-unusual", quietMs: QUIET_MS, maxKeys: MAX_TRUCKS },
@@ -153,7 +160,7 @@ function shiftFeature({ shift, found }: Judged): FeatureRow {
   return { ...aboutOf(shift), values: shift.values, scores };
 }
 
-function unusualShift({ shift, found }: Judged, emit: (finding: Finding) => void): void {
+function unusualShift({ shift, threshold, found }: Judged, emit: (finding: Finding) => void): void {
   if (!found?.isAnomaly) return;
   const { score, mostUnusual, usual } = found;
   const { equipment, values } = shift;
@@ -165,8 +172,8 @@ function unusualShift({ shift, found }: Judged, emit: (finding: Finding) => void
   emit({
     ...aboutOf(shift),
     labels: { equipment, measure: name },
-    ...{ detector: "lof", score, threshold: UNUSUAL.threshold, value, expected },
-    severity: severityOf(score, UNUSUAL.threshold),
+    ...{ detector: "lof", score, threshold, value, expected },
+    severity: severityOf(score, threshold),
     title: `${equipment}: mean ${text} of ${values.cycles} cycles ${said}`,
     evidence: shift.evidence,
   });

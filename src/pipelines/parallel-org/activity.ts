@@ -1,11 +1,12 @@
 import { type AcceptedDelivery, DAY_MS, MINUTE_MS, type Origin } from "../../core/index.js";
 import { pipeline, type Source, source, type Target } from "../../operators/index.js";
+import { thresholds } from "../thresholds.js";
 import { type Delivery, decodeDelivery } from "./delivery.js";
 import { repositories } from "./repositories.js";
 import { approvedNumber, repositoryEventOf } from "./repository-event.js";
 
 const NAME = "parallel-org.activity";
-const VERSION = 2;
+const VERSION = 3;
 
 /** GitHub redelivers for three days; a week covers that. */
 const REMEMBERED_MS = 7 * DAY_MS;
@@ -46,8 +47,11 @@ export const activity = pipeline(NAME, {
 });
 
 const all = activity.from(deliveries);
+/** Of outlier factors, whose ordinary is 1. */
+const limits = thresholds(activity, { "unusual-day": 1.5 });
+
 all.to(accepted);
-repositories(all.filter(isAboutRepository).map(newsOf), { pipeline: NAME, domain: "github" });
+repositories(all.filter(isAboutRepository).map(newsOf), { pipeline: NAME, domain: "github" }, limits);
 
 function isAboutRepository({ repo }: Delivery): boolean {
   return repo !== "";

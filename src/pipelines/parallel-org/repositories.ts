@@ -18,6 +18,7 @@ import {
   type WindowRow,
 } from "../../operators/index.js";
 import { type FeatureRow, type Finding, features, plain, report, type Speaker, severityOf } from "../report.js";
+import { type Limited, limited, type Thresholds, thresholdOf } from "../thresholds.js";
 
 const FEATURE = "github.day";
 /** Repositories watched at once, per partition. */
@@ -26,7 +27,7 @@ const MAX_REPOSITORIES = 2_000;
 const MAX_OPEN_PULL_REQUESTS = 1_000;
 /** A repository's last 128 active days, the nearest eight of them; judged from the 22nd on. */
 const UNUSUAL_DAY = {
-  ...{ window: 128, neighbours: 8, warmUp: 21, threshold: 1.5 },
+  ...{ window: 128, neighbours: 8, warmUp: 21 },
   ...{ leastSpreads: 2.5, leastSpread: 1 },
 };
 /** A test every fourth merge: two means of at least eight pull requests. Waiting times spread by a factor of e or more. */
@@ -74,7 +75,7 @@ interface Waited {
 }
 
 /** Repositories by the day: features, unusual days, and changes of how long merging takes. */
-export function repositories(news: Stream<RepositoryNews>, speaker: Speaker): void {
+export function repositories(news: Stream<RepositoryNews>, speaker: Speaker, limits: Thresholds<"unusual-day">): void {
   const overDays = news
     .keyBy(repositoryOf, { local: true })
     .map(eventOf)
@@ -89,10 +90,14 @@ export function repositories(news: Stream<RepositoryNews>, speaker: Speaker): vo
     .process("approvals", approvals<Day>({ maxRepositories: MAX_REPOSITORIES, maxOpen: MAX_OPEN_PULL_REQUESTS }))
     .map(withApprovalTime);
 
-  const scored = measured.score("dayScores", {
-    model: () => lofModel<Day>({ width: COMPARED.length, ...UNUSUAL_DAY, vectorOf }),
+  const scored = limited(measured, limits, "unusual-day").score("dayScores", {
+    model: () =>
+      lofModel<Limited<Day>>({
+        ...{ width: COMPARED.length, ...UNUSUAL_DAY, thresholdOf },
+        vectorOf: ({ value: day }) => vectorOf(day),
+      }),
     maxKeys: MAX_REPOSITORIES,
-    combine: (day, found) => ({ day, found }),
+    combine: ({ value: day, threshold }, found) => ({ day, threshold, found }),
   });
   scored.map(featureOf).to(features(speaker));
   report(scored.flatMap(unusualDay).values(), speaker, {
@@ -154,6 +159,7 @@ function vectorOf({ values }: Day): readonly number[] {
 
 interface Scored {
   readonly day: Day;
+  readonly threshold: number;
   readonly found: LofScore | undefined;
 }
 
@@ -166,11 +172,10 @@ function featureOf({ day, found }: Scored): FeatureRow {
   return { ...aboutOf(day), values: day.values, labels: {}, scores };
 }
 
-function unusualDay({ day, found }: Scored, emit: (finding: Finding) => void): void {
+function unusualDay({ day, threshold, found }: Scored, emit: (finding: Finding) => void): void {
   if (!found?.isAnomaly) return;
   const { score, mostUnusual, usual } = found;
   const { name, text } = COMPARED[mostUnusual] as (typeof COMPARED)[number];
-  const { threshold } = UNUSUAL_DAY;
   const value = day.values[name] ?? 0;
   const expected = { low: Math.ceil(countOf(usual.low)), high: Math.floor(countOf(usual.high)) };
   emit({

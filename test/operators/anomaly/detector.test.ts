@@ -93,10 +93,10 @@ interface Row {
 
 /** Runs `score` with detectors made by `create`, and gives the latest score. */
 function scorer(create: () => KeyedDetector, options: { readonly threshold?: number; readonly maxKeys: number }) {
-  const { maxKeys, ...rest } = options;
+  const { maxKeys, threshold = 0.5 } = options;
   const model = () => {
     const [rowOf, timeMsOf] = [({ row }: Row) => row as number | number[], ({ timeMs }: Row) => timeMs];
-    return detectorModel<Row>({ create, rowOf, timeMsOf, ...rest });
+    return detectorModel<Row>({ create, rowOf, timeMsOf, thresholdOf: () => threshold });
   };
   const kit = keyedKit<Row, { found: DetectorScore | undefined }>(
     (rows) => rows.score("scores", { model, maxKeys, combine: (_row, found) => ({ found }) }),
@@ -178,7 +178,8 @@ t.test("keys are bounded, the threshold is the caller's, wrong options and state
   process("b", 42, 1);
   t.equal(process("a", 43, 0.1), undefined, "forgotten for b, warming up again");
   t.throws(() => scorer(() => detectors.mahalanobis({ train: -1 }), { maxKeys: 1 }), { code: "AD_OPTION_INVALID" });
-  const other = detectorModel({ create: () => detectors.mahalanobis({ train: 41 }), rowOf: Number, timeMsOf: Number });
+  const numbers = { rowOf: Number, timeMsOf: Number, thresholdOf: () => 0.5 };
+  const other = detectorModel({ create: () => detectors.mahalanobis({ train: 41 }), ...numbers });
   t.ok(saved.length > 0);
   t.throws(() => other.load(create().save()), { code: "AD_STATE_INVALID" });
 });

@@ -4,7 +4,7 @@ import { keyedKit } from "../support/keyed-kit.js";
 
 type Vector = readonly number[];
 const OPTIONS: LofScoreOptions<Vector> = {
-  ...{ width: 2, window: 64, neighbours: 5, warmUp: 20, threshold: 2, leastSpreads: 3 },
+  ...{ width: 2, window: 64, neighbours: 5, warmUp: 20, thresholdOf: () => 2, leastSpreads: 3 },
   vectorOf: (vector) => (vector.length === 2 ? vector : undefined),
 };
 /** Deterministic noise in [-1, 1]. */
@@ -44,13 +44,13 @@ t.test("silent while warming up, about 1 among the usual, an anomaly far away", 
 });
 
 t.test("a vector whose every number is ordinary is no anomaly, however rare the combination", async (t) => {
-  const scorer = lofScorer({ ...OPTIONS, threshold: 1.01, leastSpreads: 10 });
+  const scorer = lofScorer({ ...OPTIONS, thresholdOf: () => 1.01, leastSpreads: 10 });
   warm(scorer, "k", 40);
   t.match(scorer.process("k", 41, [52, 3]), { isAnomaly: false });
 });
 
 t.test("a vector far away is no anomaly below the threshold", async (t) => {
-  const scorer = lofScorer({ ...OPTIONS, threshold: 1e9 });
+  const scorer = lofScorer({ ...OPTIONS, thresholdOf: () => 1e9 });
   warm(scorer, "k", 40);
   t.match(scorer.process("k", 41, [50, 30]), { isAnomaly: false });
 });

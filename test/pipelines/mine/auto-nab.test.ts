@@ -49,6 +49,7 @@ perSensor(scoresOnly.from(telemetrySource))
         create: autoDetector,
         rowOf: ({ value }) => value,
         timeMsOf: ({ timeMs }) => timeMs,
+        thresholdOf: () => 0.5,
       }),
     maxKeys: 100,
     combine: scoreOf,

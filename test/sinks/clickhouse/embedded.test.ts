@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { connectClickhouse, createQueryRunner } from "../../../src/sinks/index.js";
+import { seededRandom } from "../../support/random.js";
 import { temporaryDirectory } from "./support.js";
 
 function start(
@@ -43,11 +44,7 @@ t.test(
 t.test("kill -9 at random moments: nothing is lost, nothing is twice", { timeout: 120_000 }, async (t) => {
   const seed = 20_261_120;
   t.comment(`seed ${seed}`);
-  let state = seed;
-  const random = () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = seededRandom(seed);
   const path = await temporaryDirectory(t);
   const messages = 2_000;
   const endings: string[] = [];

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import type { Logger } from "../../../src/core/index.js";
+import { freePort } from "../../support/ports.js";
 
 export const silent: Logger = pino({ level: "silent" });
 
@@ -98,15 +98,4 @@ export async function startFront(t: Teardown, directory: string, credentials?: s
   t.teardown(() => front.kill());
   await front.start();
   return front;
-}
-
-/** A port that was free a moment ago: the front has to come back on the same one. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

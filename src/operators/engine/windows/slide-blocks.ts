@@ -1,7 +1,9 @@
+import type { Cell } from "../aggregates/aggregate.js";
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
-import type { Key } from "../state/keys.js";
+import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
+import type { Held } from "./firing.js";
 import type { HopPane, Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
@@ -34,7 +36,7 @@ interface FrontPane<V> extends Taken<V> {
  * of the next (the back stack: one running row per key). Fixed places make the result a function of the panes alone, to the
  * last bit, wherever a snapshot is taken.
  *
- * Cost: two merges and one look-up a pane and key, one merge more a row said.
+ * Cost: two merges and one look-up a pane and key, and two more where a pane with the key comes or goes.
  * Source: van Herk, "A fast algorithm for local minimum and maximum filters", 1992; Gil and Werman, 1993.
  */
 export class BlockSlide<V> implements Slide<V> {
@@ -43,8 +45,13 @@ export class BlockSlide<V> implements Slide<V> {
   readonly #plan: Plan<V, unknown>;
   readonly #undo = new Undo();
   readonly #order = new OrderedSlots();
-  readonly #scratch: Frame<V>;
   #back: Frame<V>;
+  /** By slot of the back: what the window holds of the key. */
+  #wholeRows = new Float64Array(0);
+  #wholeCells: unknown[][];
+  /** Slots whose stacks have changed since their row was put together, and the same as marks. */
+  #toPut: number[] = [];
+  #stirred = new Uint8Array(0);
   /** The old block's panes, ascending; those that left the window are undefined. */
   #front: (FrontPane<V> | undefined)[] = [];
   #frontFrom = 0;
@@ -57,13 +64,12 @@ export class BlockSlide<V> implements Slide<V> {
     this.#offsetMs = offsetMs;
     this.#plan = planAggregates<V>(aggregates, EXTRAS);
     this.#back = new Frame(this.#plan, this.#undo);
-    this.#scratch = new Frame(this.#plan, this.#undo);
-    this.#scratch.open("");
+    this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
-  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
-    this.#evict(startMs);
-    this.#order.settle(this.#back.table.keys);
+  *moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps {
+    yield* this.#evict(startMs);
+    yield* this.#order.settle(this.#back.table);
     // After a spoiling, panes of the old block come again; they are taken in and flipped as they were.
     const reachedMs =
       this.#taken[this.#taken.length - 1]?.pane.startMs ??
@@ -72,31 +78,32 @@ export class BlockSlide<V> implements Slide<V> {
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
       const blockMs = Math.floor((pane.startMs - this.#offsetMs) / this.#sizeMs) * this.#sizeMs + this.#offsetMs;
-      if (blockMs !== this.#blockMs && this.#taken.length > 0) this.#flip(startMs);
+      if (blockMs !== this.#blockMs && this.#taken.length > 0) yield* this.#flip(startMs);
       this.#blockMs = blockMs;
-      this.#take(pane);
+      yield* this.#take(pane);
     }
     // Not before all of its panes are in: a block is flipped once. Where a slide does not divide the size, a window ends within it.
-    if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
-    this.#order.settle(this.#back.table.keys);
+    if (this.#taken.length > 0 && this.#blockMs < startMs) yield* this.#flip(startMs);
+    yield* this.#order.settle(this.#back.table);
+    yield* this.#putTogether();
   }
 
-  #take(pane: HopPane<V>): void {
+  *#take(pane: HopPane<V>): Steps {
     const { table } = pane.frame;
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
-    const slots = new Int32Array(table.keys.length).fill(-1);
+    const slots = new Int32Array(table.length).fill(-1);
     for (let from = 0; from < slots.length; from++) {
-      const key = table.keys[from];
-      if (key === undefined) continue;
-      const hash = table.hashes[from] as number;
-      let slot = back.table.findHashed(key, hash);
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!table.has(from)) continue;
+      let slot = back.table.findOf(table, from);
       if (slot < 0) {
         this.#undo.begin();
-        slot = back.openHashed(key, hash);
+        slot = back.openOther(pane.frame, from);
         this.#order.add(slot);
       }
       slots[from] = slot;
+      this.#stir(slot);
       merge(this.#plan, back, slot, pane.frame, from, pane.frame.plan.stride);
       const at = slot * stride + extraAt + BACK;
       back.rows[at] = (back.rows[at] as number) + 1;
@@ -105,7 +112,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   /** The new block becomes the old one (of which no pane is in the window any more): from its last pane to its first, each with what follows. */
-  #flip(startMs: number): void {
+  *#flip(startMs: number): Steps {
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
     this.#front = new Array<FrontPane<V> | undefined>(this.#taken.length).fill(undefined);
@@ -113,9 +120,10 @@ export class BlockSlide<V> implements Slide<V> {
     for (let i = this.#taken.length - 1; i >= 0; i--) {
       const taken = this.#taken[i] as Taken<V>;
       if (taken.pane.startMs < startMs) break;
-      this.#front[i] = this.#stacked(taken);
+      this.#front[i] = yield* this.#stacked(taken);
       this.#frontFrom = i;
       for (let from = 0; from < taken.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = taken.slots[from] as number;
         if (slot < 0) continue;
         back.rows[slot * stride + extraAt + FRONT] = i + 1;
@@ -123,16 +131,18 @@ export class BlockSlide<V> implements Slide<V> {
       }
     }
     this.#taken = [];
-    for (let slot = 0; slot < back.table.keys.length; slot++) {
-      if (back.table.keys[slot] === undefined) continue;
+    for (let slot = 0; slot < back.table.length; slot++) {
+      if (slot % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!back.table.has(slot)) continue;
       back.reset(slot);
       back.rows[slot * stride + extraAt + BACK] = 0;
+      this.#stir(slot);
       this.#removeIfEmpty(slot);
     }
-    this.#order.settle(back.table.keys);
+    yield* this.#order.settle(back.table);
   }
 
-  #stacked({ pane, slots }: Taken<V>): FrontPane<V> {
+  *#stacked({ pane, slots }: Taken<V>): Steps<FrontPane<V>> {
     const plan = this.#plan;
     const paneStride = pane.frame.plan.stride;
     const width = plan.extraAt;
@@ -143,6 +153,7 @@ export class BlockSlide<V> implements Slide<V> {
     const followingSlots = new Int32Array(length);
     const stacked: FrontPane<V> = { pane, slots, rows, cells, following, followingSlots };
     for (let from = 0; from < length; from++) {
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = slots[from] as number;
       if (slot < 0) continue;
       plan.init(rows, from * width);
@@ -166,18 +177,20 @@ export class BlockSlide<V> implements Slide<V> {
     this.#order.noteRemoved();
   }
 
-  #evict(startMs: number): void {
+  *#evict(startMs: number): Steps {
     const { rows } = this.#back;
     const { stride, extraAt } = this.#plan;
     for (; this.#frontFrom < this.#front.length; this.#frontFrom++) {
       const leaving = this.#front[this.#frontFrom] as FrontPane<V>;
       if (leaving.pane.startMs >= startMs) return;
       for (let from = 0; from < leaving.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = leaving.slots[from] as number;
         if (slot < 0) continue;
         const at = slot * stride + extraAt;
         rows[at + FRONT] = leaving.following[from] as number;
         rows[at + FRONT_SLOT] = leaving.followingSlots[from] as number;
+        this.#stir(slot);
         this.#removeIfEmpty(slot);
       }
       this.#front[this.#frontFrom] = undefined;
@@ -190,29 +203,71 @@ export class BlockSlide<V> implements Slide<V> {
     return this.#order.slots;
   }
 
-  keyAt(slot: number): Key {
-    return this.#back.table.keys[slot] as Key;
+  held(): Held {
+    return {
+      rows: this.#wholeRows,
+      cells: this.#wholeCells,
+      stride: this.#plan.extraAt,
+      keyOf: this.#back.table.keyOf,
+    };
   }
 
-  result(slot: number, startMs: number, endMs: number): unknown {
-    const back = this.#back;
+  /** The stacks of a key have changed: its row must be put together anew. */
+  #stir(slot: number): void {
+    if (slot >= this.#stirred.length) this.#growMarks(slot);
+    if (this.#stirred[slot] === 1) return;
+    this.#stirred[slot] = 1;
+    this.#toPut.push(slot);
+  }
+
+  #growMarks(slot: number): void {
+    const marks = new Uint8Array(Math.max(64, slot * 2));
+    marks.set(this.#stirred);
+    this.#stirred = marks;
+  }
+
+  /** Front and back as one row, of the keys whose stacks have changed: where a slide brings few of the keys, most stay as they are. */
+  *#putTogether(): Steps {
     const plan = this.#plan;
-    const key = this.keyAt(slot);
-    const at = slot * plan.stride + plan.extraAt;
-    const front = back.rows[at + FRONT] as number;
-    if (front === 0) return back.result(slot, key, startMs, endMs, "final", 0);
-    const whole = this.#scratch;
-    const stack = this.#front[front - 1] as FrontPane<V>;
-    const from = back.rows[at + FRONT_SLOT] as number;
-    if (plan.cells.length === 0) {
-      const width = plan.extraAt;
-      for (let i = 0; i < width; i++) whole.rows[i] = stack.rows[from * width + i] as number;
-    } else {
-      whole.reset(0);
-      merge(plan, whole, 0, stack, from, plan.extraAt);
+    const { rows, table } = this.#back;
+    const width = plan.extraAt;
+    if (this.#wholeRows.length < table.length * width) {
+      const grown = new Float64Array((rows.length / plan.stride) * width);
+      grown.set(this.#wholeRows);
+      this.#wholeRows = grown;
     }
-    merge(plan, whole, 0, back, slot, plan.stride);
-    return whole.result(0, key, startMs, endMs, "final", 0);
+    const whole = this.#wholeRows;
+    for (let n = 0; n < this.#toPut.length; n++) {
+      if (n % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      const slot = this.#toPut[n] as number;
+      this.#stirred[slot] = 0;
+      const at = slot * plan.stride;
+      const into = slot * width;
+      const front = rows[at + width + FRONT] as number;
+      if (!table.has(slot) || front === 0) {
+        for (let i = 0; i < width; i++) whole[into + i] = rows[at + i] as number;
+        for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#back.cells[i]?.[slot];
+        continue;
+      }
+      const stack = this.#front[front - 1] as FrontPane<V>;
+      const from = rows[at + width + FRONT_SLOT] as number;
+      for (let i = 0; i < width; i++) whole[into + i] = stack.rows[from * width + i] as number;
+      plan.mergeParts(whole, into, rows, at);
+      for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#bothOf(i, stack.cells[i]?.[from], slot);
+    }
+    this.#toPut.length = 0;
+  }
+
+  #cells(i: number): unknown[] {
+    return this.#wholeCells[i] as unknown[];
+  }
+
+  #bothOf(i: number, front: unknown, slot: number): unknown {
+    const cell = this.#plan.cells[i] as Cell<V, unknown>;
+    const both = cell.create();
+    cell.merge?.(both, front);
+    cell.merge?.(both, this.#back.cells[i]?.[slot]);
+    return both;
   }
 
   spoil(): void {
@@ -222,6 +277,9 @@ export class BlockSlide<V> implements Slide<V> {
     this.#taken = [];
     this.#blockMs = Number.NEGATIVE_INFINITY;
     this.#order.clear();
+    this.#toPut = [];
+    this.#stirred.fill(0);
+    this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
   get keys(): number {
@@ -229,7 +287,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   get bytes(): number {
-    let bytes = this.#back.bytes;
+    let bytes = this.#back.bytes + this.#wholeRows.byteLength;
     for (const pane of this.#front) if (pane !== undefined) bytes += pane.rows.byteLength + pane.slots.byteLength * 3;
     return bytes;
   }
