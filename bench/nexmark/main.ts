@@ -66,7 +66,7 @@ function runQuery(query: string, messages: readonly LogMessage[], decode?: Decod
     program.apply(message, undefined, ignore);
     const watermarkMs = program.watermarkMs();
     if (watermarkMs === undefined || watermarkMs < savedMs + SAVE_EVERY_MS) continue;
-    program.save();
+    program.saveParts();
     saves++;
     savedMs = watermarkMs;
   }

@@ -40,11 +40,18 @@ export interface Program {
   lookAhead?(messages: readonly LogMessage[]): Promise<readonly unknown[]>;
   /** Applies one message; synchronous. `ahead` is the message's item of `lookAhead`. */
   apply(message: LogMessage, ahead: unknown, emit: Emit): void;
+  /**
+   * As `apply`, for a message that may fire more than a pause allows: the rest of the work in steps of about a ms, with the outputs of each;
+   * undefined when nothing is left to do. Between the steps nothing may be applied or saved. Outputs and their order are those of `apply`.
+   */
+  applyInSteps?(message: LogMessage, ahead: unknown, emit: Emit): Iterator<void> | undefined;
   counters(): Counters;
   /** Undefined until a source has announced itself. */
   watermarkMs(): number | undefined;
   /** Canonical bytes: equal states give equal bytes. */
   save(): Uint8Array;
+  /** The bytes of `save` in order, in parts that may be shared with later saves and so must not be changed: no copy of the whole is made. */
+  saveParts?(): readonly Uint8Array[];
   /** The bytes `save` would give now, in steps of some ms, while `apply` goes on in between. One at a time. */
   beginSave?(): StepwiseSave;
   /** Errors: MR_STATE_INCOMPATIBLE. */

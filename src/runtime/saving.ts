@@ -84,7 +84,7 @@ export class Saving {
     if (this.failure !== undefined) throw this.failure;
     if (applied === this.sequence) return;
     const { program } = this.#options;
-    await this.#store(applied, watermarkOf(program), [program.save()]);
+    await this.#store(applied, watermarkOf(program), program.saveParts?.() ?? [program.save()]);
   }
 
   /** Resolves when nothing is under way any more. Does not throw. */

@@ -13,6 +13,7 @@ import {
 } from "../../sinks/index.js";
 import { type Connection, connectLog, type LogOptions } from "../../streams/index.js";
 import { registerReader } from "../../workers/keeper/index.js";
+import { openTracing } from "../tracing/tracing.js";
 import { type DeadDomain, setAside } from "./set-aside.js";
 import { serveThread } from "./thread.js";
 
@@ -45,6 +46,9 @@ await serveThread<SinkThreadStatus>(async () => {
   const { log: logOptions, clickhouseUrl, dataDir, logLevel } = workerData as SinkThreadData;
   const logger = createLogger(logLevel).child({ component: "sinks.clickhouse" });
   const connection = await connectLog({ ...logOptions, name: "millrace-sinks" });
+  const tracing = await openTracing(process.env);
+  const log = tracing.log(connection.log, { verb: "store" });
+  const { registers } = connection;
   const poisoned = { github: 0, telemetry: 0, notify: 0 };
   const failures: string[] = [];
   let tasks = new Map<string, SinkTask>();
@@ -68,7 +72,7 @@ await serveThread<SinkThreadStatus>(async () => {
       place = clickhouse.place;
       unserve = connection.requests.serve("query", answer);
       tasks = new Map(
-        STREAMS.map((stream) => [stream, createSinkTask({ log: connection.log, sink, stream, onPoison, logger })]),
+        STREAMS.map((stream) => [stream, createSinkTask({ log, registers, sink, stream, onPoison, logger })]),
       );
       failures.length = 0;
       const runs = [...tasks].map(async ([stream, task]) => {
@@ -115,6 +119,7 @@ await serveThread<SinkThreadStatus>(async () => {
       stopping.abort();
       await running.catch(() => undefined);
       await connection.close();
+      await tracing.close();
     },
   };
 });

@@ -1,5 +1,13 @@
 import { join } from "node:path";
-import { type Config, createLogger, type Logger, packageRoot, type ReplayStats, type Stats } from "../../core/index.js";
+import {
+  type Config,
+  createLogger,
+  type Log,
+  type Logger,
+  packageRoot,
+  type ReplayStats,
+  type Stats,
+} from "../../core/index.js";
 import {
   type Connection,
   connectLog,
@@ -12,6 +20,7 @@ import {
 import { ackRoutes, createGateway, type Gateway, type QueryAnswer } from "../../ws/index.js";
 import { readRoutingFile, shippedRouting } from "../alerts/routing-file.js";
 import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rules/rule-file.js";
+import { openTracing, type Tracing } from "../tracing/tracing.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
@@ -79,6 +88,8 @@ async function startAll(context: Context): Promise<Running> {
   const { config, report, startedMs, logger, stop, defer } = context;
   const key = secretFile(config.dataDir, "local.key");
   const webhookSecret = config.githubWebhookSecret ?? secretFile(config.dataDir, "webhook.secret");
+  const tracing = await openTracing(process.env);
+  defer(() => tracing.close());
   const server = await openLogServer(config, key, report);
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
@@ -94,7 +105,8 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => workers.stop());
   const file = await readRoutingFile(config.routing ?? shippedRouting());
   const { publicUrl } = config;
-  defer(startNotify({ connection, file, publicUrl, ackSecret, holder: workers.holder, logger }));
+  const notifying = { ...connection, log: tracing.log(connection.log, { verb: "notify" }) };
+  defer(startNotify({ connection: notifying, file, publicUrl, ackSecret, holder: workers.holder, logger }));
   await Promise.race([workers.ready(), workers.broken.then(brokenStart)]);
   const cluster = watchCluster(connection, () => statusOf(workers));
   defer(async () => cluster.stop());
@@ -106,12 +118,22 @@ async function startAll(context: Context): Promise<Running> {
     const state = replay?.progress(tasks) ?? idle;
     return assembleStats({ tasks, sinks, replay: state, startedMs, nowMs: Date.now() });
   };
-  const mqtt = openMqttDoor(server, connection, logger);
+  const mqtt = openMqttDoor(server, tracing.log(connection.log, { verb: "receive", roots: true }), logger);
   if (mqtt) {
     defer(() => mqtt.close());
     await mqtt.subscribed;
   }
-  const gateway = await openGateway({ context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt });
+  const gateway = await openGateway({
+    context,
+    connection,
+    key,
+    webhookSecret,
+    ackSecret,
+    stats,
+    cluster,
+    mqtt,
+    tracing,
+  });
   defer(() => gateway.close());
 
   replay = await startReplay({ config, connection, server, gatewayUrl: gateway.url, webhookSecret, key, logger });
@@ -176,7 +198,7 @@ function brokenStart(reason: string): never {
   throw new Error(reason);
 }
 
-function openMqttDoor({ mqtt }: LogServer, { log }: Connection, logger: Logger): MqttDoor | undefined {
+function openMqttDoor({ mqtt }: LogServer, log: Log, logger: Logger): MqttDoor | undefined {
   return mqtt && mqttDoor({ log, logger: logger.child({ component: "streams.mqtt" }), ...mqtt });
 }
 
@@ -189,14 +211,16 @@ async function openGateway(parts: {
   stats: () => Stats;
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
+  tracing: Tracing;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, tracing } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
   process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= "16384";
+  const entrance = tracing.log(log, { verb: "receive" });
   return createGateway({
-    log,
+    log: tracing.log(log, { verb: "deliver" }),
     host,
     port,
     transport,
@@ -207,8 +231,10 @@ async function openGateway(parts: {
     logger: context.logger.child({ component: "ws" }),
     staticDir: join(packageRoot(), "build/wall"),
     routes: [
-      githubDoor({ log, secrets: [webhookSecret], localKey: key, maxPayloadBytes: MAX_PAYLOAD_BYTES }),
-      telemetryDoor({ log, localKey: key }),
+      tracing.route(
+        githubDoor({ log: entrance, secrets: [webhookSecret], localKey: key, maxPayloadBytes: MAX_PAYLOAD_BYTES }),
+      ),
+      tracing.route(telemetryDoor({ log: entrance, localKey: key })),
       ...ackRoutes(log, ackSecret),
     ],
     stats,

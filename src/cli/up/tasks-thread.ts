@@ -3,6 +3,7 @@ import { createLogger, systemClock } from "../../core/index.js";
 import { models } from "../../pipelines/index.js";
 import { connectLog, type LogOptions } from "../../streams/index.js";
 import { createInference } from "../../workers/inference/index.js";
+import { openTracing } from "../tracing/tracing.js";
 import { type Sabotage, sabotaged } from "./sabotage.js";
 import { createTaskSet, type OwnTaskStatus } from "./task-set.js";
 import { serveThread } from "./thread.js";
@@ -27,9 +28,13 @@ await serveThread<TasksThreadStatus>(async () => {
   const connected = await connectLog({ ...logOptions, name: "millrace-tasks" });
   const means = { connection: connected, pipelines: await loadPipelines(topologies), heedLoss: true };
   const { connection, pipelines, heedLoss } = sabotaged(sabotage, means);
+  const tracing = await openTracing(process.env);
+  const sources = new Map(pipelines.map(({ name, source }) => [name, source]));
+  const sourceOf = (task: string) => sources.get(task.slice(0, task.lastIndexOf("/")));
+  const log = tracing.log(connection.log, { verb: "process", sourceOf });
   const inference = createInference({ models });
   const logger = createLogger(logLevel).child({ component: "runtime.task" });
-  const tasks = createTaskSet(pipelines, { ...connection, inference, partitions, clock: systemClock, logger });
+  const tasks = createTaskSet(pipelines, { ...connection, log, inference, partitions, clock: systemClock, logger });
   const ending: Promise<void>[] = [];
   return {
     status: () => ({ tasks: tasks.status() }),
@@ -49,6 +54,7 @@ await serveThread<TasksThreadStatus>(async () => {
       await Promise.allSettled(ending);
       await inference.close();
       await connection.close();
+      await tracing.close();
     },
   };
 });

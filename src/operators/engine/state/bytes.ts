@@ -6,7 +6,7 @@ const FIRST_SHAPE = 2;
 
 const encoder = new TextEncoder();
 /** From here on the encoder is faster than a loop. */
-const LONG_CHARS = 64;
+const LONG_CHARS = 32;
 
 /** Appends numbers and text to a growing buffer. Little-endian; equal calls give equal bytes. */
 export class ByteWriter {
@@ -16,6 +16,7 @@ export class ByteWriter {
   readonly #pieceBytes: number;
   readonly #pieces: Uint8Array[] = [];
   #before = 0;
+  #midEntry = false;
 
   /** With `pieceBytes` the bytes are kept in pieces of about that size, never moved: growing is then no pause. */
   constructor(capacity = 1024, pieceBytes = 0) {
@@ -26,6 +27,32 @@ export class ByteWriter {
 
   get length(): number {
     return this.#before + this.#at;
+  }
+
+  /**
+   * Call between entries, with the bytes of the next where they are known: it begins in a new piece where the one at hand is three
+   * quarters full, or begins with a part of an entry. So most pieces hold whole entries, and can be shared.
+   */
+  cut(more = 0): void {
+    if (this.#pieceBytes === 0 || this.#at === 0) return;
+    if (!this.#midEntry && this.#at + more <= this.#bytes.length && this.#at * 4 < this.#pieceBytes * 3) return;
+    this.#nextPiece(more);
+    this.#midEntry = false;
+  }
+
+  /** Goes on with a piece of an earlier save as it is, without a copy; false of one that is too small for that. */
+  share(piece: Uint8Array): boolean {
+    if (this.#pieceBytes === 0 || piece.length * 2 < this.#pieceBytes) return false;
+    if (this.#at > 0) {
+      this.#pieces.push(this.finish());
+      this.#bytes = this.#bytes.subarray(this.#at);
+      this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    }
+    this.#pieces.push(piece);
+    this.#before += this.#at + piece.length;
+    this.#at = 0;
+    this.#midEntry = false;
+    return true;
   }
 
   /** The piece at hand and the place in it. */
@@ -199,6 +226,7 @@ export class ByteWriter {
     if (needed <= this.#bytes.length) return;
     if (this.#pieceBytes > 0) {
       this.#nextPiece(more);
+      this.#midEntry = true;
       return;
     }
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
@@ -208,7 +236,7 @@ export class ByteWriter {
   }
 
   #nextPiece(more: number): void {
-    this.#pieces.push(this.finish());
+    if (this.#at > 0) this.#pieces.push(this.finish());
     this.#before += this.#at;
     this.#at = 0;
     this.#bytes = new Uint8Array(Math.max(more, this.#pieceBytes));

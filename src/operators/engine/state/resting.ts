@@ -1,4 +1,5 @@
 import { ByteReader, type ByteWriter } from "./bytes.js";
+import { grow } from "./keys.js";
 import type { Entry } from "./slot-cut.js";
 import { readValue } from "./values.js";
 
@@ -8,12 +9,9 @@ const FROM = 1;
 const VALUE = 2;
 const END = 3;
 const STRIDE = 4;
-/** Entries copied at once, bytes. */
-const RUN_BYTES = 0x8000;
-
 /**
  * Entries as the latest save wrote them, by slot: a value that does not change rests as bytes, costs no heap, and is saved again with its
- * neighbours by one copy. 16 bytes a slot beside the saved bytes.
+ * neighbours by one copy, or with its whole piece by none. 16 bytes a slot beside the saved bytes.
  */
 export class Resting {
   /** The saved bytes; set once the save is over. */
@@ -73,41 +71,87 @@ export class Resting {
 
   /** Copies entries from here to the writer, and notes in `into` where they are then. */
   copier(writer: ByteWriter, into: Resting): Copier {
-    const rows = this.#rows;
-    const slots: number[] = [];
-    let run = { piece: -1, from: 0, end: 0 };
-    const flush = (): void => {
-      if (slots.length === 0) return;
-      writer.raw((this.pieces[run.piece] as Uint8Array).subarray(run.from, run.end));
-      const moved = writer.place - run.end;
-      const { piece } = writer;
-      for (const slot of slots) {
-        const at = slot * STRIDE;
-        const [from, value, end] = [rows[at + FROM] as number, rows[at + VALUE] as number, rows[at + END] as number];
-        into.#set(slot, piece, from + moved, value + moved, end + moved);
-      }
-      slots.length = 0;
-    };
-    const take = (slot: number): boolean => {
-      if (!this.has(slot)) return false;
-      const at = slot * STRIDE;
-      const from = rows[at + FROM] as number;
-      const piece = (rows[at + PIECE] as number) - 1;
-      if (slots.length === 0 || piece !== run.piece || from !== run.end || from - run.from > RUN_BYTES) {
-        flush();
-        run = { piece, from, end: from };
-      }
-      run.end = rows[at + END] as number;
-      slots.push(slot);
-      return true;
-    };
-    return { take, flush };
+    return new Copier(writer, this, into);
+  }
+
+  /** Whether the slot's entry rests right behind byte `end` of a piece; there `end` is left behind its own. */
+  follows(slot: number, run: Run): boolean {
+    const at = slot * STRIDE;
+    if (this.#rows[at + PIECE] !== run.piece + 1 || this.#rows[at + FROM] !== run.end) return false;
+    run.end = this.#rows[at + END] as number;
+    return true;
+  }
+
+  startRun(slot: number, run: Run): void {
+    const at = slot * STRIDE;
+    run.piece = (this.#rows[at + PIECE] as number) - 1;
+    run.from = this.#rows[at + FROM] as number;
+    run.end = this.#rows[at + END] as number;
+  }
+
+  /** Takes over where the slot's entry is, which stands `moved` bytes further on in piece `piece`. */
+  moveFrom(old: Resting, slot: number, piece: number, moved: number): void {
+    const at = slot * STRIDE;
+    const rows = old.#rows;
+    this.#set(
+      slot,
+      piece,
+      (rows[at + FROM] as number) + moved,
+      (rows[at + VALUE] as number) + moved,
+      (rows[at + END] as number) + moved,
+    );
   }
 }
 
-export interface Copier {
+/** Entries that stand behind one another in one piece. */
+interface Run {
+  piece: number;
+  from: number;
+  end: number;
+}
+
+/** Copies entries that rest from one save to the next, neighbours at once; a whole piece in which nothing has changed becomes one of the new. */
+export class Copier {
+  readonly #writer: ByteWriter;
+  readonly #from: Resting;
+  readonly #into: Resting;
+  readonly #run: Run = { piece: -1, from: 0, end: 0 };
+  #slots = new Int32Array(256);
+  #count = 0;
+
+  constructor(writer: ByteWriter, from: Resting, into: Resting) {
+    this.#writer = writer;
+    this.#from = from;
+    this.#into = into;
+  }
+
   /** Copies the slot's entry, now or at the next `flush`; false when it does not rest. */
-  take(slot: number): boolean;
+  take(slot: number): boolean {
+    const from = this.#from;
+    if (!from.has(slot)) return false;
+    if (this.#count === 0 || !from.follows(slot, this.#run)) {
+      this.flush();
+      from.startRun(slot, this.#run);
+    }
+    if (this.#count === this.#slots.length) this.#slots = grow(this.#slots);
+    this.#slots[this.#count++] = slot;
+    return true;
+  }
+
   /** Call before anything else is written, and before a slot taken changes. */
-  flush(): void;
+  flush(): void {
+    if (this.#count === 0) return;
+    const { from, end } = this.#run;
+    const writer = this.#writer;
+    const bytes = this.#from.pieces[this.#run.piece] as Uint8Array;
+    const shared = from === 0 && end === bytes.length && writer.share(bytes);
+    if (!shared) {
+      writer.cut(end - from);
+      writer.raw(bytes.subarray(from, end));
+    }
+    const piece = shared ? writer.piece - 1 : writer.piece;
+    const moved = shared ? 0 : writer.place - end;
+    for (let i = 0; i < this.#count; i++) this.#into.moveFrom(this.#from, this.#slots[i] as number, piece, moved);
+    this.#count = 0;
+  }
 }

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { inKeyOrder } from "../../../../src/operators/engine/state/key-order.js";
+import { compareKeys, type Key, longestUnused } from "../../../../src/operators/engine/state/keys.js";
+import { Resting } from "../../../../src/operators/engine/state/resting.js";
+import { TimerHeap } from "../../../../src/operators/engine/state/timers.js";
+import { Undo } from "../../../../src/operators/engine/state/undo.js";
+import { writeValue } from "../../../../src/operators/engine/state/values.js";
+
+t.test("undo: whatever a unit of work did to rows, fields and lists is taken back, and only that unit", async (t) => {
+  const change = fc.oneof(
+    fc.record({ kind: fc.constant("row" as const), row: fc.nat(9) }),
+    fc.record({ kind: fc.constant("field" as const), row: fc.nat(9) }),
+    fc.record({ kind: fc.constant("object" as const), row: fc.nat(9) }),
+  );
+  const unit = fc.record({ changes: fc.array(change, { maxLength: 150 }), fails: fc.boolean() });
+  const STRIDE = 7;
+  const property = fc.property(fc.array(unit, { maxLength: 12 }), (units) => {
+    const undo = new Undo();
+    const rows = new Float64Array(10 * STRIDE);
+    const fields = Array.from({ length: 10 }, () => 0);
+    const objects: unknown[] = Array.from({ length: 10 }, () => ({}));
+    const rowsTarget = {
+      undo: (row: number, at: number) => rows.set(undo.doubles.subarray(at, at + STRIDE), row * STRIDE),
+    };
+    const fieldsTarget = { undo: (row: number, before: number) => void fields.splice(row, 1, before) };
+    const objectsTarget = { undo: (row: number, kept: number) => void objects.splice(row, 1, undo.kept(kept)) };
+    let turn = 0;
+    for (const { changes, fails } of units) {
+      undo.begin();
+      const before = [rows.slice(), [...fields], [...objects]];
+      for (const { kind, row } of changes) {
+        turn++;
+        if (kind === "row") {
+          undo.row(rowsTarget, row, rows, row * STRIDE, STRIDE);
+          for (let i = 0; i < STRIDE; i++) rows[row * STRIDE + i] = turn * 10 + i;
+        } else if (kind === "field") {
+          undo.note(fieldsTarget, row, fields[row] as number);
+          fields[row] = turn;
+        } else {
+          undo.note(objectsTarget, row, undo.keep(objects[row]));
+          objects[row] = { turn };
+        }
+      }
+      const after = [rows.slice(), [...fields], [...objects]];
+      if (fails) undo.rollback();
+      else undo.commit();
+      const expected = fails ? before : after;
+      assert.deepEqual([rows, fields], expected.slice(0, 2));
+      objects.forEach((object, i) => assert.equal(object, (expected[2] as unknown[])[i]));
+      if (fails) undo.rollback();
+      assert.deepEqual([rows, fields], expected.slice(0, 2), "once");
+    }
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 71, numRuns: 100 }));
+});
+
+t.test("undo: effects wait for success, run once and in order, and are dropped with a failure", async (t) => {
+  const undo = new Undo();
+  undo.commit();
+  undo.rollback(); // nothing was begun, so nothing happens
+  const ran: string[] = [];
+  const effects = (...names: string[]): void => {
+    for (const name of names) undo.afterwards(() => void ran.push(name));
+  };
+  undo.begin();
+  effects("a", "b");
+  t.same(ran, []);
+  undo.commit();
+  undo.commit();
+  t.same(ran, ["a", "b"]);
+  undo.begin();
+  effects("c");
+  undo.rollback();
+  undo.commit();
+  t.same(ran, ["a", "b"]);
+  undo.begin();
+  effects("d");
+  undo.begin();
+  undo.commit();
+  t.same(ran, ["a", "b"], "a unit that was given up leaves no effect to the next");
+  effects("e");
+  undo.commit();
+  t.same(ran, ["a", "b", "e"]);
+});
+
+t.test("undo: references of a large unit of work are let go", async (t) => {
+  const undo = new Undo();
+  undo.begin();
+  for (let i = 0; i < 65; i++) t.equal(undo.keep({ i }), i);
+  t.same(undo.kept(64), { i: 64 });
+  undo.begin();
+  t.equal(undo.kept(0), undefined);
+  t.equal(undo.keep("next"), 0);
+  t.equal(undo.kept(0), "next");
+});
+
+t.test("timer heap: in any mix of pushes and pops the earliest comes first, with its own number", async (t) => {
+  const action = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: -30, max: 30 }) },
+    { weight: 2, arbitrary: fc.constant(undefined) },
+  );
+  const property = fc.property(fc.array(action, { maxLength: 400 }), (actions) => {
+    const heap = new TimerHeap();
+    const times = new Map<number, number>();
+    for (const [id, timeMs] of actions.entries()) {
+      if (timeMs !== undefined) {
+        heap.push(timeMs, id);
+        times.set(id, timeMs);
+      } else {
+        const nextMs = heap.nextMs;
+        const popped = heap.pop();
+        assert.equal(nextMs, Math.min(Number.POSITIVE_INFINITY, ...times.values()));
+        assert.equal(popped === -1 ? Number.POSITIVE_INFINITY : times.get(popped), nextMs);
+        times.delete(popped);
+      }
+      assert.equal(heap.size, times.size);
+    }
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 72, numRuns: 100 }));
+  const heap = new TimerHeap();
+  for (let i = 0; i < 64; i++) heap.push(i, i);
+  heap.clear();
+  heap.push(99, 5);
+  t.equal(heap.nextMs, 99);
+  t.equal(heap.pop(), 5);
+});
+
+t.test("key order: every slot in use once, in the order of its key, a bounded number of them a step", async (t) => {
+  const keyOf = (i: number): Key => {
+    const mixed = (i * 7_919) % 10_007;
+    return i % 3 === 0 ? mixed - 5_000 : i % 3 === 1 ? `k${mixed}` : mixed + 0.5;
+  };
+  for (const length of [0, 1, 2, 511, 512, 513, 1_024, 1_025, 1_700, 5_000]) {
+    for (const isFree of [() => false, (i: number) => i % 7 === 2, (i: number) => i < 600, (i: number) => i >= 600]) {
+      const all = Array.from({ length }, (_, slot) => (isFree(slot) ? undefined : keyOf(slot)));
+      const size = all.filter((key) => key !== undefined).length;
+      const slots = { length, size, keyAt: (slot: number) => all[slot] };
+      const seen: Key[] = [];
+      let most = 0;
+      let before = 0;
+      const visits = inKeyOrder(slots, (slot, key) => {
+        assert.equal(all[slot], key);
+        seen.push(key);
+      });
+      for (const _step of visits) {
+        most = Math.max(most, seen.length - before);
+        before = seen.length;
+      }
+      const expected = all.filter((key) => key !== undefined).sort(compareKeys);
+      assert.deepEqual(seen, expected, `${length} slots`);
+      assert.ok(Math.max(most, seen.length - before) <= 512, `${length} slots: ${most} visited in one step`);
+    }
+  }
+  t.ok(compareKeys(1, "1") < 0 && compareKeys("1", 1) > 0, "numbers before text");
+  t.same([compareKeys(2, 10), compareKeys("2", "10"), compareKeys("a", "a"), compareKeys(3, 3)], [-1, 1, 0, 0]);
+});
+
+t.test(
+  "the key to forget is the one longest without an event, of equals the smallest, in whatever order they come",
+  async (t) => {
+    const entry = fc.tuple(fc.oneof(fc.nat(5), fc.constantFrom("a", "b", "c")), fc.nat(3));
+    const property = fc.property(fc.uniqueArray(entry, { selector: ([key]) => key, maxLength: 9 }), (entries) => {
+      const [first] = [...entries].sort(([a, aMs], [b, bMs]) => aMs - bMs || compareKeys(a, b));
+      assert.equal(longestUnused(entries), first?.[0]);
+      assert.equal(longestUnused([...entries].reverse()), first?.[0]);
+    });
+    t.doesNotThrow(() => fc.assert(property, { seed: 73, numRuns: 100 }));
+  },
+);
+
+t.test("entries at rest: copied from save to save, read and replaced, they stay what they were", async (t) => {
+  const slots = 12;
+  const round = fc.record({
+    /** Slots whose value is new: written out instead of copied. */
+    changed: fc.array(fc.nat(slots - 1), { maxLength: 5 }),
+    /** Slots that are gone. */
+    gone: fc.array(fc.nat(slots - 1), { maxLength: 3 }),
+    pieceBytes: fc.constantFrom(16, 40, 200, 5_000),
+    rotate: fc.nat(slots - 1),
+    text: fc.string({ maxLength: 60 }),
+  });
+  const property = fc.property(fc.array(round, { minLength: 1, maxLength: 8 }), (rounds) => {
+    let resting = new Resting();
+    const values = new Map<number, unknown>();
+    for (const [n, { changed, gone, pieceBytes, rotate, text }] of rounds.entries()) {
+      for (let slot = 0; n === 0 && slot < slots; slot++) values.set(slot, { slot, text });
+      for (const slot of changed) values.set(slot, { slot, text, n });
+      for (const slot of gone) values.delete(slot);
+      for (const slot of [...changed, ...gone]) resting.forget(slot);
+      const writer = new ByteWriter(pieceBytes, pieceBytes);
+      const next = new Resting(slots);
+      const copier = resting.copier(writer, next);
+      const order = Array.from({ length: slots }, (_, i) => (i + rotate) % slots).filter((slot) => values.has(slot));
+      const expected = new ByteWriter();
+      expected.selfContained = true;
+      for (const slot of order) {
+        expected.u8(slot);
+        writeValue(expected, values.get(slot));
+        const rests = resting.has(slot);
+        assert.equal(copier.take(slot), rests);
+        if (rests) continue;
+        copier.flush();
+        const entry = { piece: writer.piece, from: writer.place };
+        writer.u8(slot);
+        const value = writer.place;
+        writer.selfContained = true;
+        writeValue(writer, values.get(slot));
+        next.put(slot, writer, entry, value);
+      }
+      copier.flush();
+      copier.flush();
+      next.pieces = writer.finishPieces();
+      assert.deepEqual(Buffer.concat(next.pieces as Uint8Array[]), Buffer.from(expected.finish()));
+      for (let slot = 0; slot < slots; slot++) {
+        if (!values.has(slot)) assert.equal(next.has(slot), false);
+        if (!next.has(slot)) {
+          assert.equal(next.bytesOf(slot), undefined);
+          continue;
+        }
+        assert.deepEqual(next.read(slot), values.get(slot));
+        const own = new ByteWriter();
+        own.selfContained = true;
+        writeValue(own, values.get(slot));
+        assert.deepEqual(Buffer.from(next.bytesOf(slot) as Uint8Array), Buffer.from(own.finish()));
+      }
+      assert.equal(next.bytes, slots * 16 + expected.length, "what is held: 16 bytes a slot, and the bytes saved");
+      resting = next;
+    }
+  });
+  t.doesNotThrow(() => fc.assert(property, { seed: 74, numRuns: 150 }));
+  const twoPieces = new ByteWriter(16, 16);
+  const twins = new Resting(4);
+  for (let slot = 0; slot < 4; slot++) {
+    const entry = { piece: twoPieces.piece, from: twoPieces.place };
+    const value = twoPieces.place;
+    twoPieces.f64(slot);
+    twins.put(slot, twoPieces, entry, value);
+  }
+  twins.pieces = twoPieces.finishPieces();
+  assert.equal(twins.pieces.length, 2);
+  const copied = new ByteWriter();
+  const copies = twins.copier(copied, new Resting(4));
+  for (const slot of [0, 3]) assert.ok(copies.take(slot)); // one ends where the other begins, in another piece
+  copies.flush();
+  const doubles = new Float64Array(2);
+  new ByteReader(copied.finish()).doubles(doubles, 0, 2);
+  t.same([...doubles], [0, 3]);
+  const none = new Resting(2);
+  none.forget(5);
+  t.same([none.has(0), none.has(1), none.has(2), none.bytes], [false, false, false, 32]);
+});
+
+t.test("entries at rest: neighbours are copied together, and most of them in one go", async (t) => {
+  const first = new ByteWriter(1_000_000, 1_000_000);
+  const resting = new Resting(100);
+  for (let slot = 0; slot < 100; slot++) {
+    const entry = { piece: first.piece, from: first.place };
+    const value = first.place;
+    writeValue(first, `value ${slot}`);
+    resting.put(slot, first, entry, value);
+  }
+  resting.pieces = first.finishPieces();
+  const writer = new ByteWriter(1_000_000, 1_000_000);
+  let copies = 0;
+  const raw = writer.raw.bind(writer);
+  writer.raw = (bytes) => {
+    copies++;
+    raw(bytes);
+  };
+  const next = new Resting(100);
+  const copier = resting.copier(writer, next);
+  for (let slot = 0; slot < 100; slot++) if (slot !== 50) copier.take(slot);
+  t.equal(copies, 1, "a gap ends a run");
+  copier.flush();
+  t.equal(copies, 2);
+  next.pieces = writer.finishPieces();
+  t.equal(next.has(50), false);
+  t.same([next.read(0), next.read(49), next.read(51), next.read(99)], ["value 0", "value 49", "value 51", "value 99"]);
+});
