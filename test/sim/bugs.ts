@@ -187,6 +187,24 @@ export const bugs: readonly Bug[] = [
       })),
   },
   {
+    name: "a sink that takes over does not ask which block may still be on its way",
+    sinkPorts: (ports) => {
+      const asked = new Set<string>();
+      return {
+        ...ports,
+        registers: {
+          ...ports.registers,
+          get: async (key) => {
+            const found = await ports.registers.get(key);
+            if (!key.startsWith("block/") || asked.has(key)) return found;
+            asked.add(key);
+            return found && { ...found, value: Buffer.from("{}") };
+          },
+        },
+      };
+    },
+  },
+  {
     name: "a sink's retry carries another token",
     sink: (sink) => {
       let attempts = 0;

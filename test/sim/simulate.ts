@@ -23,7 +23,7 @@ const LOOK_MS = 100;
 /** Everything must seem to be at rest at so many looks in a row. */
 const SETTLED_LOOKS = 3;
 
-const CALM_DATABASE: DatabaseFaults = { refuses01: 0, answerLost01: 0, delayMsMost: 5 };
+const CALM_DATABASE: DatabaseFaults = { refuses01: 0, answerLost01: 0, delayMsMost: 5, isRemote: false, late01: 0 };
 
 /** A way to be wrong, put between the runtime and its world. */
 export interface Bug {
@@ -33,6 +33,7 @@ export interface Bug {
   pipeline?(pipeline: Pipeline, world: { readonly random: Random }): Pipeline;
   door?(ports: Ports): Ports;
   sink?(sink: TableSink): TableSink;
+  sinkPorts?(ports: Ports): Ports;
   /** Called before each world. */
   begin?(): void;
 }
@@ -161,7 +162,7 @@ class World {
     const ports = simulatedPorts(process, scheduler, random);
     this.#sinkTasks = startSinks({
       process,
-      log: ports.log,
+      ports: this.#bug?.sinkPorts?.(ports) ?? ports,
       sink: this.#bug?.sink?.(sink) ?? sink,
       streams: SUNK.map(([stream]) => stream),
       trace: (line) => this.#say(line),
@@ -175,11 +176,12 @@ class World {
   #hasSunk(): boolean {
     return (
       !this.#isWhole ||
-      this.#sinkTasks.every((task, i) => {
-        const stream = this.#broker.stream(SUNK[i]?.[0] ?? "");
-        const last = stream.archive.findLast(({ subject }) => !subject.includes("._at."))?.sequence ?? 0;
-        return task.position() >= last;
-      })
+      (this.#database.underWay === 0 &&
+        this.#sinkTasks.every((task, i) => {
+          const stream = this.#broker.stream(SUNK[i]?.[0] ?? "");
+          const last = stream.archive.findLast(({ subject }) => !subject.includes("._at."))?.sequence ?? 0;
+          return task.position() >= last;
+        }))
     );
   }
 

@@ -49,6 +49,8 @@ export function planOf(random: Random): Plan {
       refuses01: bad ? random.next() * 0.3 : 0,
       answerLost01: bad ? random.next() * 0.2 : 0,
       delayMsMost: random.pick([5, 100, 700]),
+      isRemote: random.chance(0.5),
+      late01: bad ? random.next() * 0.1 : 0,
     },
     deathChance01: random.pick([0, 0.5, 0.9]),
     deathWithin: random.pick([60, 250, 900]),

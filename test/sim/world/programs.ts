@@ -166,6 +166,7 @@ export function wrapProgram(program: Program, otherwise: Partial<Program>): Prog
     save: program.save.bind(program),
     load: program.load.bind(program),
     ...(program.beginSave && { beginSave: program.beginSave.bind(program) }),
+    ...(program.applyInSteps && otherwise.apply === undefined && { applyInSteps: program.applyInSteps.bind(program) }),
     ...otherwise,
   };
 }
