@@ -156,7 +156,8 @@ export interface Registers {
  * Sole ownership of a name, for as long as it is renewed.
  *
  * Time:  nobody compares clocks. The holder gives up when its last renewal was *sent* two thirds of a period ago; others take over
- *        when they have *seen* one revision unchanged for a whole period, each by its own monotonic clock.
+ *        when they have *seen* one revision unchanged for a whole period, each by its own monotonic clock, or sooner where the log
+ *        itself says that the holder is gone.
  * Fence: a process may be paused between looking at `lost` and writing. So what it writes carries `epoch`: the next owner puts its
  *        larger epoch into the snapshot pointer and the markers before anything else, and the late write is refused by them.
  *        Work that writes elsewhere must be harmless when two do it (ticks), or carry a token of its own (blocks of a sink).
@@ -179,9 +180,11 @@ export interface Leases {
   /**
    * Takes the name if it is free: never held, released, or seen unrenewed for a period by this object. Undefined otherwise, and
    * when somebody else was faster. It never waits, so a holder that died is found out by asking again, some times a period.
+   * With `fenced` (all that its work writes is refused once somebody has a larger epoch) a holder whose connection to the log is gone
+   * is not waited for: two looks that do not find it, a sixth of a period apart, are enough.
    * Rejects with MR_LOG_UNAVAILABLE.
    */
-  tryAcquire(name: string, holder: string): Promise<Lease | undefined>;
+  tryAcquire(name: string, holder: string, fenced?: boolean): Promise<Lease | undefined>;
   /** Who holds the name by the log, expired or not; undefined when it is free. */
   holder(name: string): Promise<{ readonly holder: string; readonly epoch: number } | undefined>;
   /** Announces `member` in `group` until `leave`, and watches the others. Resolves once it is announced. */
