@@ -1,5 +1,5 @@
-import { connectClients, type Load, sleep, startServer } from "./rig.js";
-import type { Kind } from "./server.js";
+import { connectClients, type Load, sleep, startServer, type Want } from "./rig.js";
+import type { Kind, Usage } from "./server.js";
 
 export interface Setting {
   readonly kind: Kind;
@@ -9,6 +9,10 @@ export interface Setting {
 export interface Round {
   /** Server CPU a frame delivered. */
   readonly cpuUs: number;
+  /** Of that, in the kernel: mostly `send`. */
+  readonly kernel01: number;
+  /** Server CPU a text offered. */
+  readonly cpuUsPerText: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** Frames delivered of those that should have been. */
@@ -25,21 +29,26 @@ export interface Shape {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly stalled?: number;
+  /** Texts and connections are of so many groups. @default 1 */
+  readonly groups?: number;
+  readonly want?: Want;
 }
 
 /** One server, one load: started, connected, warmed up, measured, ended. */
 export async function fanOutRound(setting: Setting, shape: Shape): Promise<Round> {
   const server = await startServer(setting.kind);
   try {
-    const { connections, stalled = 0 } = shape;
-    const clients = await connectClients(server, { connections, stalled, flushMs: setting.flushMs ?? 0 });
+    const { connections, stalled = 0, groups = 1, want = "everything" } = shape;
+    const clients = await connectClients(server, { connections, stalled, groups, want, flushMs: setting.flushMs ?? 0 });
     try {
-      server.offer(shape.ratePerS, shape.bytes);
+      server.offer(shape.ratePerS, shape.bytes, groups, want === "channel");
       await sleep(shape.warmUpSeconds * 1_000);
       const before = await server.usage();
       const load = await clients.measure(shape.seconds);
       const after = await server.usage();
-      return toRound(load, after.cpuUs - before.cpuUs, after.rssBytes, shape.ratePerS * (connections - stalled));
+      const share01 = want === "everything" || (want === "filtered" && !hasFilters(setting.kind)) ? 1 : 1 / groups;
+      const duePerS = shape.ratePerS * (connections - stalled) * share01;
+      return toRound(load, { before, after }, duePerS);
     } finally {
       clients.stop();
     }
@@ -48,13 +57,18 @@ export async function fanOutRound(setting: Setting, shape: Shape): Promise<Round
   }
 }
 
-function toRound(load: Load, cpuUs: number, rssBytes: number, duePerS: number): Round {
+const hasFilters = (kind: Kind) => kind.startsWith("millrace");
+
+function toRound(load: Load, { before, after }: Record<"before" | "after", Usage>, duePerS: number): Round {
+  const cpuUs = after.cpuUs - before.cpuUs;
   return {
     cpuUs: cpuUs / load.frames,
+    kernel01: (after.systemUs - before.systemUs) / cpuUs,
+    cpuUsPerText: cpuUs / (after.offered - before.offered),
     p50Ms: load.p50Ms,
     p99Ms: load.p99Ms,
     delivered01: load.frames / load.seconds / duePerS,
     clientBusy01: load.cpuS / load.seconds,
-    rssBytes,
+    rssBytes: after.rssBytes,
   };
 }

@@ -1,10 +1,11 @@
 /* Load client of bench/gateway: many WebSocket connections on one core, frames counted and a part of them timed.
  *
- * load-client PORT CONNECTIONS STALLED PATH PROTOCOL HELLO READY
+ * load-client PORT CONNECTIONS STALLED PATH PROTOCOL HELLO READY GROUPS
  *   STALLED  so many connections stop reading after they are ready (small receive buffer)
  *   PROTOCOL value of Sec-WebSocket-Protocol, "-" for none
  *   HELLO    text frame sent after the handshake, "-" for none
  *   READY    substring of the frame that makes a connection ready, "-" when the handshake is enough
+ *   GROUPS   "{g}" in PATH and HELLO becomes the number of the connection modulo this
  * Prints "ready". Then, for each line "measure SECONDS" on standard input, one line of JSON. Ends with its input.
  * A frame is timed by `"t":<microseconds since the epoch>` in its payload, on one of seven connections.
  */
@@ -36,7 +37,7 @@ struct connection {
 };
 
 static struct connection *connections;
-static int count, ready, epoll_fd, port, next_connection, connecting;
+static int count, ready, epoll_fd, port, next_connection, connecting, groups;
 static const char *path, *protocol, *hello, *ready_text;
 static char buffer[ROOM];
 static uint64_t frames, bytes, lost;
@@ -52,6 +53,16 @@ static uint64_t now_us(void) {
 static void fail(const char *what) {
   fprintf(stderr, "load-client: %s: %s\n", what, strerror(errno));
   exit(1);
+}
+
+/* The group of a connection in place of "{g}". */
+static const char *filled(struct connection *c, const char *text) {
+  static char out[8000];
+  const char *mark = strstr(text, "{g}");
+  if (!mark) return text;
+  int group = (int)(c - connections) % groups;
+  snprintf(out, sizeof out, "%.*s%d%s", (int)(mark - text), text, group, mark + 3);
+  return out;
 }
 
 static void send_text(struct connection *c, const char *text) {
@@ -116,7 +127,7 @@ static void take(struct connection *c, char *data, int length) {
     if (strncmp(data, "HTTP/1.1 101", 12) != 0) { fprintf(stderr, "load-client: %.200s\n", data); exit(1); }
     at = end + 4 - data;
     c->state = 2;
-    if (strcmp(hello, "-") != 0) send_text(c, hello);
+    if (strcmp(hello, "-") != 0) send_text(c, filled(c, hello));
     if (strcmp(ready_text, "-") == 0) become_ready(c);
   }
   while (at < length) {
@@ -163,7 +174,7 @@ static void on_event(struct connection *c, uint32_t events) {
     if (strcmp(protocol, "-") != 0) snprintf(extra, sizeof extra, "Sec-WebSocket-Protocol: %s\r\n", protocol);
     int length = snprintf(request, sizeof request,
       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", path, extra);
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", filled(c, path), extra);
     if (write(c->fd, request, length) != length) fail("handshake");
     c->state = 1;
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = c - connections};
@@ -202,11 +213,11 @@ static double at(double quantile) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 8) { fprintf(stderr, "load-client PORT CONNECTIONS STALLED PATH PROTOCOL HELLO READY\n"); return 2; }
+  if (argc != 9) { fprintf(stderr, "load-client PORT CONNECTIONS STALLED PATH PROTOCOL HELLO READY GROUPS\n"); return 2; }
   port = atoi(argv[1]);
   count = atoi(argv[2]);
   int stalled = atoi(argv[3]);
-  path = argv[4]; protocol = argv[5]; hello = argv[6]; ready_text = argv[7];
+  path = argv[4]; protocol = argv[5]; hello = argv[6]; ready_text = argv[7]; groups = atoi(argv[8]);
   struct rlimit files = {1 << 20, 1 << 20};
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;

@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
-const [port = "", connections = "", stalled = "", path = "", protocol = "", hello = "", ready = ""] =
+const [port = "", connections = "", stalled = "", path = "", protocol = "", hello = "", ready = "", groups = "1"] =
   process.argv.slice(2);
 const count = Number(connections);
 const latencies: number[] = [];
@@ -21,6 +21,7 @@ function open(index: number): Promise<void> {
     let rest = Buffer.alloc(0);
     let isUpgraded = false;
     let isReady = false;
+    const filled = (text: string) => text.replace("{g}", String(index % Number(groups)));
     const become = () => {
       isReady = true;
       if (stands) socket.pause();
@@ -30,7 +31,7 @@ function open(index: number): Promise<void> {
     const offer = protocol === "-" ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
     socket.setNoDelay(true);
     socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+      `GET ${filled(path)} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
         `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${offer}\r\n`,
     );
     socket.on("error", () => {}).on("close", () => lost++);
@@ -41,7 +42,7 @@ function open(index: number): Promise<void> {
         if (end < 0) return;
         isUpgraded = true;
         rest = rest.subarray(end + 4);
-        if (hello !== "-") send(socket, hello);
+        if (hello !== "-") send(socket, filled(hello));
         if (ready === "-") become();
       }
       for (let frame = take(rest); frame; frame = take(rest)) {

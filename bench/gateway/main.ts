@@ -7,7 +7,7 @@ import { endure } from "./resilience.js";
 import type { Kind } from "./server.js";
 
 /**
- * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,held,memory,overload,slow,relay,resilience]
+ * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,channels,filters,held,memory,overload,slow,relay,resilience]
  *
  * The gateway (key, filter and offsets on) beside `ws`, Socket.IO and a bare uWebSockets.js server, each in a process of its own on core
  * 0, a C load client on core 1. Rounds are interleaved and their order turned round each time; what is judged is the median of ratios
@@ -19,7 +19,7 @@ const { values } = parseArgs({
     json: { type: "boolean" },
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "4" },
-    only: { type: "string", default: "fan-out,held,memory,overload,slow,relay,resilience" },
+    only: { type: "string", default: "fan-out,channels,filters,held,memory,overload,slow,relay,resilience" },
   },
 });
 const rounds = Number(values.rounds);
@@ -80,6 +80,12 @@ async function fanOut(): Promise<void> {
     );
     add(
       `fan-out 100 K/s: ${name}`,
+      "of that in the kernel",
+      of(list, ({ kernel01 }) => kernel01),
+      "of 1",
+    );
+    add(
+      `fan-out 100 K/s: ${name}`,
       "p50",
       of(list, ({ p50Ms }) => p50Ms),
       "ms",
@@ -112,6 +118,45 @@ async function fanOut(): Promise<void> {
   add("flush 50 ms against ws", "CPU ratio", ratio(found["millrace, flush 50 ms"], found.ws, cpu), "", 0.25);
   add("flush 0 against bare uWebSockets.js", "CPU ratio", ratio(found["millrace, flush 0"], found.uws, cpu), "", 1);
   add("bare uWebSockets.js against itself", "CPU ratio, noise", ratio(found["uws again"], found.uws, cpu), "");
+}
+
+/** 1,000 channels of 10 subscribers each: what a channel costs beside a delivery. */
+async function channels(): Promise<void> {
+  const shape: Shape = { ...SHAPE, connections: 10_000, ratePerS: 5_000, groups: 1_000, want: "channel" };
+  const settings = {
+    ws: SETTINGS.ws,
+    "socket.io": SETTINGS["socket.io"],
+    uws: SETTINGS.uws,
+    millrace: SETTINGS["millrace, flush 0"],
+  };
+  const found = await interleaved(Object.keys(settings) as (keyof typeof settings)[], (name) =>
+    fanOutRound(settings[name], shape),
+  );
+  for (const [name, list] of Object.entries(found)) {
+    const label = `1,000 channels of 10, 50 K/s: ${name}`;
+    add(label, "server CPU per delivery", median(list.map(({ cpuUs }) => cpuUs)), "µs");
+    add(label, "p99", median(list.map(({ p99Ms }) => p99Ms)), "ms");
+    add(label, "delivered", median(list.map(({ delivered01 }) => delivered01)), "of due", null, "higher");
+  }
+  const cpu = ({ cpuUs }: Round) => cpuUs;
+  add("1,000 channels of 10 against ws", "CPU ratio", ratio(found.millrace, found.ws, cpu), "");
+  add("1,000 channels of 10 against bare uWebSockets.js", "CPU ratio", ratio(found.millrace, found.uws, cpu), "");
+}
+
+/** Everybody wants one of a hundred texts, by 100 different filters. A server without filters sends all of them to all. */
+async function filters(): Promise<void> {
+  const shape: Shape = { ...SHAPE, groups: 100, want: "filtered" };
+  const settings = { uws: SETTINGS.uws, millrace: SETTINGS["millrace, flush 0"] };
+  const found = await interleaved(Object.keys(settings) as (keyof typeof settings)[], (name) =>
+    fanOutRound(settings[name], shape),
+  );
+  for (const [name, list] of Object.entries(found)) {
+    const label = `100 filters of 1 %, 1,000 clients: ${name}`;
+    add(label, "server CPU per text", median(list.map(({ cpuUsPerText }) => cpuUsPerText)), "µs");
+    add(label, "delivered", median(list.map(({ delivered01 }) => delivered01)), "of due", null, "higher");
+  }
+  const perText = ({ cpuUsPerText }: Round) => cpuUsPerText;
+  add("filters of 1 % against sending everything", "CPU ratio", ratio(found.millrace, found.uws, perText), "");
 }
 
 /** The highest load at which everything arrives and p99 is within 50 ms. */
@@ -208,6 +253,8 @@ async function resilience(): Promise<void> {
 
 const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   "fan-out": fanOut,
+  channels,
+  filters,
   held,
   memory,
   overload: overloaded,

@@ -45,11 +45,11 @@ export async function overload(
   const server = await startServer(kind);
   try {
     const clients = await connectClients(server, { connections, stalled });
-    const before = (await server.usage()).rssBytes;
+    const before = (await server.usage(true)).rssBytes;
     server.offer(ratePerS, bytes);
     await sleep(500);
     const { frames, p99Ms, seconds: measuredS } = await clients.measure(seconds);
-    const after = (await server.usage()).rssBytes;
+    const after = (await server.usage(true)).rssBytes;
     clients.stop();
     return {
       grownBytes: after - before,
@@ -64,8 +64,8 @@ export async function overload(
 /** After a garbage collection or two. */
 async function settled(server: Awaited<ReturnType<typeof startServer>>): Promise<number> {
   for (let i = 0; i < 3; i++) {
-    await server.usage();
+    await server.usage(true);
     await sleep(150);
   }
-  return (await server.usage()).rssBytes;
+  return (await server.usage(true)).rssBytes;
 }

@@ -6,7 +6,8 @@ export interface QueueLog {
   append(subject: string, text: string): void;
 }
 
-const KEPT = 512;
+/** More than is offered while the process is held up. */
+const KEPT = 8_192;
 
 export function queueLog(): QueueLog {
   const messages: LogMessage[] = [];

@@ -16,14 +16,23 @@ interface Adapter {
   readonly ready: string;
 }
 
-/** Millrace clients subscribe with a filter that lets everything through: it is evaluated all the same. */
-export function adapterOf(kind: Kind, flushMs: number): Adapter {
+/**
+ * What the clients of a server want: all of one channel; the channel of their group, which every server here has in its own way; or of
+ * one channel what a filter lets through, where a server without filters sends everything.
+ */
+export type Want = "everything" | "channel" | "filtered";
+
+/** Millrace clients subscribe with a filter, at least with one that lets everything through: it is evaluated all the same. */
+export function adapterOf(kind: Kind, flushMs: number, want: Want = "everything"): Adapter {
   if (kind === "ws" || kind === "uws" || kind === "relay-log")
-    return { path: "/", protocol: "-", hello: "-", ready: "-" };
-  if (kind === "socket.io")
-    return { path: "/socket.io/?EIO=4&transport=websocket", protocol: "-", hello: "40", ready: "40" };
-  const filter = { in: ["severity", ["critical", "warning"]] };
-  const hello = JSON.stringify({ op: "subscribe", id: 1, channel: "alerts", delivery: "lossless", flushMs, filter });
+    return { path: want === "channel" ? "/{g}" : "/", protocol: "-", hello: "-", ready: "-" };
+  if (kind === "socket.io") {
+    const path = `/socket.io/?EIO=4&transport=websocket${want === "channel" ? "&group={g}" : ""}`;
+    return { path, protocol: "-", hello: "40", ready: "40" };
+  }
+  const channel = want === "channel" ? "features.bench.g{g}" : "alerts";
+  const filter = want === "filtered" ? { eq: ["key", "g{g}"] } : { in: ["severity", ["critical", "warning"]] };
+  const hello = JSON.stringify({ op: "subscribe", id: 1, channel, delivery: "lossless", flushMs, filter });
   return { path: `/ws?key=${KEY}`, protocol: "millrace.v1", hello, ready: '"subscribed"' };
 }
 
@@ -69,8 +78,9 @@ function isThere(command: string): boolean {
 export interface ServerUnderTest {
   readonly kind: Kind;
   readonly port: number;
-  offer(rate: number, bytes: number): void;
-  usage(): Promise<Usage>;
+  /** Text n is of group n modulo `groups`; with `channels` it goes to the channel of its group only. */
+  offer(rate: number, bytes: number, groups?: number, channels?: boolean): void;
+  usage(collect?: boolean): Promise<Usage>;
   /** Kills it; resolves when it is gone. */
   stop(): Promise<void>;
 }
@@ -92,10 +102,10 @@ export async function startServer(kind: Kind, url = "", wantedPort = 0): Promise
   return {
     kind,
     port,
-    offer: (rate, bytes) => send({ op: "offer", rate, bytes }),
-    usage() {
+    offer: (rate, bytes, groups = 1, channels = false) => send({ op: "offer", rate, bytes, groups, channels }),
+    usage(collect = false) {
       const usage = answer<Usage>();
-      send({ op: "usage" });
+      send({ op: "usage", collect });
       return usage;
     },
     async stop() {
@@ -114,10 +124,17 @@ export interface Clients {
 
 export async function connectClients(
   server: ServerUnderTest,
-  options: { readonly connections: number; readonly stalled?: number; readonly flushMs?: number },
+  options: {
+    readonly connections: number;
+    readonly stalled?: number;
+    readonly flushMs?: number;
+    readonly want?: Want;
+    readonly groups?: number;
+  },
 ): Promise<Clients> {
-  const { path, protocol, hello, ready } = adapterOf(server.kind, options.flushMs ?? 0);
-  const args = [server.port, options.connections, options.stalled ?? 0, path, protocol, hello, ready].map(String);
+  const { connections, stalled = 0, flushMs = 0, want = "everything", groups = 1 } = options;
+  const { path, protocol, hello, ready } = adapterOf(server.kind, flushMs, want);
+  const args = [server.port, connections, stalled, path, protocol, hello, ready, groups].map(String);
   const [program, ...first] = loadClient();
   const [file, argv] = pinned(1, program, [...first, ...args]);
   const child = spawn(file, argv, { stdio: ["pipe", "pipe", "inherit"] });

@@ -7,11 +7,22 @@ export type Kind = "millrace" | "millrace-node" | "ws" | "socket.io" | "uws" | "
 
 /** `rate`: texts a second, 0 to stop. */
 export type Command =
-  | { readonly op: "offer"; readonly rate: number; readonly bytes: number }
-  | { readonly op: "usage" };
+  | {
+      readonly op: "offer";
+      readonly rate: number;
+      readonly bytes: number;
+      readonly groups: number;
+      readonly channels: boolean;
+    }
+  | {
+      readonly op: "usage";
+      /** Garbage first. It costs tens of ms, more where more is held, so not around what is timed. */
+      readonly collect: boolean;
+    };
 export interface Usage {
   /** Of all threads, user and system. */
   readonly cpuUs: number;
+  readonly systemUs: number;
   readonly rssBytes: number;
   /** Texts handed over since the start, and how many there should have been. */
   readonly offered: number;
@@ -34,13 +45,13 @@ let offered = 0;
 let due = 0;
 
 /** At a fixed rate: what was due while the loop was busy is made up for, and counted as late by its time stamp. */
-function offer(rate: number, bytes: number): void {
+function offer({ rate, bytes, groups, channels }: Extract<Command, { op: "offer" }>): void {
   clearInterval(timer);
   if (rate === 0) return;
   const startMs = performance.now();
   const before = offered;
   const text = (stampUs: number) => {
-    const head = `{"t":${stampUs},"severity":"critical","text":"`;
+    const head = `{"t":${stampUs},"severity":"critical","key":"g${offered % groups}","text":"`;
     return `${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`;
   };
   timer = setInterval(
@@ -51,7 +62,8 @@ function offer(rate: number, bytes: number): void {
       while (offered < wanted) {
         const dueMs = ((offered - before + 1) * 1_000) / rate;
         const stampUs = Math.round((performance.timeOrigin + startMs + dueMs) * 1_000);
-        broadcast(text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000))));
+        const stamped = text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000)));
+        broadcast(stamped, channels ? offered % groups : undefined);
         offered++;
       }
     },
@@ -60,11 +72,17 @@ function offer(rate: number, bytes: number): void {
 }
 
 process.on("message", (command: Command) => {
-  if (command.op === "offer") offer(command.rate, command.bytes);
+  if (command.op === "offer") offer(command);
   else {
+    if (command.collect) global.gc?.();
     const { user, system } = process.cpuUsage();
-    global.gc?.();
-    process.send?.({ cpuUs: user + system, rssBytes: process.memoryUsage.rss(), offered, due } satisfies Usage);
+    process.send?.({
+      cpuUs: user + system,
+      systemUs: system,
+      rssBytes: process.memoryUsage.rss(),
+      offered,
+      due,
+    } satisfies Usage);
   }
 });
 process.on("disconnect", () => process.exit(0));

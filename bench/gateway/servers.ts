@@ -1,14 +1,15 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { WebSocket } from "ws";
 import { createLogger } from "../../src/core/logger.js";
 import { CHANNELS } from "../../src/pipelines/channels.js";
 import { createGateway } from "../../src/ws/index.js";
 import { queueLog } from "./queue-log.js";
 
-/** A server under test: hands every text it is given to all who are connected. */
+/** A server under test: hands every text it is given to all who are connected, or to those of one group. */
 export interface Broadcaster {
   readonly port: number;
-  broadcast(text: string): void;
+  broadcast(text: string, group?: number): void;
 }
 
 export const KEY = "0123456789abcdef0123456789abcdef";
@@ -30,18 +31,27 @@ export async function millrace(transport: "uws" | "node"): Promise<Broadcaster> 
     readiness: () => [],
     query: async () => ({ columns: [], rows: [], truncated: false, elapsedMs: 0 }),
   });
-  return { port: gateway.port, broadcast: (text) => append("alerts.0.mine", text) };
+  return {
+    port: gateway.port,
+    broadcast: (text, group) => append(group === undefined ? "alerts.0.mine" : `features.0.bench.g${group}`, text),
+  };
 }
 
 /** `ws` as its documentation shows a broadcast: `send` to each client. */
 export async function plainWs(): Promise<Broadcaster> {
   const { WebSocketServer } = await import("ws");
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false, backlog: 4_096 });
+  const groups = new Map<string, Set<WebSocket>>();
+  server.on("connection", (client, { url = "/" }) => {
+    const members = groups.get(url) ?? new Set();
+    groups.set(url, members.add(client));
+    client.on("close", () => members.delete(client));
+  });
   await new Promise((resolve) => server.once("listening", resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    broadcast(text) {
-      for (const client of server.clients) client.send(text);
+    broadcast(text, group) {
+      for (const client of group === undefined ? server.clients : (groups.get(`/${group}`) ?? [])) client.send(text);
     },
   };
 }
@@ -50,10 +60,11 @@ export async function socketIo(): Promise<Broadcaster> {
   const { Server } = await import("socket.io");
   const http = createServer();
   const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false });
+  io.on("connection", (socket) => void socket.join(String(socket.handshake.query["group"])));
   await new Promise<void>((resolve) => http.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, resolve));
   return {
     port: (http.address() as AddressInfo).port,
-    broadcast: (text) => io.emit("event", JSON.parse(text)),
+    broadcast: (text, group) => (group === undefined ? io : io.to(String(group))).emit("event", JSON.parse(text)),
   };
 }
 
@@ -61,9 +72,17 @@ export async function socketIo(): Promise<Broadcaster> {
 export async function bareUws(): Promise<Broadcaster> {
   const { App, us_socket_local_port } = await import("uWebSockets.js");
   const app = App();
-  app.ws("/*", { idleTimeout: 120, maxBackpressure: 64 << 20, open: (ws) => void ws.subscribe("all") });
+  app.ws<{ url: string }>("/*", {
+    idleTimeout: 120,
+    maxBackpressure: 64 << 20,
+    upgrade(res, req, context) {
+      const key = req.getHeader("sec-websocket-key");
+      res.upgrade({ url: req.getUrl() }, key, req.getHeader("sec-websocket-protocol"), "", context);
+    },
+    open: (ws) => void ws.subscribe(ws.getUserData().url),
+  });
   const port = await new Promise<number>((resolve) =>
     app.listen("127.0.0.1", 0, (socket) => resolve(socket ? us_socket_local_port(socket) : 0)),
   );
-  return { port, broadcast: (text) => void app.publish("all", text, false) };
+  return { port, broadcast: (text, group) => void app.publish(`/${group ?? ""}`, text, false) };
 }

@@ -40,6 +40,11 @@ export interface Program {
   lookAhead?(messages: readonly LogMessage[]): Promise<readonly unknown[]>;
   /** Applies one message; synchronous. `ahead` is the message's item of `lookAhead`. */
   apply(message: LogMessage, ahead: unknown, emit: Emit): void;
+  /**
+   * As `apply`, for a message that may fire more than a pause allows: the rest of the work in steps of about a ms, with the outputs of each;
+   * undefined when nothing is left to do. Between the steps nothing may be applied or saved. Outputs and their order are those of `apply`.
+   */
+  applyInSteps?(message: LogMessage, ahead: unknown, emit: Emit): Iterator<void> | undefined;
   counters(): Counters;
   /** Undefined until a source has announced itself. */
   watermarkMs(): number | undefined;

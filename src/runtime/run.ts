@@ -1,7 +1,6 @@
 import {
   type Clock,
   type Lease,
-  type Log,
   type Logger,
   type LogMessage,
   type LogReader,
@@ -22,14 +21,14 @@ const SLICE_MESSAGES = 512;
  */
 const LINGER_MS = 100;
 const LINGER_OUTPUTS = 900;
+/** Of a message applied in steps, done between two turns of the event loop. */
+const STEPS_MS = 3;
 
 export interface RunOptions {
   readonly task: string;
   readonly source: string;
-  /** Of the source. */
-  readonly incarnation: string;
-  readonly subjects: readonly string[];
-  readonly log: Log;
+  /** Opens a reader of the task's partition. */
+  readonly openReader: (fromSequence: number) => Promise<LogReader>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly lease: Lease;
@@ -97,8 +96,8 @@ export class Run {
 
   /** Resolves after a last snapshot when the signal aborts. Rejects with MR_FENCED when the lease is lost, or with what failed. */
   async run(): Promise<void> {
-    const { log, source, incarnation, subjects, lease, signal, sequence, task } = this.#options;
-    const reader = await log.read({ stream: source, subjects, fromSequence: sequence + 1, incarnation });
+    const { openReader, lease, signal, sequence, task } = this.#options;
+    const reader = await openReader(sequence + 1);
     const ring = () => this.#bell.ring();
     signal.addEventListener("abort", ring, { once: true });
     lease.lost.addEventListener("abort", ring, { once: true });
@@ -191,14 +190,43 @@ export class Run {
     for (let i = 0; i < messages.length; i++) {
       const message = messages[i] as LogMessage;
       writer.begin(message.sequence);
+      let rest: Iterator<void> | undefined;
       try {
-        program.apply(message, ahead[i], emit);
+        if (program.applyInSteps === undefined) program.apply(message, ahead[i], emit);
+        else rest = program.applyInSteps(message, ahead[i], emit);
       } catch (error) {
         writer.dropLast();
         await this.#acknowledged(this.#applied).catch(() => undefined); // what came before is said all the same
         throw error;
       }
+      if (rest !== undefined) await this.#finish(rest);
       this.#applied = message.sequence;
+    }
+  }
+
+  /**
+   * The rest of a message that fires much: between its steps others get their turn, and outputs leave before there are too many. What is
+   * sent of it before a crash is left out the next time, as ever: the marker says how far its outputs are in the log.
+   */
+  async #finish(rest: Iterator<void>): Promise<void> {
+    const { clock, lease } = this.#options;
+    for (let done = false; !done; ) {
+      const startedMs = clock.monotonicMs();
+      try {
+        do done = rest.next().done === true;
+        while (!done && clock.monotonicMs() - startedMs < STEPS_MS);
+      } catch (error) {
+        await this.#acknowledged(this.#applied).catch(() => undefined);
+        throw error;
+      }
+      if (this.#writer.held >= LINGER_OUTPUTS) this.#send();
+      await clock.sleep(0);
+      while (!this.#writer.hasRoom && this.#writer.failure === undefined && !lease.lost.aborted) {
+        this.#send();
+        await this.#bell.wait(Number.POSITIVE_INFINITY);
+      }
+      if (lease.lost.aborted) throw new MillraceError("MR_FENCED", `${this.#options.task}: its lease was lost`);
+      if (this.#writer.failure !== undefined) throw this.#writer.failure;
     }
   }
 

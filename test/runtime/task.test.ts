@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import t, { type Test } from "tap";
-import type { Clock, Inference, Lease, Pipeline } from "../../src/core/index.js";
+import type { Clock, Emit, Inference, Lease, Pipeline } from "../../src/core/index.js";
 import { type Pointer, readPointer, resetPointer, type Snapshot, Task, verifyTask } from "../../src/runtime/index.js";
 import { openLink } from "../../src/streams/connection.js";
 import { type Connection, connectLog, streamSpecs } from "../../src/streams/index.js";
@@ -273,4 +273,99 @@ t.test("a failing partition stops alone and tries again after growing pauses", a
   await run;
   t.same(pauses.slice(0, 6), [250, 500, 1_000, 2_000, 4_000, 8_000]);
   t.equal((await stored(connection, "features")).size, 6, "what came before is written");
+});
+
+const ROUNDS = 40;
+const A_STEP = 100;
+
+/** Says `ROUNDS * A_STEP` outputs for each message, in steps; `onStep` hears of each and may throw. */
+function firingPipeline(onStep: (round: number) => void): Pipeline {
+  const toy = toyPipeline();
+  return {
+    ...toy,
+    name: "toy.firing",
+    create: (context) => {
+      const program = toy.create(context);
+      const steps = function* (sequence: number, emit: Emit): Generator<void> {
+        for (let round = 0; round < ROUNDS; round++) {
+          onStep(round);
+          for (let i = 0; i < A_STEP; i++) {
+            const eventId = `${sequence} ${round * A_STEP + i}`;
+            const about = { pipeline: "toy.firing", domain: "mine", key: "k", tsMs: 1, lateByMs: 0 } as const;
+            const record = { kind: "late", ...about, eventId } as const;
+            emit({ stream: "features", subject: "features.0.toy", record, pack: true });
+          }
+          yield;
+        }
+      };
+      return {
+        ...program,
+        apply: ({ sequence }, _ahead, emit) => {
+          for (const _step of steps(sequence, emit));
+        },
+        applyInSteps: ({ sequence }, _ahead, emit) => steps(sequence, emit),
+      };
+    },
+  };
+}
+
+t.test("a message that fires much: others get their turn, and a restart in its midst repeats nothing", async (t) => {
+  const { connection } = await world(t);
+  let failures = 2;
+  let steps = 0;
+  let turns = 0;
+  let isOver = false;
+  const pipeline = firingPipeline((round) => {
+    steps++;
+    if (round !== 25 || failures === 0) return;
+    failures--;
+    throw new Error("planted in the midst");
+  });
+  const count = (): void => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  count();
+  const stop = new AbortController();
+  const task = toyTask(connection, pipeline, true);
+  const run = task.run(leaseOf(), stop.signal);
+  await publish(connection, 0, 2);
+  await reached(task, 2);
+  isOver = true;
+  const said = [...(await stored(connection, "features")).values()].map((line) => JSON.parse(line).eventId as string);
+  const expected = [1, 2].flatMap((at) => Array.from({ length: ROUNDS * A_STEP }, (_, i) => `${at} ${i}`));
+  t.same(said, expected);
+  t.equal(steps, 2 * ROUNDS + 2 * 26, "twice it began again");
+  t.ok(turns > ROUNDS, `${turns} turns of the event loop`);
+  stop.abort();
+  await run;
+
+  // A new owner takes over while the old one is in the midst of a message.
+  let begun: () => void = () => undefined;
+  const inMidst = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const former = toyTask(
+    connection,
+    firingPipeline((round) => round === 20 && begun()),
+    true,
+  );
+  const formerRun = former.run(leaseOf(), new AbortController().signal);
+  await publish(connection, 2, 3);
+  await inMidst;
+  const next = toyTask(
+    connection,
+    firingPipeline(() => undefined),
+    true,
+  );
+  const nextStop = new AbortController();
+  const nextRun = next.run(leaseOf(), nextStop.signal);
+  await reached(next, 3);
+  await formerRun;
+  t.equal(former.status().state, "fenced");
+  t.equal((await stored(connection, "features")).size, 3 * ROUNDS * A_STEP);
+  const verified = await verifyTask({ ...connection, pipeline, partition: 0, partitions: 1, inference });
+  t.match(verified, { messages: 3, outputs: 3 * ROUNDS * A_STEP, differences: [] });
+  nextStop.abort();
+  await nextRun;
 });

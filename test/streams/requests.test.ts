@@ -28,6 +28,7 @@ t.test("questions between processes", async (t) => {
   one.requests.serve("refuse", async () => {
     throw new MillraceError("MR_QUERY_REFUSED", "not that");
   });
+  await one.requests.ask("double", { n: 1 }); // a round trip: the server knows of the service
   await t.rejects(
     other.requests.ask("refuse"),
     { code: "MR_QUERY_REFUSED", message: "not that" },

@@ -30,7 +30,7 @@ export async function openStage({ empty = false }: { empty?: boolean } = {}): Pr
   const logger = createLogger("silent");
   const server = await startNats();
   const directory = await mkdtemp(join(tmpdir(), "millrace-wall-"));
-  const { log, close: closeLog } = await connectLog({ url: server.url, name: "stage" });
+  const { log, registers, close: closeLog } = await connectLog({ url: server.url, name: "stage" });
   for (const spec of streamSpecs(4)) await log.ensureStream(spec);
   const clickhouse = await connectClickhouse({ path: join(directory, "clickhouse") });
   const sink = createClickhouseSink(clickhouse);
@@ -39,7 +39,7 @@ export async function openStage({ empty = false }: { empty?: boolean } = {}): Pr
   const onPoison = async (_row: unknown, reason: string) => {
     throw new Error(`the scene holds a record that no table takes: ${reason}`);
   };
-  const tasks = streams.map((stream) => createSinkTask({ log, sink, stream, onPoison, logger }));
+  const tasks = streams.map((stream) => createSinkTask({ log, registers, sink, stream, onPoison, logger }));
   const stopping = new AbortController();
   const runs = tasks.map((task) => task.run(stopping.signal));
 

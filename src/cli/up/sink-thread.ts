@@ -48,6 +48,7 @@ await serveThread<SinkThreadStatus>(async () => {
   const connection = await connectLog({ ...logOptions, name: "millrace-sinks" });
   const tracing = await openTracing(process.env);
   const log = tracing.log(connection.log, { verb: "store" });
+  const { registers } = connection;
   const poisoned = { github: 0, telemetry: 0, notify: 0 };
   const failures: string[] = [];
   let tasks = new Map<string, SinkTask>();
@@ -70,7 +71,9 @@ await serveThread<SinkThreadStatus>(async () => {
       query = createQueryRunner(clickhouse);
       place = clickhouse.place;
       unserve = connection.requests.serve("query", answer);
-      tasks = new Map(STREAMS.map((stream) => [stream, createSinkTask({ log, sink, stream, onPoison, logger })]));
+      tasks = new Map(
+        STREAMS.map((stream) => [stream, createSinkTask({ log, registers, sink, stream, onPoison, logger })]),
+      );
       failures.length = 0;
       const runs = [...tasks].map(async ([stream, task]) => {
         await task.run(signal).catch((error: unknown) => {

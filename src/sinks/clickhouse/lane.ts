@@ -1,4 +1,5 @@
-import { type Clock, isMillraceError, type Logger } from "../../core/index.js";
+import { type Clock, isMillraceError, type Logger, type MillraceError } from "../../core/index.js";
+import type { Announcer } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
 import type { PoisonRow, SinkLimits } from "./writer.js";
@@ -39,7 +40,9 @@ export function createLane(options: {
   readonly stream: string;
   readonly table: string;
   readonly incarnation: string;
-  readonly from: number;
+  /** Largest sequence in the table. */
+  readonly position: number;
+  readonly announcer: Announcer;
   readonly stored: number;
   readonly limits: SinkLimits;
   readonly clock: Clock;
@@ -48,8 +51,15 @@ export function createLane(options: {
   readonly signal: AbortSignal;
   /** Called when the block in flight is done with. */
   readonly onSent: () => void;
+  /** Called instead when another writer has taken the table over. */
+  readonly onFenced: (error: MillraceError) => void;
 }): Lane {
-  const { sink, stream, table, incarnation, limits, clock, logger, poison, signal, onSent } = options;
+  const { sink, stream, table, incarnation, announcer, limits, clock, logger, poison, signal } = options;
+  // Announced, and not there: it may still be on its way. What lies before it was set aside.
+  const owed = announcer.before?.after === options.position ? announcer.before : undefined;
+  const from = owed === undefined ? options.position : owed.from - 1;
+  let owedTo = owed?.to;
+  let { position } = options;
   let waiting: Waiting[] = [];
   let waitingBytes = 0;
   let sendingBytes = 0;
@@ -57,31 +67,43 @@ export function createLane(options: {
   let sending: Promise<void> | undefined;
   let stored = options.stored;
 
-  /** The longest block allowed: whole messages, at least one. */
+  /** The block that is owed, else the longest one allowed: whole messages, at least one. */
   function takeBlock(): Waiting[] {
     let bytes = 0;
     let end = 0;
     while (end < waiting.length) {
-      const sequence = waiting[end]?.row._seq;
-      if (end > 0 && (end >= limits.maxRows || bytes >= limits.maxBytes)) break;
+      const sequence = waiting[end]?.row._seq as number;
+      const isFull = end > 0 && (end >= limits.maxRows || bytes >= limits.maxBytes);
+      if (owedTo === undefined ? isFull : sequence > owedTo) break;
       while (end < waiting.length && waiting[end]?.row._seq === sequence) bytes += waiting[end++]?.bytes ?? 0;
     }
     const block = waiting.slice(0, end);
     waiting = waiting.slice(end);
     waitingBytes -= bytes;
+    owedTo = undefined;
     return block;
+  }
+
+  /** Whether all of the block that is owed has been read. */
+  function isRead(): boolean {
+    return owedTo === undefined || (waiting.at(-1)?.row._seq ?? 0) >= owedTo;
   }
 
   async function send(block: readonly Waiting[], lastAttempt: boolean): Promise<void> {
     let rows: readonly Row[] = block.map(({ row }) => row);
-    const token = `${table}/${incarnation}/${rows[0]?._seq}-${rows.at(-1)?._seq}`;
+    const [from, to] = [rows[0]?._seq ?? 0, rows.at(-1)?._seq ?? 0];
+    const token = `${table}/${incarnation}/${from}-${to}`;
+    let isAnnounced = false;
     let pauseMs = FIRST_PAUSE_MS;
     let failures = 0;
     let loggedAtMs = Number.NEGATIVE_INFINITY;
     for (;;) {
       try {
+        if (!isAnnounced) await announcer.announce({ after: position, from, to });
+        isAnnounced = true;
         await sink.write(table, rows, token);
         stored += rows.length;
+        position = rows.at(-1)?._seq ?? position;
         if (failures > 0) logger.info({ table, failures }, "block stored after failures");
         return;
       } catch (err) {
@@ -92,7 +114,7 @@ export function createLane(options: {
           continue;
         }
         failures += 1;
-        if (lastAttempt || signal.aborted) throw err;
+        if (lastAttempt || signal.aborted || isMillraceError(err, "MR_FENCED")) throw err;
         if (clock.nowMs() - loggedAtMs >= LOG_EVERY_MS) {
           logger.warn({ err, table, failures, pauseMs }, "block not stored, trying again");
           loggedAtMs = clock.nowMs();
@@ -125,41 +147,42 @@ export function createLane(options: {
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
     sendingFrom = block[0]?.row._seq;
     sending = send(block, lastAttempt)
-      .catch(() => {
+      .catch((error: unknown) => {
         // Stopping. The block goes back; its rows stay missing for `complete`, and the next start reads them again.
         waiting = [...block, ...waiting];
         waitingBytes += sendingBytes;
+        if (isMillraceError(error, "MR_FENCED")) options.onFenced(error);
       })
       .finally(() => {
         sendingFrom = undefined;
         sendingBytes = 0;
         sending = undefined;
-        onSent();
+        options.onSent();
       });
   }
 
   return {
     table,
-    from: options.from,
+    from,
     push(row, bytes) {
-      if (row._seq <= options.from) return;
+      if (row._seq <= from) return;
       waiting.push({ row, bytes, atMs: clock.nowMs() });
       waitingBytes += bytes;
     },
     cut(nowMs, idle) {
       const first = waiting[0];
-      if (sending !== undefined || !first || signal.aborted) return;
-      const full = waiting.length >= limits.maxRows || waitingBytes >= limits.maxBytes;
+      if (sending !== undefined || !first || signal.aborted || !isRead()) return;
+      const full = owedTo !== undefined || waiting.length >= limits.maxRows || waitingBytes >= limits.maxBytes;
       if (full || idle || nowMs - first.atMs >= limits.maxWaitMs) start(false);
     },
     dueMs(lastMessageAtMs) {
       const first = waiting[0];
-      if (sending !== undefined || !first) return Number.POSITIVE_INFINITY;
+      if (sending !== undefined || !first || !isRead()) return Number.POSITIVE_INFINITY;
       return Math.min(first.atMs + limits.maxWaitMs, lastMessageAtMs + limits.idleMs);
     },
     async finish() {
       await sending;
-      for (let left = waiting.length; left > 0; ) {
+      for (let left = waiting.length; left > 0 && isRead(); ) {
         start(true);
         await sending;
         if (waiting.length >= left) return; // not taken

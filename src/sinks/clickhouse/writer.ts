@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   type Clock,
   isMillraceError,
@@ -5,8 +6,10 @@ import {
   type Logger,
   type LogReader,
   MillraceError,
+  type Registers,
   systemClock,
 } from "../../core/index.js";
+import { takeOver } from "./announcer.js";
 import { createLane, type Lane } from "./lane.js";
 import { rowsOf } from "./rows.js";
 import type { TableSink } from "./sink.js";
@@ -26,6 +29,8 @@ export interface PoisonRow {
 
 export interface SinkTaskOptions {
   readonly log: Log;
+  /** Where blocks are announced: all writers of the tables must have the same. */
+  readonly registers: Registers;
   readonly sink: TableSink;
   /** Output stream to read; its tables are those of tables.ts. */
   readonly stream: string;
@@ -35,6 +40,8 @@ export interface SinkTaskOptions {
    */
   readonly onPoison: (row: PoisonRow, reason: string) => Promise<void>;
   readonly logger: Logger;
+  /** Unlike that of every other writer, also of this program's last run. @default chance */
+  readonly writer?: string;
   readonly clock?: Clock;
   readonly limits?: Partial<SinkLimits>;
 }
@@ -59,7 +66,7 @@ export interface SinkTask {
    * Reads and writes until aborted; then writes what is buffered (one attempt), saves its position and resolves.
    *
    * Errors: retried ones never leave it. Rejects with MR_LOG_TRUNCATED when the log no longer holds what is missing in the tables,
-   * MR_LOG_LOST_DATA when the tables hold rows of messages the log does not have.
+   * MR_LOG_LOST_DATA when the tables hold rows of messages the log does not have, MR_FENCED when another writer took a table over.
    */
   run(signal: AbortSignal): Promise<void>;
   /** Rows of this log in `table`: counted at the start, then as they are acknowledged. 0 before. */
@@ -119,11 +126,12 @@ function createBell(clock: Clock) {
  * smallest of the stream's tables, skipping what the others have. Tables that seldom get rows would drag that position back to
  * the beginning; the common position saved now and then stands in for them.
  *
- * A retry repeats the same block with the same token, so an answer that was lost does not make duplicates.
+ * A retry repeats the same block with the same token, so an answer that was lost does not make duplicates; nor does an insert of a
+ * writer before this one that arrives late (see `takeOver`).
  * Each table has one block in flight; a slow one pauses reading once `maxBufferedBytes` are waiting.
  */
 export function createSinkTask(options: SinkTaskOptions): SinkTask {
-  const { log, sink, stream, onPoison, clock = systemClock } = options;
+  const { log, registers, sink, stream, onPoison, writer = randomUUID(), clock = systemClock } = options;
   const logger = options.logger.child({ component: "sinks.clickhouse", stream });
   const limits: SinkLimits = { ...DEFAULTS, ...options.limits };
   const tables = tablesOf(stream);
@@ -137,6 +145,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
   let saved = 0;
   let savedAtMs = 0;
   let poisoned = 0;
+  let fenced: MillraceError | undefined;
 
   const poison = async (row: PoisonRow, reason: string) => {
     await onPoison(row, reason);
@@ -153,22 +162,33 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     saved = await sink.progress(stream, incarnation);
     const found: Lane[] = [];
     for (const { name } of tables) {
-      const [from, stored] = [await sink.position(name, incarnation), await sink.count(name, incarnation)];
-      const lane = {
-        sink,
-        stream,
-        table: name,
-        incarnation,
-        from,
-        stored,
-        limits,
-        clock,
-        logger,
-        poison,
-        signal,
-        onSent: bell.ring,
-      };
-      found.push(createLane(lane));
+      // First the former writer must not be able to announce any more, then nothing it announced can be overlooked.
+      const announcer = await takeOver({ registers, table: name, incarnation, writer });
+      await sink.forget(name, info.former ?? []);
+      const [position, stored] = [await sink.position(name, incarnation), await sink.count(name, incarnation)];
+      found.push(
+        createLane({
+          ...{
+            sink,
+            stream,
+            table: name,
+            incarnation,
+            position,
+            announcer,
+            stored,
+            limits,
+            clock,
+            logger,
+            poison,
+            signal,
+          },
+          onSent: bell.ring,
+          onFenced(error) {
+            fenced = error;
+            bell.ring();
+          },
+        }),
+      );
     }
     const positions = found.map((lane) => lane.from);
     const farthest = Math.max(saved, ...positions);
@@ -224,6 +244,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
       bell.ring();
     };
     while (!signal.aborted) {
+      if (fenced !== undefined) throw fenced;
       if (arrived !== undefined) {
         if (arrived.kind === "failed") throw arrived.error;
         if (arrived.messages.length === 0) return; // the reader was closed

@@ -17,14 +17,25 @@ export interface DatabaseFaults {
   /** Stores, and its answer is lost. */
   readonly answerLost01: number;
   readonly delayMsMost: number;
+  /** A server: what was sent to it is stored although the sender has died; an embedded one dies with its process. */
+  readonly isRemote: boolean;
+  /** Of inserts into a server: stored only after the sender has given up. */
+  readonly late01: number;
 }
 
-/** The store as it is on disk: it outlives the process that has it open, and forgets all but the latest tokens. */
+const TIMEOUT_MS = 400;
+const LATE_MS_MOST = 4_000;
+/** Of each table: a late insert must find its token still known. */
+const TOKENS_KNOWN = 64;
+
+/** The store: it outlives the processes that write to it, and forgets all but the latest tokens. */
 export class Database {
   readonly tables = new Map<string, StoredRow[]>();
-  readonly #tokens: string[] = [];
+  readonly #tokens = new Map<string, string[]>();
   readonly #progress = new Map<string, number>();
   isUp = true;
+  /** Inserts that somebody sent and that are not there. */
+  underWay = 0;
 
   progress(stream: string, incarnation: string): number {
     return this.#progress.get(`${stream} ${incarnation}`) ?? 0;
@@ -38,15 +49,21 @@ export class Database {
     return (this.tables.get(table) ?? []).filter(({ _incarnation }) => _incarnation === incarnation);
   }
 
+  forget(table: string, incarnations: readonly string[]): void {
+    const rows = this.tables.get(table) ?? [];
+    const left = rows.filter(({ _incarnation }) => !incarnations.includes(_incarnation));
+    this.tables.set(table, left);
+  }
+
   write(table: string, rows: readonly StoredRow[], token: string): void {
-    if (rows.length === 0 || this.#tokens.includes(token)) return;
-    this.#tokens.push(token);
-    if (this.#tokens.length > 4) this.#tokens.shift();
+    const tokens = this.#tokens.get(table) ?? [];
+    if (rows.length === 0 || tokens.includes(token)) return;
+    this.#tokens.set(table, [...tokens.slice(1 - TOKENS_KNOWN), token]);
     this.tables.set(table, [...(this.tables.get(table) ?? []), ...rows]);
   }
 }
 
-/** The database as one process sees it. Like an embedded one it does nothing more for a process that is dead. */
+/** The database as one process sees it. */
 export function simulatedSink(options: {
   readonly database: Database;
   readonly process: Process;
@@ -55,19 +72,24 @@ export function simulatedSink(options: {
   readonly faults: () => DatabaseFaults;
 }): TableSink {
   const { database, process, scheduler, random, faults } = options;
-  const ask = <T>(what: string, work: () => T): Promise<T> =>
+  const ask = <T>(what: string, work: () => T, mayBeLate = false): Promise<T> =>
     new Promise((resolve, reject) => {
-      const { refuses01, answerLost01, delayMsMost } = faults();
+      const { refuses01, answerLost01, delayMsMost, isRemote, late01 } = faults();
+      const isLate = mayBeLate && isRemote && random.chance(late01);
       const fate = random.next();
       const unavailable = () => reject(new MillraceError("MR_SINK_UNAVAILABLE", `${what}: no answer`));
-      scheduler.after(random.next() * delayMsMost, () => {
-        if (!process.isAlive) return;
+      database.underWay++;
+      if (isLate && random.chance(0.3)) scheduler.after(random.next() * TIMEOUT_MS, () => process.kill()); // somebody lost patience
+      if (isLate) scheduler.after(TIMEOUT_MS, () => process.wake(unavailable));
+      scheduler.after(random.next() * (isLate ? LATE_MS_MOST : delayMsMost), () => {
+        database.underWay--;
+        if (!process.isAlive && !isRemote) return;
         let answer: () => void = unavailable;
         if (database.isUp && fate >= refuses01) {
           const result = work();
           if (fate < 1 - answerLost01) answer = () => resolve(result);
         }
-        scheduler.after(random.next() * delayMsMost, () => process.wake(answer));
+        if (!isLate) scheduler.after(random.next() * delayMsMost, () => process.wake(answer));
       });
     });
   return {
@@ -76,11 +98,12 @@ export function simulatedSink(options: {
       ask("position", () => database.rows(table, incarnation).reduce((most, { _seq }) => Math.max(most, _seq), 0)),
     count: (table, incarnation) => ask("count", () => database.rows(table, incarnation).length),
     write: (table, rows, token) =>
-      ask(`writing ${token}`, () => database.write(table, rows as readonly StoredRow[], token)),
+      ask(`writing ${token}`, () => database.write(table, rows as readonly StoredRow[], token), true),
     check: async () => [],
     progress: (stream, incarnation) => ask("progress", () => database.progress(stream, incarnation)),
     saveProgress: (stream, incarnation, sequence) =>
       ask("saving progress", () => database.saveProgress(stream, incarnation, sequence)),
+    forget: (table, incarnations) => ask(`forgetting rows of ${table}`, () => database.forget(table, incarnations)),
     close: async () => undefined,
   };
 }

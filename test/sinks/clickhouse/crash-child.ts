@@ -4,6 +4,7 @@
  */
 import { connectClickhouse, createClickhouseSink, createSinkTask } from "../../../src/sinks/index.js";
 import { memoryLog } from "../../support/memory-log.js";
+import { memoryRegisters } from "../../support/memory-registers.js";
 import { delivery, reading, silent, until } from "./support.js";
 
 const [, , path = "", messages = "0"] = process.argv;
@@ -21,7 +22,15 @@ await sink.open();
 const stopping = new AbortController();
 const limits = { maxRows: 30, saveEveryMs: 50 };
 const onPoison = async () => process.exit(1);
-const task = createSinkTask({ log, sink, stream: "accepted", logger: silent, onPoison, limits });
+const task = createSinkTask({
+  log,
+  registers: memoryRegisters(),
+  sink,
+  stream: "accepted",
+  logger: silent,
+  onPoison,
+  limits,
+});
 const ended = task.run(stopping.signal);
 console.log("running");
 await until("all stored", () => task.position() === Number(messages), 60_000);

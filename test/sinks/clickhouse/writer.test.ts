@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { type Clock, MillraceError } from "../../../src/core/index.js";
+import { type Clock, MillraceError, type Registers } from "../../../src/core/index.js";
 import {
   connectClickhouse,
   createClickhouseSink,
@@ -13,6 +13,7 @@ import {
   type TableSink,
 } from "../../../src/sinks/index.js";
 import { type MemoryLog, memoryLog } from "../../support/memory-log.js";
+import { memoryRegisters } from "../../support/memory-registers.js";
 import { delivery, reading, silent, temporaryDirectory, until } from "./support.js";
 
 const INCARNATION = "c0ffee";
@@ -58,6 +59,7 @@ function modelSink(isBad: (row: Stored) => boolean = () => false): ModelSink {
     },
     check: async (_, rows) => rows.flatMap((row, at) => (isBad(row as Stored) ? [{ at, reason: "it is bad" }] : [])),
     progress: async (stream) => saved.get(stream) ?? 0,
+    forget: async () => undefined,
     async saveProgress(stream, _, sequence) {
       saved.set(stream, Math.max(saved.get(stream) ?? 0, sequence));
     },
@@ -70,12 +72,15 @@ function run(
   log: MemoryLog,
   sink: TableSink,
   stream: string,
-  more: { limits?: Partial<SinkLimits>; onPoison?: Poison; clock?: Clock } = {},
+  more: { limits?: Partial<SinkLimits>; onPoison?: Poison; clock?: Clock; registers?: Registers } = {},
 ) {
   const stopping = new AbortController();
   const poison: (PoisonRow & { reason: string })[] = [];
   const onPoison: Poison = async (row, reason) => void poison.push({ ...row, reason });
-  const task: SinkTask = createSinkTask({ log, sink, stream, logger: silent, onPoison, ...more });
+  const task: SinkTask = createSinkTask({
+    ...{ log, registers: memoryRegisters(), sink, stream, logger: silent, onPoison },
+    ...more,
+  });
   const ended = task.run(stopping.signal);
   ended.catch(() => undefined);
   return {
@@ -375,9 +380,20 @@ t.test("the log: outages are waited out, gaps are named", async (t) => {
     code: "MR_LOG_LOST_DATA",
     message: /rows up to 6, but the log ends at 1/,
   });
-  t.throws(() => createSinkTask({ log, sink, stream: "github", logger: silent, onPoison: async () => undefined }), {
-    code: "MR_OPTION_INVALID",
-  });
+  t.throws(
+    () =>
+      createSinkTask({
+        log,
+        registers: memoryRegisters(),
+        sink,
+        stream: "github",
+        logger: silent,
+        onPoison: async () => undefined,
+      }),
+    {
+      code: "MR_OPTION_INVALID",
+    },
+  );
 });
 
 /** Fifty times as fast: pauses between attempts are not what is tested. */

@@ -108,6 +108,7 @@ t.test("every notice in order, through refusals and pauses, and its end in the l
   );
   await world.say("hook", notice("d"));
   await ended(world, 4);
+  while (outbox.waiting()["hook"] !== 0) await new Promise((resolve) => setTimeout(resolve, 20)); // its own read comes a little later
   t.same(outbox.waiting(), { hook: 0, slack: 0 });
   await outbox.stop();
 });

@@ -11,6 +11,7 @@ import {
 import { alertsRoute } from "../../../src/ws/rest/alerts.js";
 import { alertPage, DOMAINS } from "../../../src/ws/rest/schemas.js";
 import { memoryLog } from "../../support/memory-log.js";
+import { memoryRegisters } from "../../support/memory-registers.js";
 
 type Stored = Alert & { readonly id: string };
 
@@ -56,7 +57,14 @@ t.test("search over a real ClickHouse", { timeout: 120_000 }, async (t) => {
   await sink.open();
   const stop = new AbortController();
   const onPoison = async () => t.bailout("a row was refused");
-  const task = createSinkTask({ log, sink, stream: "alerts", onPoison, logger: createLogger("silent") });
+  const task = createSinkTask({
+    log,
+    registers: memoryRegisters(),
+    sink,
+    stream: "alerts",
+    onPoison,
+    logger: createLogger("silent"),
+  });
   const running = task.run(stop.signal);
   while (task.stored("alerts") < all.length) await new Promise((resolve) => setTimeout(resolve, 20));
   stop.abort();

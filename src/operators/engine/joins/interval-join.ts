@@ -1,6 +1,9 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { popInKeyOrder } from "../state/due.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -141,17 +144,18 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
-    if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
-    while (this.#heap.nextMs <= toMs) this.#expire(this.#heap.nextMs);
+    atOnce(this.advanceInSteps(toMs));
   }
 
-  #expire(dueMs: number): void {
-    const slots = new Set<number>();
-    while (this.#heap.nextMs === dueMs) slots.add(this.#heap.pop());
-    const live = [...slots].filter((slot) => this.#table.keys[slot] !== undefined);
-    live.sort((a, b) => compareKeys(this.#table.keys[a] as Key, this.#table.keys[b] as Key));
-    for (const slot of live) {
-      const key = this.#table.keys[slot] as Key;
+  *advanceInSteps(toMs: number): Steps {
+    if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
+    while (this.#heap.nextMs <= toMs) yield* this.#expire(this.#heap.nextMs);
+  }
+
+  *#expire(dueMs: number): Steps {
+    for (const slot of yield* popInKeyOrder(this.#heap, this.#table)) {
+      if (this.#runtime.isStepOver()) yield;
+      const key = this.#table.keyAt(slot) as Key;
       this.#cut?.preserve(slot, false);
       const [lefts, rights] = [this.#rows[LEFT][slot] as readonly Row[], this.#rows[RIGHT][slot] as readonly Row[]];
       const leaving = lefts.filter(({ timeMs }) => timeMs + this.#keepMs[LEFT] < dueMs);
@@ -171,12 +175,12 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
     writer.f64(this.#watermarkMs);
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keys[slot] as Key);
+      writeKey(writer, this.#table.keyAt(slot) as Key);
       for (const side of this.#rows) writeValue(writer, side[slot]);
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     const { unmatched } = this.#options;
     const copied = (rows: readonly Row[]): readonly Row[] =>
       unmatched === undefined ? rows.slice() : rows.map((row) => ({ ...row }));

@@ -1,6 +1,8 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import type { Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { HeldPart, Operator, OperatorMetrics, Runtime } from "../topology/runtime.js";
@@ -127,12 +129,12 @@ class TableState<T> implements Operator, Undoable {
   save(writer: ByteWriter): void {
     writer.uint(this.#keys.size);
     for (const slot of this.#keys.sortedSlots()) {
-      writeKey(writer, this.#keys.keys[slot] as Key);
+      writeKey(writer, this.#keys.keyAt(slot) as Key);
       writeValue(writer, this.#rows[slot]);
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     this.#cut = new SlotCut(this.#keys, (slot) => this.#rows[slot] as readonly Version<T>[]);
     yield;
     yield* this.#cut.steps(writer, (versions) => writeValue(writer, versions));

@@ -1,6 +1,8 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
@@ -93,29 +95,35 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
     if (this.#nextMs > toMs) return;
     const { sizeMs } = this.#options;
     const due = [...this.#panes.keys()].filter((startMs) => startMs + sizeMs <= toMs).sort((a, b) => a - b);
     for (const startMs of due) {
-      this.#fire(startMs, this.#panes.get(startMs) as Pane);
+      yield* this.#fire(startMs, this.#panes.get(startMs) as Pane);
       this.#panes.delete(startMs);
     }
     this.#nextMs = Number.POSITIVE_INFINITY;
     for (const startMs of this.#panes.keys()) this.#nextMs = Math.min(this.#nextMs, startMs + sizeMs);
   }
 
-  #fire(startMs: number, { table, rows }: Pane): void {
+  *#fire(startMs: number, { table, rows }: Pane): Steps {
     const { sizeMs, combine } = this.#options;
     const endMs = startMs + sizeMs;
-    for (const slot of table.sortedSlots()) {
-      const key = table.keys[slot] as K;
+    for (const slot of yield* table.sortedInSteps()) {
+      if (this.#runtime.isStepOver()) yield;
+      const key = table.keyAt(slot) as K;
       const [lefts, rights] = [inTime(rows[0][slot]), inTime(rows[1][slot])];
       if (lefts.length === 0 || rights.length === 0) continue;
       const window = { key, startMs, endMs };
       for (const [, left] of lefts) {
         for (const [, right] of rights) {
           this.#runtime.fire<R>((value) => this.#next(combine(left as L, value, window)), right as R, key, endMs - 1);
+          if (this.#runtime.isStepOver()) yield;
         }
       }
     }
@@ -128,14 +136,14 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
       writer.f64(startMs);
       writer.uint(table.size);
       for (const slot of table.sortedSlots()) {
-        writeKey(writer, table.keys[slot] as Key);
+        writeKey(writer, table.keyAt(slot) as Key);
         writeValue(writer, rows[0][slot]);
         writeValue(writer, rows[1][slot]);
       }
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     const panes = [...this.#panes].sort(([a], [b]) => a - b);
     for (const [, pane] of panes) {
       const { table, rows } = pane;

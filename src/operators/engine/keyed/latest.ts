@@ -1,6 +1,8 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -88,9 +90,14 @@ export class Latest<V, S> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     while (this.#heap.nextMs <= toMs) {
+      if (this.#runtime.isStepOver()) yield;
       const slot = this.#heap.pop();
-      if (this.#table.keys[slot] === undefined) continue;
+      if (!this.#table.has(slot)) continue;
       const endMs = (this.#touched[slot] as number) + this.#ttlMs;
       if (endMs > toMs) {
         this.#heap.push(endMs, slot);
@@ -105,13 +112,13 @@ export class Latest<V, S> implements Operator, Undoable {
   save(writer: ByteWriter): void {
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keys[slot] as Key);
+      writeKey(writer, this.#table.keyAt(slot) as Key);
       writer.f64(this.#touched[slot] as number);
       writeValue(writer, this.#states[slot]);
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     this.#cut = new SlotCut(this.#table, (slot) => ({
       touched: this.#touched[slot] as number,
       state: this.#states[slot],

@@ -1,7 +1,10 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
-import { compareKeys, type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { popInKeyOrder } from "../state/due.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
 import { type Copier, Resting } from "../state/resting.js";
 import { type Entry, SlotCut } from "../state/slot-cut.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -186,10 +189,11 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #evict(newest: number): void {
-    const { keys } = this.#table;
-    const others = keys.flatMap((key, slot): (readonly [Key, number])[] =>
-      key === undefined || slot === newest ? [] : [[key, this.#touched[slot] as number]],
-    );
+    const others: [Key, number][] = [];
+    for (let slot = 0; slot < this.#table.length; slot++) {
+      const key = this.#table.keyAt(slot);
+      if (key !== undefined && slot !== newest) others.push([key, this.#touched[slot] as number]);
+    }
     const slot = this.#table.find(longestUnused(others) as Key);
     if (this.#cut !== undefined) this.#preserve(slot, false);
     this.#stateOf(slot); // what rests as bytes could not be put back
@@ -198,7 +202,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   #forget(slot: number): void {
     const { undo } = this.#runtime;
-    const key = this.#table.keys[slot] as Key;
+    const key = this.#table.keyAt(slot) as Key;
     const forgotten: Forgotten = {
       key,
       state: this.#states[slot],
@@ -274,23 +278,25 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     while (this.#heap.nextMs <= toMs || this.#expiry.nextMs <= toMs) {
-      if (this.#heap.nextMs <= this.#expiry.nextMs) this.#fireAt(this.#heap.nextMs);
+      if (this.#heap.nextMs <= this.#expiry.nextMs) yield* this.#fireAt(this.#heap.nextMs);
       else this.#expire(this.#expiry.pop(), toMs);
+      if (this.#runtime.isStepOver()) yield;
     }
   }
 
   /** Every timer of one time, in key order. */
-  #fireAt(timeMs: number): void {
-    const slots = new Set<number>();
-    while (this.#heap.nextMs === timeMs) slots.add(this.#heap.pop());
-    const live = [...slots].filter((slot) => this.#table.keys[slot] !== undefined);
-    const due = live
-      .map((slot) => ({ slot, key: this.#table.keys[slot] as Key }))
-      .sort((a, b) => compareKeys(a.key, b.key));
-    for (const { slot, key } of due) {
-      if (this.#table.keys[slot] === key && (this.#timers[slot] as readonly number[]).includes(timeMs))
-        this.#fireTimer(slot, key, timeMs);
+  *#fireAt(timeMs: number): Steps {
+    const due = yield* popInKeyOrder(this.#heap, this.#table);
+    for (const slot of due) {
+      const key = this.#table.keyAt(slot);
+      if (key === undefined || !(this.#timers[slot] as readonly number[]).includes(timeMs)) continue;
+      this.#fireTimer(slot, key, timeMs);
+      if (this.#runtime.isStepOver()) yield;
     }
   }
 
@@ -314,7 +320,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #expire(slot: number, toMs: number): void {
-    if (this.#table.keys[slot] === undefined) return;
+    if (!this.#table.has(slot)) return;
     const endMs = (this.#touched[slot] as number) + this.#function.ttlMs;
     const lastTimerMs = this.#timers[slot]?.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (endMs <= toMs && lastTimerMs === Number.NEGATIVE_INFINITY) {
@@ -326,7 +332,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   save(writer: ByteWriter): void {
-    const resting = new Resting(this.#table.keys.length);
+    const resting = new Resting(this.#table.length);
     const copier = this.#resting.copier(writer, resting);
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
@@ -334,7 +340,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       copier.flush();
       writer.cut();
       const entry = { piece: writer.piece, from: writer.place };
-      writeKey(writer, this.#table.keys[slot] as Key);
+      writeKey(writer, this.#table.keyAt(slot) as Key);
       this.#write(writer, this.#imageOf(slot), slot, entry, resting);
     }
     copier.flush();
@@ -343,8 +349,8 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     for (let slot = 0; slot < this.#states.length; slot++) if (resting.has(slot)) this.#states[slot] = undefined;
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
-    const resting = new Resting(this.#table.keys.length);
+  *saveInSteps(writer: ByteWriter): Steps {
+    const resting = new Resting(this.#table.length);
     const copier = this.#resting.copier(writer, resting);
     this.#cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
     this.#nextResting = resting;

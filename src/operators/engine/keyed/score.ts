@@ -1,6 +1,8 @@
 import { type ByteReader, ByteWriter } from "../state/bytes.js";
-import { type Key, KeyTable, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import type { Steps } from "../state/steps.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
@@ -98,12 +100,12 @@ export class ScoreStep<V, S, W> implements Operator {
   save(writer: ByteWriter): void {
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keys[slot] as Key);
+      writeKey(writer, this.#table.keyAt(slot) as Key);
       this.#write(writer, slot);
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     this.#cut = new SlotCut(this.#table, (slot, keep) => {
       if (!keep) return undefined;
       const kept = new ByteWriter(1_024);

@@ -2,14 +2,16 @@ import { saveCells } from "../aggregates/plan.js";
 import { ByteWriter } from "./bytes.js";
 import type { Frame } from "./frame.js";
 import { inKeyOrder, type KeyedSlots } from "./key-order.js";
+import type { KeysImage } from "./key-table.js";
 import { type Key, writeKey } from "./keys.js";
+import type { Steps } from "./steps.js";
 
 /** Slots copied at once when one of them changes during a save: some 100 µs. Cells must be written out, so fewer. */
 const CHUNK = 1_024;
 const CHUNK_WITH_CELLS = 8;
 
 interface Image {
-  readonly keys: (Key | undefined)[];
+  readonly keys: KeysImage;
   readonly rows: Float64Array;
   /** Saved cells by slot, where there are any. */
   readonly cells: (Uint8Array | undefined)[];
@@ -29,8 +31,9 @@ export class FrameCut<V> implements KeyedSlots {
   constructor(frame: Frame<V>) {
     this.#frame = frame;
     this.#chunk = frame.plan.cells.length === 0 ? CHUNK : CHUNK_WITH_CELLS;
-    this.length = frame.table.keys.length;
+    this.length = frame.table.length;
     this.size = frame.table.size;
+    frame.table.keepTexts(true);
   }
 
   /** Call before a slot changes; after a free slot got its key, with `isNew`. */
@@ -46,12 +49,12 @@ export class FrameCut<V> implements KeyedSlots {
     const { table, rows, plan, cells } = this.#frame;
     const from = chunk * this.#chunk;
     const to = Math.min(from + this.#chunk, this.length);
-    const keys = table.keys.slice(from, to);
-    if (fresh >= 0) keys[fresh] = undefined;
-    const saved =
-      plan.cells.length === 0
-        ? []
-        : keys.map((key, i) => (key === undefined ? undefined : this.#cellsOf(cells, from + i)));
+    const keys = table.imageOf(from, to);
+    if (fresh >= 0) keys.kinds[fresh] = 0;
+    const saved: (Uint8Array | undefined)[] = [];
+    if (plan.cells.length > 0)
+      for (let i = 0; i < to - from; i++)
+        saved.push(table.keyIn(keys, i) === undefined ? undefined : this.#cellsOf(cells, from + i));
     return { keys, rows: rows.slice(from * plan.stride, to * plan.stride), cells: saved };
   }
 
@@ -63,13 +66,15 @@ export class FrameCut<V> implements KeyedSlots {
 
   keyAt(slot: number): Key | undefined {
     const image = this.#images[Math.floor(slot / this.#chunk)];
-    return image === undefined ? this.#frame.table.keys[slot] : image.keys[slot % this.#chunk];
+    const { table } = this.#frame;
+    return image === undefined ? table.keyAt(slot) : table.keyIn(image.keys, slot % this.#chunk);
   }
 
   /** Writes the frame; each turn of the generator is one step. */
-  *steps(writer: ByteWriter): Generator<void> {
+  *steps(writer: ByteWriter): Steps {
     writer.uint(this.size);
     yield* inKeyOrder(this, (slot, key) => this.#writeSlot(writer, slot, key));
+    this.#frame.table.keepTexts(false);
   }
 
   #writeSlot(writer: ByteWriter, slot: number, key: Key): void {

@@ -2,7 +2,9 @@ import { loadCells, type Plan, type ResultKind, saveCells } from "../aggregates/
 import type { HeldPart } from "../topology/runtime.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { FrameCut } from "./cut.js";
-import { type Key, KeyTable, readKey, writeKey } from "./keys.js";
+import { KeyTable } from "./key-table.js";
+import { type Key, readKey, writeKey } from "./keys.js";
+import type { Steps } from "./steps.js";
 import type { Undo, Undoable } from "./undo.js";
 
 const INSERTED = -1;
@@ -34,7 +36,7 @@ export class Frame<V> implements Undoable {
   /** The key's slot, ready to be changed: its row can be taken back. */
   open(key: Key): number {
     // Of numbers alone: to tell two texts apart takes longer than to look one up.
-    if (typeof key === "number" && this.table.keys[this.#latest] === key) {
+    if (typeof key === "number" && this.table.isNumber(this.#latest, key)) {
       this.touch(this.#latest);
       return this.#latest;
     }
@@ -45,8 +47,9 @@ export class Frame<V> implements Undoable {
     return slot;
   }
 
-  openHashed(key: Key, hash: number): number {
-    const slot = this.table.slotOfHashed(key, hash);
+  /** As `open`, for the key of another frame's slot. */
+  openOther(other: Frame<V>, otherSlot: number): number {
+    const slot = this.table.slotOfOther(other.table, otherSlot);
     if (this.table.fresh) this.#start(slot);
     else this.touch(slot);
     return slot;
@@ -142,14 +145,14 @@ export class Frame<V> implements Undoable {
     const { plan, table } = this;
     writer.uint(table.size);
     for (const slot of table.sortedSlots()) {
-      writeKey(writer, table.keys[slot] as Key);
+      writeKey(writer, table.keyAt(slot) as Key);
       writer.doubles(this.rows, slot * plan.stride, plan.stride);
       saveCells(plan, this.cells, slot, writer);
     }
   }
 
   /** Writes the frame as it is now, in steps between which it may change. One at a time. */
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     const cut = new FrameCut(this);
     this.#cut = cut;
     yield;

@@ -1,6 +1,8 @@
 import type { ByteWriter } from "./bytes.js";
 import { inKeyOrder, type KeyedSlots } from "./key-order.js";
-import { type Key, type KeyTable, writeKey } from "./keys.js";
+import type { KeyTable } from "./key-table.js";
+import { type Key, writeKey } from "./keys.js";
+import type { Steps } from "./steps.js";
 
 /** Where an entry begins in what is written. */
 export interface Entry {
@@ -25,7 +27,7 @@ export class SlotCut<I> implements KeyedSlots {
   constructor(table: KeyTable, imageOf: (slot: number, keep: boolean) => I) {
     this.#table = table;
     this.#imageOf = imageOf;
-    this.length = table.keys.length;
+    this.length = table.length;
     this.size = table.size;
     this.#kept = new Uint8Array(this.length);
   }
@@ -34,12 +36,12 @@ export class SlotCut<I> implements KeyedSlots {
   preserve(slot: number, isNew: boolean): void {
     if (slot >= this.length || this.#kept[slot] === 1) return;
     this.#kept[slot] = 1;
-    const key = this.#table.keys[slot];
+    const key = this.#table.keyAt(slot);
     if (!isNew && key !== undefined) this.#images.set(slot, { key, image: this.#imageOf(slot, true) });
   }
 
   keyAt(slot: number): Key | undefined {
-    return this.#kept[slot] === 0 ? this.#table.keys[slot] : this.#images.get(slot)?.key;
+    return this.#kept[slot] === 0 ? this.#table.keyAt(slot) : this.#images.get(slot)?.key;
   }
 
   /**
@@ -50,7 +52,7 @@ export class SlotCut<I> implements KeyedSlots {
     writer: ByteWriter,
     write: (image: I, slot: number, changed: boolean, entry: Entry) => void,
     copy: (slot: number, changed: boolean) => boolean = () => false,
-  ): Generator<void> {
+  ): Steps {
     writer.uint(this.size);
     yield* inKeyOrder(this, (slot, key) => {
       const kept = this.#images.get(slot);

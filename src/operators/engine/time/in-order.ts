@@ -1,7 +1,11 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
+
+/** Values sorted, merged or written in one step. */
+const STEP = 512;
 
 interface Held<V> {
   readonly timeMs: number;
@@ -15,7 +19,7 @@ interface Held<V> {
  * Order: by time, then by `orderOf`, which must come from the value's content alone; of two equal in both, the first to come is first.
  * Late:  behind the watermark on arrival: to the late stream.
  * State: the values between the watermark and the newest; the bound is the sources' disorder times their rate.
- * Cost:  O(n log n) for n values at a watermark.
+ * Cost:  O(n log n) for n values at a watermark, in steps; so is a save.
  */
 export class InOrder<V> implements Operator, Undoable {
   readonly id: number;
@@ -23,8 +27,9 @@ export class InOrder<V> implements Operator, Undoable {
   readonly #runtime: Runtime;
   readonly #orderOf: (value: V) => string;
   readonly #next: Push<V>;
-  readonly #held: Held<V>[] = [];
-  #sorted = true;
+  /** The first `#sorted` in order, the others as they came. */
+  #held: Held<V>[] = [];
+  #sorted = 0;
   #earliestMs = Number.POSITIVE_INFINITY;
   #passedMs = Number.NEGATIVE_INFINITY;
 
@@ -44,7 +49,6 @@ export class InOrder<V> implements Operator, Undoable {
       return;
     }
     this.#held.push({ timeMs, order: this.#orderOf(value), value });
-    this.#sorted = false;
     if (timeMs < this.#earliestMs) this.#earliestMs = timeMs;
     undo.note(this, 0, 0);
   };
@@ -58,45 +62,101 @@ export class InOrder<V> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
-    if (toMs > this.#passedMs) this.#passedMs = toMs;
-    if (this.#earliestMs >= toMs) return;
-    const held = this.#inOrder();
-    const upTo = held.findIndex(({ timeMs }) => timeMs >= toMs);
-    const ready = held.splice(0, upTo < 0 ? held.length : upTo);
-    this.#earliestMs = held[0]?.timeMs ?? Number.POSITIVE_INFINITY;
-    for (const { timeMs, value } of ready) this.#runtime.fire(this.#next, value, "", timeMs);
+    atOnce(this.advanceInSteps(toMs));
   }
 
-  #inOrder(): Held<V>[] {
-    if (!this.#sorted) this.#held.sort(byTimeAndOrder);
-    this.#sorted = true;
-    return this.#held;
+  *advanceInSteps(toMs: number): Steps {
+    if (toMs > this.#passedMs) this.#passedMs = toMs;
+    if (this.#earliestMs >= toMs) return;
+    const held = yield* inOrder(this.#held, this.#sorted);
+    const upTo = firstAt(held, toMs);
+    this.#held = held.slice(upTo);
+    this.#sorted = this.#held.length;
+    this.#earliestMs = held[upTo]?.timeMs ?? Number.POSITIVE_INFINITY;
+    for (let i = 0; i < upTo; i++) {
+      const { timeMs, value } = held[i] as Held<V>;
+      this.#runtime.fire(this.#next, value, "", timeMs);
+      if (this.#runtime.isStepOver()) yield;
+    }
   }
 
   save(writer: ByteWriter): void {
-    writer.f64(this.#passedMs);
-    const held = this.#inOrder();
+    atOnce(this.saveInSteps(writer));
+  }
+
+  /** Values do not change, so a list of them is all that must be kept of this moment. */
+  *saveInSteps(writer: ByteWriter): Steps {
+    const [passedMs, held, sorted] = [this.#passedMs, this.#held.slice(), this.#sorted];
+    yield;
+    writer.f64(passedMs);
     writer.uint(held.length);
-    for (const { timeMs, order, value } of held) {
+    let written = 0;
+    for (const { timeMs, order, value } of yield* inOrder(held, sorted)) {
       writer.f64(timeMs);
       writer.text(order);
       writeValue(writer, value);
+      if (++written % STEP === 0) yield;
     }
   }
 
   load(reader: ByteReader): void {
     this.#passedMs = reader.f64();
-    this.#held.length = 0;
+    this.#held = [];
     for (let left = reader.uint(); left > 0; left--) {
       this.#held.push({ timeMs: reader.f64(), order: reader.text(), value: readValue(reader) as V });
     }
-    this.#sorted = true;
+    this.#sorted = this.#held.length;
     this.#earliestMs = this.#held[0]?.timeMs ?? Number.POSITIVE_INFINITY;
   }
 
   metrics(): OperatorMetrics {
     return { name: this.name, keys: this.#held.length, bytes: this.#held.length * 64 };
   }
+}
+
+/** Those that came since are sorted run by run; runs are merged two by two, and all with those sorted before. Stable. */
+function* inOrder<V>(held: readonly Held<V>[], sorted: number): Steps<readonly Held<V>[]> {
+  let runs: (readonly Held<V>[])[] = [];
+  for (let from = sorted; from < held.length; from += STEP) {
+    runs.push(held.slice(from, from + STEP).sort(byTimeAndOrder));
+    if (from + STEP < held.length) yield;
+  }
+  while (runs.length > 1) {
+    const merged: (readonly Held<V>[])[] = [];
+    for (let i = 0; i < runs.length; i += 2)
+      merged.push(yield* merge(runs[i] as readonly Held<V>[], runs[i + 1] ?? []));
+    runs = merged;
+  }
+  return yield* merge(held.slice(0, sorted), runs[0] ?? []);
+}
+
+function* merge<V>(first: readonly Held<V>[], second: readonly Held<V>[]): Steps<readonly Held<V>[]> {
+  if (first.length === 0) return second;
+  if (second.length === 0) return first;
+  const merged: Held<V>[] = [];
+  for (let i = 0, j = 0; i < first.length || j < second.length; ) {
+    const [a, b] = [first[i], second[j]];
+    if (b === undefined || (a !== undefined && byTimeAndOrder(a, b) <= 0)) {
+      merged.push(a as Held<V>);
+      i++;
+    } else {
+      merged.push(b);
+      j++;
+    }
+    if (merged.length % STEP === 0) yield;
+  }
+  return merged;
+}
+
+/** Place of the first value at or after `timeMs`. */
+function firstAt(held: readonly Held<unknown>[], timeMs: number): number {
+  let [from, to] = [0, held.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((held[middle] as Held<unknown>).timeMs < timeMs) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 function byTimeAndOrder(a: Held<unknown>, b: Held<unknown>): number {

@@ -12,6 +12,7 @@ import {
 } from "../../../core/index.js";
 import { ByteReader, ByteWriter } from "../state/bytes.js";
 import type { Key } from "../state/keys.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { Marks, type Tick } from "../time/marks.js";
 import { compile } from "./compile.js";
 import { Intake } from "./intake.js";
@@ -88,23 +89,54 @@ export class EngineProgram<V> implements Program {
   }
 
   apply(message: LogMessage, ahead: unknown, emit: Emit): void {
-    const { now, outputs } = this.#runtime;
+    const rest = this.applyInSteps(message, ahead, emit);
+    if (rest !== undefined) atOnce(rest);
+  }
+
+  applyInSteps(message: LogMessage, ahead: unknown, emit: Emit): Steps | undefined {
+    const { now } = this.#runtime;
     now.sequence = message.sequence;
     now.message = message;
     now.ahead = ahead;
     now.index = -1;
     now.key = "";
     const control = controlOf(message.subject);
-    if (control === undefined) this.#intake.decode(message);
-    else this.#control(control, message);
+    if (control !== undefined) return this.#finish(this.#control(control, message), emit);
+    this.#intake.decode(message);
+    this.#end(emit);
+    return undefined;
+  }
+
+  /** The first step is done at once, and mostly there is no other. */
+  #finish(steps: Steps, emit: Emit): Steps | undefined {
+    if (steps.next().done !== true) return this.#finishInSteps(steps, emit);
+    this.#end(emit);
+    return undefined;
+  }
+
+  *#finishInSteps(steps: Steps, emit: Emit): Steps {
+    do {
+      this.#emitAll(emit);
+      yield;
+    } while (steps.next().done !== true);
+    this.#end(emit);
+  }
+
+  #end(emit: Emit): void {
+    const { now } = this.#runtime;
     now.message = undefined;
     now.ahead = undefined;
+    this.#emitAll(emit);
+  }
+
+  #emitAll(emit: Emit): void {
+    const { outputs } = this.#runtime;
     if (outputs.length === 0) return;
     for (const output of outputs) emit(output);
     outputs.length = 0;
   }
 
-  #control(token: string, message: LogMessage): void {
+  *#control(token: string, message: LogMessage): Steps {
     this.#intake.noEvent(message.data.length);
     const { now } = this.#runtime;
     now.source = "";
@@ -120,12 +152,12 @@ export class EngineProgram<V> implements Program {
       );
       return;
     }
-    if (token === "_tick") this.#tick(body as Tick, message);
-    else if (token === "_mark") this.#mark(body as { task: string; watermarkMs: number });
-    else if (token === "_ctl") this.#apply(message.subject, body);
+    if (token === "_tick") yield* this.#tick(body as Tick, message);
+    else if (token === "_mark") yield* this.#mark(body as { task: string; watermarkMs: number });
+    else if (token === "_ctl") yield* this.#apply(message.subject, body);
   }
 
-  #tick(tick: Tick, message: LogMessage): void {
+  *#tick(tick: Tick, message: LogMessage): Steps {
     if (typeof tick.source !== "string" || !Number.isSafeInteger(tick.t)) {
       this.#intake.dead(
         new MillraceError(
@@ -140,23 +172,24 @@ export class EngineProgram<V> implements Program {
     now.timeMs = tick.t;
     const silentForMs = this.#marks.silentForMs(tick.source);
     for (const check of silences) check(tick.source, silentForMs);
-    if (moved) this.#advance(this.#marks.watermarkMs);
+    if (moved) yield* this.#advance(this.#marks.watermarkMs);
   }
 
   /** A mark of the stage before: its task is a source whose clock is its watermark. */
-  #mark({ task, watermarkMs }: { task: string; watermarkMs: number }): void {
+  *#mark({ task, watermarkMs }: { task: string; watermarkMs: number }): Steps {
     if (typeof task !== "string" || !Number.isSafeInteger(watermarkMs)) return; // our own writing: what is none says nothing
     if (this.#producers !== undefined && !this.#producers.includes(task)) return;
-    if (this.#marks.tick({ source: task, t: watermarkMs, mark: watermarkMs })) this.#advance(this.#marks.watermarkMs);
+    if (this.#marks.tick({ source: task, t: watermarkMs, mark: watermarkMs }))
+      yield* this.#advance(this.#marks.watermarkMs);
   }
 
-  #setProducers({ producers }: { producers: readonly string[] }): void {
-    if (this.#marks.setProducers(producers, isTask)) this.#advance(this.#marks.watermarkMs);
+  *#setProducers({ producers }: { producers: readonly string[] }): Steps {
+    if (this.#marks.setProducers(producers, isTask)) yield* this.#advance(this.#marks.watermarkMs);
   }
 
-  #apply(subject: string, body: unknown): void {
+  *#apply(subject: string, body: unknown): Steps {
     const kind = subject.slice(subject.lastIndexOf(".") + 1);
-    if (kind === "producers") this.#setProducers(body as { producers: readonly string[] });
+    if (kind === "producers") yield* this.#setProducers(body as { producers: readonly string[] });
     const runtime = this.#runtime;
     for (const handle of runtime.controls.get(kind) ?? []) runtime.attempt(handle, body);
   }
@@ -165,8 +198,9 @@ export class EngineProgram<V> implements Program {
    * Fires everything due by `toMs`, earliest time first, at one time in the order of declaration, so that an operator hears
    * everything its producers say at a time before its own clock reaches it. Bigger steps therefore give the same results.
    */
-  #advance(toMs: number): void {
-    const { operators, now } = this.#runtime;
+  *#advance(toMs: number): Steps {
+    const runtime = this.#runtime;
+    const { operators, now } = runtime;
     now.source = "";
     for (;;) {
       let at = toMs;
@@ -176,8 +210,12 @@ export class EngineProgram<V> implements Program {
       }
       if (at < now.watermarkMs) at = now.watermarkMs; // set for a time that has passed already
       now.watermarkMs = at;
-      for (const operator of operators) operator.advance(at);
+      for (const operator of operators) {
+        if (operator.advanceInSteps !== undefined && operator.nextMs() <= at) yield* operator.advanceInSteps(at);
+        else operator.advance(at);
+      }
       if (at === toMs) break;
+      if (runtime.isStepOver()) yield;
     }
     this.#passOn(toMs);
   }

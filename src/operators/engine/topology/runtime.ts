@@ -1,7 +1,11 @@
 import type { LogMessage, Output } from "../../../core/index.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import type { Key } from "../state/keys.js";
+import type { Steps } from "../state/steps.js";
 import { Undo, type Undoable } from "../state/undo.js";
+
+/** Units of work in one step of an advance: results fired or keys forgotten, a few µs each. */
+const STEP_UNITS = 256;
 
 /** Where a value goes next. What else is known about it stands in `Now`. */
 export type Push<V> = (value: V) => void;
@@ -49,13 +53,18 @@ export interface Operator {
   nextMs(): number;
   /** Moves the operator's own watermark to `toMs` and fires what is due by then, in (time, key) order. */
   advance(toMs: number): void;
+  /**
+   * As `advance`, in steps between which only a save of the operator may go on: for operators of which many keys may be due at once. A
+   * turn does no more than `Runtime.isStepOver` allows.
+   */
+  advanceInSteps?(toMs: number): Steps;
   /** Canonical: equal states give equal bytes. */
   save(writer: ByteWriter): void;
   /**
    * As `save`, of the state at the first turn of the generator, in steps between which the operator may go on: for states that take
    * longer to write than a pause may last.
    */
-  saveInSteps?(writer: ByteWriter): Generator<void>;
+  saveInSteps?(writer: ByteWriter): Steps;
   load(reader: ByteReader): void;
   metrics(): OperatorMetrics;
   /** What it holds for a key, by window where it has windows. Undefined where state is not filed under keys. */
@@ -133,6 +142,20 @@ export class Runtime {
 
   /** Called by the rollback of an event that was counted late. */
   undoLate: Undoable = { undo: () => void this.lateCount-- };
+
+  #units = 0;
+
+  /** Call after each unit of work of an advance, or several: true when the step has had enough of them. */
+  isStepOver(units = 1): boolean {
+    this.#units += units;
+    if (this.#units < STEP_UNITS) return false;
+    this.#units = 0;
+    return true;
+  }
+
+  get unitsLeft(): number {
+    return STEP_UNITS - this.#units;
+  }
 
   /** One unit of work: an event, or one firing. What throws is taken back, outputs too, and set aside. False when it was. */
   attempt<V>(push: Push<V>, value: V): boolean {

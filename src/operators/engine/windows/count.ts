@@ -2,6 +2,7 @@ import type { Plan } from "../aggregates/plan.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
+import type { Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 
@@ -72,7 +73,7 @@ export class CountWindow<V> implements Operator, Undoable {
     this.#frame.save(writer);
   }
 
-  saveInSteps(writer: ByteWriter): Generator<void> {
+  saveInSteps(writer: ByteWriter): Steps {
     return this.#frame.saveInSteps(writer);
   }
 

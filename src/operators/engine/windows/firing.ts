@@ -8,7 +8,7 @@ export interface Held {
   readonly rows: Float64Array;
   readonly stride: number;
   readonly cells: readonly unknown[][];
-  readonly keys: readonly (Key | undefined)[];
+  readonly keyOf: (slot: number) => Key | undefined;
 }
 
 /** Says the row of each slot in turn, each a unit of work of its own: one that cannot be made, or throws further on, is set aside alone. */
@@ -30,11 +30,11 @@ export function sayingAll<V>(plan: Plan<V, unknown>, runtime: Runtime, id: numbe
       thrown: (error: unknown, before: number) => runtime.takeBack(error, before),
     },
     `(slots, held, startMs, endMs, kind) => {
-      const { rows, stride, cells, keys } = held;
+      const { rows, stride, cells, keyOf } = held;
       const timeMs = endMs - 1;
       for (let i = 0; i < slots.length; i++) {
         const slot = slots[i];
-        const key = keys[slot];
+        const key = keyOf(slot);
         let row;
         try {
           row = result(rows, slot * stride, cells, slot, key, startMs, endMs, kind, 0);

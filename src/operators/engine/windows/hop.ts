@@ -2,6 +2,7 @@ import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.j
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { Undo, type Undoable } from "../state/undo.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 import { type Held, type SayAll, sayingAll } from "./firing.js";
@@ -18,7 +19,7 @@ export interface HopPane<V> {
 /** What a sliding window holds at the moment, moved from one window to the next. */
 export interface Slide<V> {
   /** Moves on to the window `[startMs, endMs)`: lets go of panes before it and takes in those not seen yet. `panes` ascend. */
-  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void;
+  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps;
   /** Keys with something in the window, in key order. */
   slots(): Int32Array;
   /** What the window holds of each; until the next move. */
@@ -165,10 +166,14 @@ export class Hop<V> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
     while (this.#nextMs <= toMs) {
       const endMs = this.#nextMs;
-      if (endMs > this.#reachedMs && this.#isEnd(endMs)) this.#fire(endMs);
+      if (endMs > this.#reachedMs && this.#isEnd(endMs)) yield* this.#fire(endMs);
       this.#dropPanes(toMs);
       this.#nextMs = this.#dueAfter();
     }
@@ -182,19 +187,25 @@ export class Hop<V> implements Operator, Undoable {
     return this.#floor(timeMs - this.#spec.sizeMs, this.#spec.slideMs) === timeMs - this.#spec.sizeMs;
   }
 
-  #fire(endMs: number): void {
+  *#fire(endMs: number): Steps {
     const startMs = endMs - this.#spec.sizeMs;
     this.#reachedMs = endMs;
     this.#current = undefined;
     const slide = this.#slide;
     try {
-      slide.moveTo(startMs, endMs, this.#ascending());
+      yield* slide.moveTo(startMs, endMs, this.#ascending());
     } catch (error) {
       slide.spoil(); // half moved
       this.#runtime.setAside(error, this.id, "", endMs - 1);
       return;
     }
-    this.#sayAll(slide.slots(), slide.held(), startMs, endMs, "final");
+    const slots = slide.slots();
+    const held = slide.held();
+    for (let from = 0, to = 0; from < slots.length; from = to) {
+      to = Math.min(slots.length, from + this.#runtime.unitsLeft);
+      this.#sayAll(slots.subarray(from, to), held, startMs, endMs, "final");
+      if (this.#runtime.isStepOver(to - from)) yield;
+    }
   }
 
   /** Removes panes that no window can use or correct any more. */
@@ -231,7 +242,7 @@ export class Hop<V> implements Operator, Undoable {
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     const panes = this.#ascending();
     const frames = panes.map(({ frame }) => frame.saveInSteps(writer));
     for (const frame of frames) frame.next();
@@ -241,7 +252,7 @@ export class Hop<V> implements Operator, Undoable {
     yield;
     for (const [i, { startMs }] of panes.entries()) {
       writer.f64(startMs);
-      yield* frames[i] as Generator<void>;
+      yield* frames[i] as Steps;
     }
   }
 

@@ -1,8 +1,10 @@
-import { type Key, mergeSlots, sortSlots } from "../state/keys.js";
+import { mergeInSteps, sortInSteps } from "../state/key-order.js";
+import type { KeyTable } from "../state/key-table.js";
+import type { Steps } from "../state/steps.js";
 
 /** Keeps slots of a changing set of keys in key order: newcomers are sorted and merged in, so a window costs O(keys), not a sort. */
 export class OrderedSlots {
-  slots = new Int32Array(0);
+  slots: Int32Array = new Int32Array(0);
   #added: number[] = [];
   #removed = 0;
 
@@ -15,18 +17,16 @@ export class OrderedSlots {
     this.#removed++;
   }
 
-  /** Brings the list up to date. `keys` as of before any removed slot is re-used; removed ones are undefined there. */
-  settle(keys: readonly (Key | undefined)[]): Int32Array {
+  /** Brings the list up to date. `table` as of before any removed slot is re-used. */
+  *settle(table: KeyTable): Steps {
     if (this.#removed > 0) {
-      this.slots = this.slots.filter((slot) => keys[slot] !== undefined);
+      this.slots = this.slots.filter((slot) => table.has(slot));
       this.#removed = 0;
     }
-    if (this.#added.length === 0) return this.slots;
-    const added = sortSlots(Int32Array.from(this.#added), keys);
+    if (this.#added.length === 0) return;
+    const added = yield* sortInSteps(Int32Array.from(this.#added), table.keyOf);
     this.#added = [];
-    const merged = mergeSlots(this.slots, added, keys);
-    this.slots = merged;
-    return merged;
+    this.slots = this.slots.length === 0 ? added : yield* mergeInSteps(this.slots, added, table.keyOf);
   }
 
   clear(): void {

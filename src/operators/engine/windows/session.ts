@@ -1,8 +1,11 @@
 import { loadCells, type Plan, saveCells } from "../aggregates/plan.js";
 import { type ByteReader, ByteWriter } from "../state/bytes.js";
+import { popInKeyOrder } from "../state/due.js";
 import { Frame } from "../state/frame.js";
-import { compareKeys, type Key, KeyTable, readKey, writeKey } from "../state/keys.js";
+import { KeyTable } from "../state/key-table.js";
+import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
 import type { Undoable } from "../state/undo.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
@@ -216,7 +219,7 @@ export class Session<V> implements Operator, Undoable {
   #drop(slot: number): void {
     const { undo } = this.#runtime;
     const { stride } = this.#plan;
-    const number = this.#frame.table.keys[slot];
+    const number = this.#frame.table.keyAt(slot);
     const rows = this.#frame.rows.slice(slot * stride, (slot + 1) * stride);
     const cells = this.#frame.cells.map((cell) => cell[slot]);
     undo.note(this, slot, -2 - undo.keep({ number, rows, cells }));
@@ -243,19 +246,33 @@ export class Session<V> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
-    while (this.#heap.nextMs <= toMs) this.#fireAt(this.#heap.nextMs);
+    while (this.#heap.nextMs <= toMs) yield* this.#fireAt(this.#heap.nextMs);
   }
 
   /** Everything due at one time, by key, then by start. */
-  #fireAt(timeMs: number): void {
-    const slots = new Set<number>();
-    while (this.#heap.nextMs === timeMs) slots.add(this.#heap.pop());
-    const live = [...slots].filter((slot) => this.#frame.table.keys[slot] !== undefined);
-    const due = live.map((slot) => ({ slot, key: this.#owners.keys[this.#get(slot, OWNER)] as Key }));
-    due.sort((a, b) => compareKeys(a.key, b.key) || this.#get(a.slot, START) - this.#get(b.slot, START));
-    for (const { slot, key } of due) this.#fireOne(slot, key, timeMs);
+  *#fireAt(timeMs: number): Steps {
+    const due = yield* popInKeyOrder(this.#heap, this.#keyed);
+    for (let from = 0, to = 0; from < due.length; from = to) {
+      const owner = this.#get(due[from] as number, OWNER);
+      while (to < due.length && this.#get(due[to] as number, OWNER) === owner) to++;
+      const key = this.#owners.keyAt(owner) as Key;
+      const sessions = to - from === 1 ? due.subarray(from, to) : new Set(due.subarray(from, to));
+      const byStart = [...sessions].sort((a, b) => this.#get(a, START) - this.#get(b, START));
+      for (const slot of byStart) this.#fireOne(slot, key, timeMs);
+      if (this.#runtime.isStepOver()) yield;
+    }
   }
+
+  /** Sessions by the key of their owner. */
+  readonly #keyed = {
+    has: (slot: number): boolean => this.#frame.table.has(slot),
+    keyOf: (slot: number): Key | undefined => this.#owners.keyAt(this.#get(slot, OWNER)),
+  };
 
   #fireOne(slot: number, key: Key, timeMs: number): void {
     this.#cut?.preserve(this.#get(slot, OWNER), false);
@@ -298,12 +315,12 @@ export class Session<V> implements Operator, Undoable {
     writer.f64(this.#watermarkMs);
     writer.uint(this.#owners.size);
     for (const owner of this.#owners.sortedSlots()) {
-      writeKey(writer, this.#owners.keys[owner] as Key);
+      writeKey(writer, this.#owners.keyAt(owner) as Key);
       this.#writeSessions(writer, owner);
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     this.#cut = new SlotCut(this.#owners, (owner, keep) => {
       if (!keep) return undefined;
       const kept = new ByteWriter(128);

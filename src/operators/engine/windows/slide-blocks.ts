@@ -1,6 +1,7 @@
 import type { Cell } from "../aggregates/aggregate.js";
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
+import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { Held } from "./firing.js";
 import type { HopPane, Slide } from "./hop.js";
@@ -66,9 +67,9 @@ export class BlockSlide<V> implements Slide<V> {
     this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
-  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
-    this.#evict(startMs);
-    this.#order.settle(this.#back.table.keys);
+  *moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps {
+    yield* this.#evict(startMs);
+    yield* this.#order.settle(this.#back.table);
     // After a spoiling, panes of the old block come again; they are taken in and flipped as they were.
     const reachedMs =
       this.#taken[this.#taken.length - 1]?.pane.startMs ??
@@ -77,29 +78,28 @@ export class BlockSlide<V> implements Slide<V> {
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
       const blockMs = Math.floor((pane.startMs - this.#offsetMs) / this.#sizeMs) * this.#sizeMs + this.#offsetMs;
-      if (blockMs !== this.#blockMs && this.#taken.length > 0) this.#flip(startMs);
+      if (blockMs !== this.#blockMs && this.#taken.length > 0) yield* this.#flip(startMs);
       this.#blockMs = blockMs;
-      this.#take(pane);
+      yield* this.#take(pane);
     }
     // Not before all of its panes are in: a block is flipped once. Where a slide does not divide the size, a window ends within it.
-    if (this.#taken.length > 0 && this.#blockMs < startMs) this.#flip(startMs);
-    this.#order.settle(this.#back.table.keys);
-    this.#putTogether();
+    if (this.#taken.length > 0 && this.#blockMs < startMs) yield* this.#flip(startMs);
+    yield* this.#order.settle(this.#back.table);
+    yield* this.#putTogether();
   }
 
-  #take(pane: HopPane<V>): void {
+  *#take(pane: HopPane<V>): Steps {
     const { table } = pane.frame;
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
-    const slots = new Int32Array(table.keys.length).fill(-1);
+    const slots = new Int32Array(table.length).fill(-1);
     for (let from = 0; from < slots.length; from++) {
-      const key = table.keys[from];
-      if (key === undefined) continue;
-      const hash = table.hashes[from] as number;
-      let slot = back.table.findHashed(key, hash);
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!table.has(from)) continue;
+      let slot = back.table.findOf(table, from);
       if (slot < 0) {
         this.#undo.begin();
-        slot = back.openHashed(key, hash);
+        slot = back.openOther(pane.frame, from);
         this.#order.add(slot);
       }
       slots[from] = slot;
@@ -112,7 +112,7 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   /** The new block becomes the old one (of which no pane is in the window any more): from its last pane to its first, each with what follows. */
-  #flip(startMs: number): void {
+  *#flip(startMs: number): Steps {
     const back = this.#back;
     const { stride, extraAt } = this.#plan;
     this.#front = new Array<FrontPane<V> | undefined>(this.#taken.length).fill(undefined);
@@ -120,9 +120,10 @@ export class BlockSlide<V> implements Slide<V> {
     for (let i = this.#taken.length - 1; i >= 0; i--) {
       const taken = this.#taken[i] as Taken<V>;
       if (taken.pane.startMs < startMs) break;
-      this.#front[i] = this.#stacked(taken);
+      this.#front[i] = yield* this.#stacked(taken);
       this.#frontFrom = i;
       for (let from = 0; from < taken.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = taken.slots[from] as number;
         if (slot < 0) continue;
         back.rows[slot * stride + extraAt + FRONT] = i + 1;
@@ -130,17 +131,18 @@ export class BlockSlide<V> implements Slide<V> {
       }
     }
     this.#taken = [];
-    for (let slot = 0; slot < back.table.keys.length; slot++) {
-      if (back.table.keys[slot] === undefined) continue;
+    for (let slot = 0; slot < back.table.length; slot++) {
+      if (slot % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!back.table.has(slot)) continue;
       back.reset(slot);
       back.rows[slot * stride + extraAt + BACK] = 0;
       this.#stir(slot);
       this.#removeIfEmpty(slot);
     }
-    this.#order.settle(back.table.keys);
+    yield* this.#order.settle(back.table);
   }
 
-  #stacked({ pane, slots }: Taken<V>): FrontPane<V> {
+  *#stacked({ pane, slots }: Taken<V>): Steps<FrontPane<V>> {
     const plan = this.#plan;
     const paneStride = pane.frame.plan.stride;
     const width = plan.extraAt;
@@ -151,6 +153,7 @@ export class BlockSlide<V> implements Slide<V> {
     const followingSlots = new Int32Array(length);
     const stacked: FrontPane<V> = { pane, slots, rows, cells, following, followingSlots };
     for (let from = 0; from < length; from++) {
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = slots[from] as number;
       if (slot < 0) continue;
       plan.init(rows, from * width);
@@ -174,13 +177,14 @@ export class BlockSlide<V> implements Slide<V> {
     this.#order.noteRemoved();
   }
 
-  #evict(startMs: number): void {
+  *#evict(startMs: number): Steps {
     const { rows } = this.#back;
     const { stride, extraAt } = this.#plan;
     for (; this.#frontFrom < this.#front.length; this.#frontFrom++) {
       const leaving = this.#front[this.#frontFrom] as FrontPane<V>;
       if (leaving.pane.startMs >= startMs) return;
       for (let from = 0; from < leaving.slots.length; from++) {
+        if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = leaving.slots[from] as number;
         if (slot < 0) continue;
         const at = slot * stride + extraAt;
@@ -200,7 +204,12 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   held(): Held {
-    return { rows: this.#wholeRows, cells: this.#wholeCells, stride: this.#plan.extraAt, keys: this.#back.table.keys };
+    return {
+      rows: this.#wholeRows,
+      cells: this.#wholeCells,
+      stride: this.#plan.extraAt,
+      keyOf: this.#back.table.keyOf,
+    };
   }
 
   /** The stacks of a key have changed: its row must be put together anew. */
@@ -218,23 +227,24 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   /** Front and back as one row, of the keys whose stacks have changed: where a slide brings few of the keys, most stay as they are. */
-  #putTogether(): void {
+  *#putTogether(): Steps {
     const plan = this.#plan;
     const { rows, table } = this.#back;
     const width = plan.extraAt;
-    if (this.#wholeRows.length < table.keys.length * width) {
+    if (this.#wholeRows.length < table.length * width) {
       const grown = new Float64Array((rows.length / plan.stride) * width);
       grown.set(this.#wholeRows);
       this.#wholeRows = grown;
     }
     const whole = this.#wholeRows;
     for (let n = 0; n < this.#toPut.length; n++) {
+      if (n % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = this.#toPut[n] as number;
       this.#stirred[slot] = 0;
       const at = slot * plan.stride;
       const into = slot * width;
       const front = rows[at + width + FRONT] as number;
-      if (table.keys[slot] === undefined || front === 0) {
+      if (!table.has(slot) || front === 0) {
         for (let i = 0; i < width; i++) whole[into + i] = rows[at + i] as number;
         for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#back.cells[i]?.[slot];
         continue;

@@ -1,5 +1,6 @@
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
+import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { Held } from "./firing.js";
 import type { HopPane, Slide } from "./hop.js";
@@ -19,28 +20,28 @@ export class SubtractSlide<V> implements Slide<V> {
     this.#frame = new Frame(this.#plan, this.#undo);
   }
 
-  moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): void {
+  *moveTo(startMs: number, endMs: number, panes: readonly HopPane<V>[]): Steps {
     while (this.#held.length > 0 && (this.#held[0] as HopPane<V>).startMs < startMs)
-      this.#subtract((this.#held.shift() as HopPane<V>).frame);
-    this.#order.settle(this.#frame.table.keys);
+      yield* this.#subtract((this.#held.shift() as HopPane<V>).frame);
+    yield* this.#order.settle(this.#frame.table);
     const reachedMs = this.#held[this.#held.length - 1]?.startMs ?? Number.NEGATIVE_INFINITY;
     for (const pane of panes) {
       if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
       this.#held.push(pane);
-      this.#add(pane.frame);
+      yield* this.#add(pane.frame);
     }
-    this.#order.settle(this.#frame.table.keys);
+    yield* this.#order.settle(this.#frame.table);
   }
 
-  #add(pane: Frame<V>): void {
+  *#add(pane: Frame<V>): Steps {
     const { table } = pane;
     const frame = this.#frame;
     const { stride, extraAt } = this.#plan;
-    for (let from = 0; from < table.keys.length; from++) {
-      const key = table.keys[from];
-      if (key === undefined) continue;
+    for (let from = 0; from < table.length; from++) {
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!table.has(from)) continue;
       this.#undo.begin();
-      const slot = frame.openHashed(key, table.hashes[from] as number);
+      const slot = frame.openOther(pane, from);
       if (frame.table.fresh) this.#order.add(slot);
       this.#merge(slot, pane, from);
       const at = slot * stride + extraAt;
@@ -54,14 +55,14 @@ export class SubtractSlide<V> implements Slide<V> {
     frame.plan.cells.forEach((cell, i) => cell.merge?.(frame.cells[i]?.[slot], pane.cells[i]?.[from]));
   }
 
-  #subtract(pane: Frame<V>): void {
+  *#subtract(pane: Frame<V>): Steps {
     const { table } = pane;
     const frame = this.#frame;
     const { stride, extraAt } = this.#plan;
-    for (let from = 0; from < table.keys.length; from++) {
-      const key = table.keys[from];
-      if (key === undefined) continue;
-      const slot = frame.table.findHashed(key, table.hashes[from] as number);
+    for (let from = 0; from < table.length; from++) {
+      if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
+      if (!table.has(from)) continue;
+      const slot = frame.table.findOf(table, from);
       const at = slot * stride + extraAt;
       const left = (frame.rows[at] as number) - 1;
       frame.rows[at] = left;
@@ -81,7 +82,7 @@ export class SubtractSlide<V> implements Slide<V> {
 
   held(): Held {
     const { rows, cells, table } = this.#frame;
-    return { rows, cells, stride: this.#plan.stride, keys: table.keys };
+    return { rows, cells, stride: this.#plan.stride, keyOf: table.keyOf };
   }
 
   /** The sums hold what the panes held; what changed since cannot be subtracted. */

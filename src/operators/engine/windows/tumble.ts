@@ -2,6 +2,7 @@ import type { Plan, ResultKind } from "../aggregates/plan.js";
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { Frame } from "../state/frame.js";
 import type { Key } from "../state/keys.js";
+import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
 import type { HeldPart, Operator, OperatorMetrics, Push, Runtime } from "../topology/runtime.js";
 import type { TumblingSpec } from "./specs.js";
@@ -150,24 +151,28 @@ export class Tumble<V> implements Operator, Undoable {
   }
 
   advance(toMs: number): void {
+    atOnce(this.advanceInSteps(toMs));
+  }
+
+  *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
     if (this.#nextMs > toMs) return;
     const due = [...this.#panes.values()]
       .filter((pane) => this.#dueOf(pane) <= toMs)
       .sort((a, b) => a.startMs - b.startMs);
-    for (const pane of due) this.#firePane(pane, toMs);
+    for (const pane of due) yield* this.#firePane(pane, toMs);
     this.#nextMs = Number.POSITIVE_INFINITY;
     for (const pane of this.#panes.values()) this.#nextMs = Math.min(this.#nextMs, this.#dueOf(pane));
   }
 
-  #firePane(pane: Pane<V>, toMs: number): void {
+  *#firePane(pane: Pane<V>, toMs: number): Steps {
     const endMs = pane.startMs + this.#spec.sizeMs;
     if (!pane.fired && endMs <= toMs) {
       pane.fired = true;
       this.#current = undefined;
-      this.#fireAll(pane, "final");
+      yield* this.#fireAll(pane, "final");
     } else if (!pane.fired) {
-      this.#fireAll(pane, "early");
+      yield* this.#fireAll(pane, "early");
       while (pane.nextEarlyMs <= toMs) pane.nextEarlyMs += this.#spec.earlyEveryMs as number;
     }
     if (pane.fired && endMs + this.#latenessMs <= toMs) {
@@ -176,12 +181,13 @@ export class Tumble<V> implements Operator, Undoable {
     }
   }
 
-  #fireAll({ frame, startMs }: Pane<V>, kind: ResultKind): void {
+  *#fireAll({ frame, startMs }: Pane<V>, kind: ResultKind): Steps {
     const endMs = startMs + this.#spec.sizeMs;
     const { stride, extraAt } = this.#plan;
     const runtime = this.#runtime;
-    for (const slot of frame.table.sortedSlots()) {
-      const key = frame.table.keys[slot] as Key;
+    for (const slot of yield* frame.table.sortedInSteps()) {
+      if (runtime.isStepOver()) yield;
+      const key = frame.table.keyAt(slot) as Key;
       let revision = 0;
       if (this.#revisable) {
         const extra = slot * stride + extraAt;
@@ -214,7 +220,7 @@ export class Tumble<V> implements Operator, Undoable {
     }
   }
 
-  *saveInSteps(writer: ByteWriter): Generator<void> {
+  *saveInSteps(writer: ByteWriter): Steps {
     const panes = [...this.#panes.values()].sort((a, b) => a.startMs - b.startMs);
     // As they are now: flags are written at once, the frames cut at once and written later.
     const heads = panes.map(({ startMs, fired, nextEarlyMs }) => ({ startMs, fired, nextEarlyMs }));
@@ -227,7 +233,7 @@ export class Tumble<V> implements Operator, Undoable {
       writer.f64(startMs);
       writer.u8(fired ? 1 : 0);
       writer.f64(nextEarlyMs);
-      yield* frames[i] as Generator<void>;
+      yield* frames[i] as Steps;
     }
   }
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
-import { compareKeys, type Key, KeyTable } from "../../../../src/operators/engine/state/keys.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
 import { TimerHeap } from "../../../../src/operators/engine/state/timers.js";
 import { readValue, writeValue } from "../../../../src/operators/engine/state/values.js";
 
@@ -106,7 +107,7 @@ t.test("keys in order: few or many, whole or not, small or large, of one kind or
       const left = Array.from({ length: count }, (_, i) => i).filter((i) => i % 5 !== 0);
       const expected = left.map(keyOf).sort(compareKeys);
       t.same(
-        Array.from(table.sortedSlots(), (slot) => table.keys[slot]),
+        Array.from(table.sortedSlots(), (slot) => table.keyAt(slot)),
         expected,
         `${count} ${name}`,
       );

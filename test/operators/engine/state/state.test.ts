@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
-import { compareKeys, type Key, KeyTable } from "../../../../src/operators/engine/state/keys.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
 import { TimerHeap } from "../../../../src/operators/engine/state/timers.js";
 import { readValue, writeValue } from "../../../../src/operators/engine/state/values.js";
 
@@ -76,10 +77,10 @@ t.test("key table: a Map that also tells slots, through any inserts and removals
     }
     assert.equal(table.size, model.size);
     for (const [key, slot] of model) assert.equal(table.find(key), slot);
-    const sorted = Array.from(table.sortedSlots(), (slot) => table.keys[slot] as Key);
+    const sorted = Array.from(table.sortedSlots(), (slot) => table.keyAt(slot) as Key);
     assert.deepEqual(
       sorted,
-      [...model.keys()].sort(compareKeys).map((key) => table.keys[model.get(key) as number]),
+      [...model.keys()].sort(compareKeys).map((key) => table.keyAt(model.get(key) as number)),
     );
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 53, numRuns: 500 }));

@@ -1,0 +1,27 @@
+import { sortInSteps } from "./key-order.js";
+import type { Key } from "./keys.js";
+import type { Steps } from "./steps.js";
+import type { TimerHeap } from "./timers.js";
+
+/** Timers taken from the heap in one step. */
+const STEP = 2_048;
+
+/** What timers stand for. */
+interface Keyed {
+  has(slot: number): boolean;
+  keyOf(slot: number): Key | undefined;
+}
+
+/** Takes everything due next (all timers of the least time): slots in use, each once where no two have one key, in key order. */
+export function* popInKeyOrder(heap: TimerHeap, table: Keyed): Steps<Int32Array> {
+  const { nextMs } = heap;
+  const due: number[] = [];
+  for (let popped = 1; heap.nextMs === nextMs; popped++) {
+    const slot = heap.pop();
+    if (table.has(slot)) due.push(slot);
+    if (popped % STEP === 0) yield;
+  }
+  if (due.length < 2) return Int32Array.from(due);
+  const sorted = yield* sortInSteps(Int32Array.from(due), table.keyOf);
+  return sorted.filter((slot, i) => i === 0 || slot !== sorted[i - 1]);
+}

@@ -1,0 +1,74 @@
+import { MillraceError, type Registers } from "../../core/index.js";
+
+/** The rows a writer is about to store in a table: those of the messages `from` to `to`, whole. */
+interface Block {
+  /** Largest `_seq` in the table before. */
+  readonly after: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Announced extends Partial<Block> {
+  readonly incarnation: string;
+  readonly writer: string;
+}
+
+export interface Announcer {
+  /** What a writer before this one announced and may be storing still; undefined when there is none. */
+  readonly before: Block | undefined;
+  /**
+   * Says which block comes next. Resolves when no other writer can announce one any more that would overlap it.
+   * Errors: MR_FENCED when another writer has taken the table over, MR_LOG_UNAVAILABLE.
+   */
+  announce(block: Block): Promise<void>;
+}
+
+/**
+ * Takes a table over from whoever wrote it before.
+ *
+ * A database has no compare-and-set: an insert of a writer that is paused, or dead, may still arrive. So a block is announced in the log
+ * before it is sent. Who takes over sends the last announced block again, with the same rows under the same token, and the database takes
+ * one of the two; the former writer cannot announce another.
+ *
+ * Errors: MR_LOG_UNAVAILABLE.
+ */
+export async function takeOver(options: {
+  readonly registers: Registers;
+  readonly table: string;
+  readonly incarnation: string;
+  /** Unlike that of every other writer, also of this program's last run. */
+  readonly writer: string;
+}): Promise<Announcer> {
+  const { registers, table, incarnation, writer } = options;
+  const key = `block/${table}`;
+  const encoded = (block: Partial<Block>): Uint8Array =>
+    Buffer.from(JSON.stringify({ incarnation, writer, ...block } satisfies Announced));
+  const set = async (value: Uint8Array, expected: number): Promise<number | undefined> => {
+    const done = await registers.set(key, value, expected);
+    if (done !== undefined) return done;
+    const found = await registers.get(key); // an answer may have been lost
+    return found !== undefined && Buffer.compare(found.value, value) === 0 ? found.revision : undefined;
+  };
+
+  for (;;) {
+    const found = await registers.get(key);
+    const last = found && (JSON.parse(Buffer.from(found.value).toString()) as Announced);
+    const { after, from, to } = last?.incarnation === incarnation ? last : {};
+    const before = after === undefined || from === undefined || to === undefined ? undefined : { after, from, to };
+    const taken = await set(encoded(before ?? {}), found?.revision ?? 0);
+    if (taken === undefined) continue; // the former writer was faster: with its block
+    let revision = taken;
+    return {
+      before,
+      async announce(block) {
+        const next = await set(encoded(block), revision);
+        if (next === undefined)
+          throw new MillraceError(
+            "MR_FENCED",
+            `storing ${table} ${block.from}-${block.to}: another writer has taken it over`,
+          );
+        revision = next;
+      },
+    };
+  }
+}

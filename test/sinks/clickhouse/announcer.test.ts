@@ -1,0 +1,115 @@
+import t from "tap";
+import { takeOver } from "../../../src/sinks/clickhouse/announcer.js";
+import {
+  connectClickhouse,
+  createClickhouseSink,
+  createQueryRunner,
+  createSinkTask,
+  type TableSink,
+} from "../../../src/sinks/index.js";
+import { memoryLog } from "../../support/memory-log.js";
+import { memoryRegisters } from "../../support/memory-registers.js";
+import { reading, silent, temporaryDirectory, until } from "./support.js";
+
+const READINGS = { table: "readings", incarnation: "a" };
+
+t.test("who takes over knows the last announcement, and ends the former writer's", async (t) => {
+  const registers = memoryRegisters();
+  const first = await takeOver({ registers, ...READINGS, writer: "1" });
+  t.equal(first.before, undefined);
+  await first.announce({ after: 0, from: 1, to: 5 });
+  await first.announce({ after: 5, from: 6, to: 9 });
+  const second = await takeOver({ registers, ...READINGS, writer: "2" });
+  t.same(second.before, { after: 5, from: 6, to: 9 });
+  await t.rejects(first.announce({ after: 9, from: 10, to: 12 }), { code: "MR_FENCED", message: /readings 10-12/ });
+  const third = await takeOver({ registers, ...READINGS, writer: "3" });
+  t.same(third.before, { after: 5, from: 6, to: 9 }, "taking over is no announcement");
+  await t.rejects(second.announce({ after: 5, from: 6, to: 9 }), { code: "MR_FENCED" });
+  await third.announce({ after: 5, from: 6, to: 9 });
+  t.equal((await takeOver({ registers, ...READINGS, incarnation: "b", writer: "4" })).before, undefined, "another log");
+});
+
+t.test("an announcement whose answer was lost is no other writer's", async (t) => {
+  const registers = memoryRegisters();
+  let lose = false;
+  const losing = {
+    ...registers,
+    set: async (...args: Parameters<typeof registers.set>) => {
+      const revision = await registers.set(...args);
+      if (lose) throw new Error("no answer");
+      return revision;
+    },
+  };
+  const announcer = await takeOver({ registers: losing, ...READINGS, writer: "1" });
+  lose = true;
+  await t.rejects(announcer.announce({ after: 0, from: 1, to: 5 }), { message: "no answer" });
+  lose = false;
+  await announcer.announce({ after: 0, from: 1, to: 5 });
+  await announcer.announce({ after: 5, from: 6, to: 7 });
+});
+
+t.test("an insert that arrives after the take-over stores no row twice", async (t) => {
+  const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
+  t.teardown(() => clickhouse.close());
+  const sink = createClickhouseSink(clickhouse);
+  await sink.open();
+  const query = createQueryRunner(clickhouse);
+  const registers = memoryRegisters();
+  const log = memoryLog(() => "c0ffee");
+  await log.ensureStream({ name: "accepted", subjects: ["accepted.>"], maxBytes: 1e9 });
+  const publish = (n: number) =>
+    log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
+  const onPoison = async () => void t.fail("no row is poison");
+  const start = (through: TableSink) => {
+    const stopping = new AbortController();
+    const task = createSinkTask({ log, registers, sink: through, stream: "accepted", onPoison, logger: silent });
+    const ended = task.run(stopping.signal);
+    ended.catch(() => undefined);
+    return { task, ended, stop: () => stopping.abort() };
+  };
+
+  for (let n = 0; n < 10; n++) await publish(n);
+  let release = (): void => undefined;
+  let isStuck = false;
+  const former = start({
+    ...sink,
+    async write(...block) {
+      isStuck = true; // paused between its decision and the wire, as by SIGSTOP
+      await new Promise<void>((resolve) => (release = resolve));
+      return sink.write(...block);
+    },
+  });
+  await until("the former writer is about to insert", () => isStuck);
+  for (let n = 10; n < 20; n++) await publish(n);
+  const latter = start(sink);
+  await until("all stored", () => latter.task.position() === 20);
+  for (let n = 20; n < 30; n++) await publish(n);
+  release();
+  await t.rejects(former.ended, { code: "MR_FENCED" }, "and the former writer ends");
+  await until("the rest is stored", () => latter.task.position() === 30);
+  t.same((await query("SELECT count(), uniqExact(event_id), uniqExact(_seq) FROM readings")).rows, [[30, 30, 30]]);
+  latter.stop();
+  await latter.ended;
+});
+
+t.test("an older copy of the database is filled again from where it ends", async (t) => {
+  const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
+  t.teardown(() => clickhouse.close());
+  const sink = createClickhouseSink(clickhouse);
+  await sink.open();
+  const registers = memoryRegisters();
+  const log = memoryLog(() => "c0ffee");
+  await log.ensureStream({ name: "accepted", subjects: ["accepted.>"], maxBytes: 1e9 });
+  for (let n = 0; n < 10; n++)
+    await log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
+  const announcer = await takeOver({ registers, table: "readings", incarnation: "c0ffee", writer: "lost" });
+  await announcer.announce({ after: 6, from: 7, to: 8 });
+  const stopping = new AbortController();
+  const onPoison = async () => void t.fail("no row is poison");
+  const task = createSinkTask({ log, registers, sink, stream: "accepted", onPoison, logger: silent });
+  const ended = task.run(stopping.signal);
+  await until("all stored", () => task.position() === 10);
+  t.equal(task.stored("readings"), 10);
+  stopping.abort();
+  await ended;
+});
