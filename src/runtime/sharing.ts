@@ -68,7 +68,7 @@ export async function shareNames(options: SharingOptions): Promise<void> {
       const wanted = atWork.size < share;
       // Beyond our share only what a dead member holds: tryAcquire takes it once it has seen it unrenewed for a period.
       if (!wanted && (await leases.holder(name)) === undefined) continue;
-      const lease = await leases.tryAcquire(name, member);
+      const lease = await leases.tryAcquire(name, member, true); // tasks write under the epoch of their lease alone
       if (lease !== undefined) take(name, lease);
     }
   };
