@@ -1,7 +1,6 @@
 import {
   type Clock,
   type Lease,
-  type Log,
   type Logger,
   type LogMessage,
   type LogReader,
@@ -30,10 +29,8 @@ const STEPS_MS = 3;
 export interface RunOptions {
   readonly task: string;
   readonly source: string;
-  /** Of the source. */
-  readonly incarnation: string;
-  readonly subjects: readonly string[];
-  readonly log: Log;
+  /** Opens a reader of the task's partition. */
+  readonly openReader: (fromSequence: number) => Promise<LogReader>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly lease: Lease;
@@ -103,8 +100,8 @@ export class Run {
 
   /** Resolves after a last snapshot when the signal aborts. Rejects with MR_FENCED when the lease is lost, or with what failed. */
   async run(): Promise<void> {
-    const { log, source, incarnation, subjects, lease, signal, sequence, task } = this.#options;
-    const reader = await log.read({ stream: source, subjects, fromSequence: sequence + 1, incarnation });
+    const { openReader, lease, signal, sequence, task } = this.#options;
+    const reader = await openReader(sequence + 1);
     const ring = () => this.#bell.ring();
     signal.addEventListener("abort", ring, { once: true });
     lease.lost.addEventListener("abort", ring, { once: true });
