@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { constants, PerformanceObserver } from "node:perf_hooks";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -47,6 +48,7 @@ const BETWEEN = 500;
 
 /** An entry of type `gc`. */
 interface Collection {
+  readonly startTime: number;
   readonly duration: number;
   readonly detail: { readonly kind: number };
 }
@@ -100,9 +102,37 @@ function feed(i: number, timeMs: number): void {
   program.apply(message as LogMessage, undefined, ignore);
 }
 
-function tick(t: number): void {
+/** What is due fires in steps, as a task does them; undefined when nothing is left to do. */
+function tick(t: number): Iterator<void> | undefined {
   const data = Buffer.from(JSON.stringify({ source: "live", t, mark: t }));
-  program.apply({ sequence: 0, subject: "test.0._tick.live", data, header: () => undefined }, undefined, ignore);
+  const message = { sequence: 0, subject: "test.0._tick.live", data, header: () => undefined };
+  return program.applyInSteps(message, undefined, ignore);
+}
+
+/** How long this thread has waited for a processor that others had, ms; 0 where the system does not tell. */
+function waitedMs(): number {
+  try {
+    return Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+/** Stretches of time with what others took of them. */
+const taken: { readonly fromMs: number; readonly toMs: number; readonly waitedMs: number }[] = [];
+let seen = { atMs: performance.now(), waitedMs: waitedMs() };
+
+function noteWaiting(): void {
+  const now = { atMs: performance.now(), waitedMs: waitedMs() };
+  const waited = now.waitedMs - seen.waitedMs;
+  if (waited > 0.5) taken.push({ fromMs: seen.atMs, toMs: now.atMs, waitedMs: waited });
+  seen = now;
+}
+
+/** A pause less what other programs took of its stretch: what it would at least have been on a machine of its own. */
+function ownMs({ startTime, duration }: Collection): number {
+  const stretch = taken.find(({ fromMs, toMs }) => startTime >= fromMs && startTime < toMs);
+  return Math.max(0, duration - (stretch?.waitedMs ?? 0));
 }
 
 function percentile(values: readonly number[], part01: number): number {
@@ -150,22 +180,31 @@ function measure(): Result[] {
   ];
 }
 
+async function fire(t: number, steps: number[]): Promise<void> {
+  let startedAt = performance.now();
+  const rest = tick(t);
+  for (let done = rest === undefined; ; ) {
+    steps.push(performance.now() - startedAt);
+    if (done) return;
+    noteWaiting();
+    await turn();
+    startedAt = performance.now();
+    done = rest?.next().done === true;
+  }
+}
+
 /** Goes on for `minutes`, paced; returns what the garbage collector did. */
 async function endure(minutes: number): Promise<Result[]> {
-  const pauses = new Map<number, number[]>();
+  const collections: Collection[] = [];
   const observer = new PerformanceObserver((list) => {
-    for (const { duration, detail } of list.getEntries() as unknown as readonly Collection[]) {
-      const { kind } = detail;
-      const known = pauses.get(kind) ?? [];
-      known.push(duration);
-      pauses.set(kind, known);
-    }
+    collections.push(...(list.getEntries() as unknown as readonly Collection[]));
   });
   observer.observe({ entryTypes: ["gc"] });
   const perSlice = Math.max(1, Math.round(Number(flags.rate) / 100));
   const startedAt = performance.now();
   const endAt = startedAt + minutes * 60_000;
   const steps: number[] = [];
+  const firing: number[] = [];
   let save: ReturnType<typeof program.beginSave> | undefined;
   let savedAt = startedAt;
   let [saves, i, tickedMs] = [0, 0, 0];
@@ -174,7 +213,7 @@ async function endure(minutes: number): Promise<Result[]> {
     for (let j = 0; j < perSlice; j++) feed(i++, timeMs);
     if (timeMs >= tickedMs + 1_000) {
       tickedMs = timeMs;
-      tick(timeMs - 100);
+      await fire(timeMs - 100, firing);
     }
     if (save === undefined && now >= savedAt + SAVE_EVERY_MS) {
       savedAt = now;
@@ -190,12 +229,14 @@ async function endure(minutes: number): Promise<Result[]> {
         saves++;
       }
     }
+    noteWaiting();
     const leftMs = startedAt + (i / Number(flags.rate)) * 1_000 - performance.now();
     if (leftMs > 1) await wait(leftMs);
     else await turn();
   }
+  await turn();
   observer.disconnect();
-  const all = [...pauses.values()].flat();
+  const all = collections.map(({ duration }) => duration);
   const lower = { name: `${KEYS} keys, ${minutes} min`, better: "lower" } as const;
   const kinds = [
     ["minor collections", constants.NODE_PERFORMANCE_GC_MINOR],
@@ -206,10 +247,19 @@ async function endure(minutes: number): Promise<Result[]> {
     { ...lower, metric: "events", value: i / (minutes * 60), unit: "1/s", limit: null, better: "higher" },
     { ...lower, metric: "saves", value: saves, unit: "saves", limit: null },
     { ...lower, metric: "pause of a save, p99", value: percentile(steps, 0.99), unit: "ms", limit: 10 },
+    { ...lower, metric: "step of a firing, p99", value: percentile(firing, 0.99), unit: "ms", limit: null },
+    { ...lower, metric: "steps of firings", value: firing.length, unit: "steps", limit: null },
     { ...lower, metric: "garbage collection, longest pause", value: percentile(all, 1), unit: "ms", limit: 50 },
+    {
+      ...lower,
+      metric: "the same, without waiting for others",
+      value: percentile(collections.map(ownMs), 1),
+      unit: "ms",
+      limit: null,
+    },
     { ...lower, metric: "garbage collection, p99", value: percentile(all, 0.99), unit: "ms", limit: null },
     ...kinds.flatMap(([metric, kind]): Result[] => {
-      const some = pauses.get(kind) ?? [];
+      const some = collections.filter(({ detail }) => detail.kind === kind).map(({ duration }) => duration);
       return [
         { ...lower, metric, value: some.length, unit: "pauses", limit: null },
         { ...lower, metric: `${metric}, longest`, value: percentile(some, 1), unit: "ms", limit: null },

@@ -27,6 +27,7 @@ import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluste
 import { followConfiguration } from "./configuration.js";
 import { type DiskRoom, watchDisk } from "./disk-room.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
+import { refuseBetweenLayouts } from "./layout.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
 import { startNotify } from "./notify.js";
@@ -96,6 +97,7 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
   defer(() => connection.close());
+  await refuseBetweenLayouts(connection.registers);
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
   await followRouting(context, connection);

@@ -92,7 +92,7 @@ t.test("kept for the time by the source's clock, forgotten by the watermark", as
   t.throws(() => new Seen(0, "s", 0), { code: "MR_OPTION_INVALID" });
 });
 
-t.test("saved: sorted, the same bytes after loading and in steps while it goes on", async (t) => {
+t.test("saved: as they came, the same bytes after loading and in steps while it goes on", async (t) => {
   const step = fc.tuple(fc.string({ maxLength: 3 }), fc.nat(3), fc.boolean());
   const property = fc.property(fc.array(step), fc.array(step), (before, after) => {
     const apply = (seen: Seen, steps: typeof before): void => {
@@ -122,4 +122,57 @@ t.test("saved: sorted, the same bytes after loading and in steps while it goes o
     assert.equal(loaded.metrics().keys, 0, `all ${forgotten} of them`);
   });
   t.doesNotThrow(() => fc.assert(property, { seed: 7, numRuns: 200 }));
+});
+
+t.test("a day is forgotten at once, and its identities leave bit by bit: those that come again are new", async (t) => {
+  const seen = new Seen(0, "s", DAY_MS);
+  const many = 10_000;
+  for (let i = 0; i < many; i++) seen.isNew(`id ${i}`, 0);
+  const steps = seen.saveInSteps(new ByteWriter());
+  steps.next();
+  seen.advance(3 * DAY_MS);
+  t.equal(seen.metrics().keys, 0);
+  t.ok(seen.isNew("id 9999", 3 * DAY_MS), "the last, which has not left yet");
+  t.notOk(seen.isNew("id 9999", 3 * DAY_MS));
+  seen.takeBack("id 9999");
+  t.ok(seen.isNew("id 9999", 3 * DAY_MS), "taken back");
+  t.ok(seen.isNew("id 1", 0), "by a clock that is behind: the same day, begun anew");
+  t.ok(seen.isNew("id 2", 0), "what it held before is forgotten all the same");
+  for (let i = 0; i < 100; i++) seen.advance(3 * DAY_MS + i);
+  t.notOk(seen.isNew("id 9999", 3 * DAY_MS), "it did not leave with the others");
+  t.ok(seen.isNew("id 5000", 3 * DAY_MS));
+  t.equal(seen.metrics().keys, 4);
+  for (const _step of steps); // the save that began before gives what it would have given
+});
+
+t.test("a save writes what came since the last one, in short steps, and shares the rest", async (t) => {
+  const seen = new Seen(0, "s", DAY_MS);
+  const piece = 0x4_0000;
+  const save = (): { readonly pieces: readonly Uint8Array[]; readonly longest: number; readonly steps: number } => {
+    const writer = new ByteWriter(1_024, piece);
+    let [longest, steps, before] = [0, 0, 0];
+    for (const _step of seen.saveInSteps(writer)) {
+      longest = Math.max(longest, writer.length - before);
+      before = writer.length;
+      steps++;
+    }
+    return { pieces: writer.finishPieces(), longest, steps };
+  };
+  const id = (i: number): string => `identity ${String(i).padStart(16, "0")}`;
+  for (let i = 0; i < 50_000; i++) seen.isNew(id(i), 0);
+  const first = save();
+  for (let i = 50_000; i < 51_000; i++) seen.isNew(id(i), 0);
+  const second = save();
+  t.ok(first.steps >= 50_000 / 512, `${first.steps} steps`);
+  t.ok(second.steps <= 8, `${second.steps} steps for a thousand more`);
+  const known = new Set(first.pieces.map(({ buffer }) => buffer));
+  const shared = second.pieces.filter(({ buffer }) => known.has(buffer)).length;
+  t.ok(shared >= 4, `${shared} of ${second.pieces.length} pieces are shared`);
+  const bytes = Buffer.concat(second.pieces as Uint8Array[]);
+  const loaded = new Seen(0, "s", DAY_MS);
+  loaded.load(new ByteReader(bytes));
+  const writer = new ByteWriter();
+  loaded.save(writer);
+  t.ok(Buffer.from(writer.finish()).equals(bytes), "the same whether or not it was loaded in between");
+  t.notOk(loaded.isNew(id(50_999), 0));
 });
