@@ -62,6 +62,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/operators/rules/": "test/operators/rules/judge.test.ts",
   "src/pipelines/": "test/pipelines/sample.test.ts",
   "src/runtime/": "test/runtime/task.test.ts",
+  "src/streams/presence.ts": "test/streams/leases.test.ts",
   "src/sinks/notify/": "test/contracts/notifiers.test.ts",
   "src/sinks/clickhouse/": "test/contracts/sinks.test.ts",
   "src/streams/doors/": "test/streams/doors/mqtt.test.ts",

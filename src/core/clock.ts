@@ -1,5 +1,8 @@
 import type { Clock } from "./ports.js";
 
+/** A timer for longer would end at once. */
+const TIMER_MS_MOST = 2 ** 31 - 1;
+
 /** The machine's clock. Operators never see it: it is for pauses, intervals and leases. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -16,7 +19,7 @@ export const systemClock: Clock = {
         signal?.removeEventListener("abort", over);
         resolve();
       };
-      const timer = setTimeout(over, ms);
+      const timer = setTimeout(over, Math.min(ms, TIMER_MS_MOST));
       signal?.addEventListener("abort", over);
     }),
 };

@@ -24,6 +24,17 @@ export {
 } from "./json/fields.js";
 export { createLogger, type Logger } from "./logger.js";
 export type * from "./notices.js";
+export {
+  decodePack,
+  encodePack,
+  PACK_SCHEMA,
+  type Packed,
+  type PackFields,
+  type PackKind,
+  type PackSchema,
+  packSchema,
+  schemaId,
+} from "./pack/pack.js";
 export type * from "./ports.js";
 export type * from "./program.js";
 export { type DecodedReading, decodeReadings, type Reading, type ReadingTopic } from "./reading.js";

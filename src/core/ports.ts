@@ -37,6 +37,12 @@ export interface StreamInfo {
   readonly lastSequence: number;
   readonly messages: number;
   readonly bytes: number;
+  /** How many partitions it is written for, as of the latest repartition; undefined before the first. */
+  readonly partitions?: number;
+  /** Incarnations it had before it was repartitioned: what still speaks of them has been overtaken, nothing is lost. */
+  readonly former?: readonly string[];
+  /** Up to here messages stand under partitions of former layouts: readers file them anew, by the tokens of their subjects. */
+  readonly relaidThrough?: number;
 }
 
 export interface NewMessage {
@@ -107,6 +113,16 @@ export interface Log {
   close(): Promise<void>;
 }
 
+/** Changes streams in place to other partitions. Every call is safe to repeat. Errors of all: MR_LOG_UNAVAILABLE. */
+export interface Layouts {
+  /** What comes from now on is filed by the spec's transform; what is there is `relaidThrough`. Another incarnation. */
+  relay(spec: StreamSpec, partitions: number): Promise<void>;
+  /** Forgets what is on `subjects`, which is to be computed again. Another incarnation; sequences go on. */
+  renew(stream: string, partitions: number, subjects: readonly string[]): Promise<void>;
+  /** The log copies into it what the spec's `sources` say. */
+  follow(spec: StreamSpec): Promise<void>;
+}
+
 /** Immutable objects by name. A full store refuses; nothing is dropped but by `remove`. */
 export interface Objects {
   /** `bytes` may come in parts, which are stored as one. Rejects with MR_LOG_FULL or MR_LOG_UNAVAILABLE. */
@@ -140,7 +156,8 @@ export interface Registers {
  * Sole ownership of a name, for as long as it is renewed.
  *
  * Time:  nobody compares clocks. The holder gives up when its last renewal was *sent* two thirds of a period ago; others take over
- *        when they have *seen* one revision unchanged for a whole period, each by its own monotonic clock.
+ *        when they have *seen* one revision unchanged for a whole period, each by its own monotonic clock, or sooner where the log
+ *        itself says that the holder is gone.
  * Fence: a process may be paused between looking at `lost` and writing. So what it writes carries `epoch`: the next owner puts its
  *        larger epoch into the snapshot pointer and the markers before anything else, and the late write is refused by them.
  *        Work that writes elsewhere must be harmless when two do it (ticks), or carry a token of its own (blocks of a sink).
@@ -163,9 +180,11 @@ export interface Leases {
   /**
    * Takes the name if it is free: never held, released, or seen unrenewed for a period by this object. Undefined otherwise, and
    * when somebody else was faster. It never waits, so a holder that died is found out by asking again, some times a period.
+   * With `fenced` (all that its work writes is refused once somebody has a larger epoch) a holder whose connection to the log is gone
+   * is not waited for: two looks that do not find it, a sixth of a period apart, are enough.
    * Rejects with MR_LOG_UNAVAILABLE.
    */
-  tryAcquire(name: string, holder: string): Promise<Lease | undefined>;
+  tryAcquire(name: string, holder: string, fenced?: boolean): Promise<Lease | undefined>;
   /** Who holds the name by the log, expired or not; undefined when it is free. */
   holder(name: string): Promise<{ readonly holder: string; readonly epoch: number } | undefined>;
   /** Announces `member` in `group` until `leave`, and watches the others. Resolves once it is announced. */

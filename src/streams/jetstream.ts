@@ -1,11 +1,13 @@
 import type { NatsConnection } from "nats";
-import { type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
+import { type Layouts, type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
 import { readMarker, writeBatch } from "./batch.js";
 import { storedForm, withBodies } from "./codecs/body.js";
 import { type LogOptions, openLink } from "./connection.js";
 import { inCallOrder } from "./in-call-order.js";
+import { openLayouts } from "./layouts.js";
 import { openLeases } from "./leases.js";
 import { openObjects } from "./objects.js";
+import { openPresence } from "./presence.js";
 import { countSubjects, last, publish } from "./publish.js";
 import { openReader } from "./reader.js";
 import { openRegisters } from "./registers.js";
@@ -14,6 +16,8 @@ import { openSpace, type Space } from "./space.js";
 import { ensureStream, streamInfo } from "./stream.js";
 
 const DRAIN_MS_MOST = 2_000;
+/** Long enough for a server's hiccup, short enough that a dead owner is replaced within five seconds. */
+const LEASE_MS = 3_000;
 
 /** One connection to the log and what is kept beside it. Cheap: each thread has its own. */
 export interface Connection {
@@ -21,6 +25,7 @@ export interface Connection {
   readonly objects: Objects;
   readonly registers: Registers;
   readonly leases: Leases;
+  readonly layouts: Layouts;
   readonly requests: Requests;
   readonly space: Space;
   readonly serverVersion: string;
@@ -66,7 +71,8 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     log,
     registers,
     objects,
-    leases: openLeases(registers, systemClock),
+    leases: openLeases(registers, systemClock, LEASE_MS, openPresence(link)),
+    layouts: openLayouts(link),
     requests: openRequests(link),
     space: openSpace(link, objects),
     serverVersion: nc.info?.version ?? "unknown",

@@ -6,9 +6,10 @@ import {
   type Membership,
   type Registers,
 } from "../core/index.js";
+import type { Presence } from "./presence.js";
 
-/** Long enough for a server's hiccup, short enough that a dead owner is replaced within five seconds. */
-const PERIOD_MS = 3_000;
+/** Between two looks that must both miss a holder, as a part of a period. */
+const MISSED_PART = 1 / 6;
 /** Tries against other members that change the same register. */
 const TRIES = 20;
 
@@ -19,6 +20,8 @@ interface Holding {
   readonly epoch: number;
   /** Empty: released. Kept, because epochs never restart. */
   readonly holder: string;
+  /** Where its process is found; see `Presence`. */
+  readonly address?: string;
 }
 
 /** Each member's count of announcements: who stops counting is gone. */
@@ -37,21 +40,34 @@ interface Sighting {
  * Cost: a register write a third of a period for each lease and each membership; one read a `tryAcquire`.
  * Errors: MR_LOG_UNAVAILABLE from `tryAcquire`, `holder`, `join` and `release`; renewals try on until the lease is given up.
  */
-export function openLeases(registers: Registers, clock: Clock, periodMs = PERIOD_MS): Leases {
+export function openLeases(registers: Registers, clock: Clock, periodMs: number, presence?: Presence): Leases {
   const seen = new Map<string, Sighting>();
+  const missed = new Map<string, Sighting>();
 
-  const tryAcquire = async (name: string, holder: string): Promise<Lease | undefined> => {
+  /** Two looks at one revision did not find its holder. */
+  const isGone = async (key: string, { address }: Holding, revision: number): Promise<boolean> => {
+    if (presence === undefined || address === undefined || (await presence.isThere(address))) {
+      missed.delete(key);
+      return false;
+    }
+    return unchanged(missed, key, revision, clock.monotonicMs(), periodMs * MISSED_PART);
+  };
+
+  const tryAcquire = async (name: string, holder: string, fenced = false): Promise<Lease | undefined> => {
     const key = keyOf(name);
     const current = await registers.get(key);
-    const former = current === undefined ? { epoch: 0, holder: "" } : decode<Holding>(current.value);
+    const former: Holding = current === undefined ? { epoch: 0, holder: "" } : decode<Holding>(current.value);
     const revision = current?.revision ?? 0;
-    if (former.holder !== "" && !unchanged(seen, key, revision, clock.monotonicMs(), periodMs)) return undefined;
+    const isStale = former.holder === "" || unchanged(seen, key, revision, clock.monotonicMs(), periodMs);
+    if (!isStale && !(fenced && (await isGone(key, former, revision)))) return undefined;
+    const address = presence && { address: presence.address };
     // Wall time keeps epochs growing even when the registers were lost while somebody held one; nothing else depends on it.
-    const holding = { epoch: Math.max(former.epoch + 1, clock.nowMs()), holder };
+    const holding: Holding = { epoch: Math.max(former.epoch + 1, clock.nowMs()), holder, ...address };
     const sentMs = clock.monotonicMs();
     const taken = await registers.set(key, encode(holding), revision);
     if (taken === undefined) return undefined;
     seen.delete(key);
+    missed.delete(key);
     return new HeldLease({ registers, clock, periodMs, name, holding }, taken, sentMs);
   };
 

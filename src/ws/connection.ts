@@ -38,6 +38,8 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
   #tokens: number;
   #countedMs: number;
   #open = true;
+  /** Heartbeats since the client last said what has arrived; undefined for a client that never did. */
+  #unseenBeats: number | undefined;
   /** Replays waiting for the client to read. */
   #waiting: ((room: boolean) => void)[] | undefined;
 
@@ -119,11 +121,14 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
     const { heartbeatMs } = this.#parts.limits;
     this.nextBeatMs = nowMs + (this.#encoding === sse ? Math.min(heartbeatMs, SSE_BEAT_MS) : heartbeatMs);
     if (this.#encoding === sse) this.socket.send(COMMENT);
-    else if (this.isGreeted) this.answer({ op: "heartbeat", at: this.#reached() });
+    else if (!this.isGreeted) return;
+    else if (this.#unseenBeats !== undefined && ++this.#unseenBeats > UNSEEN_BEATS_MOST) this.slow();
+    else this.answer({ op: "heartbeat", at: this.#reached() });
   }
 
   handle(frame: ClientFrame): void {
     if (frame.op === "ping") this.answer({ ...frame, op: "pong" });
+    else if (frame.op === "seen") this.#seen(frame.at);
     else if (frame.op === "refresh") void this.#refresh(frame.id, frame.token);
     else {
       const { id, channel } = frame;
@@ -295,6 +300,19 @@ export class Connection implements WsListener, SubscriptionOwner, Watcher {
     return at;
   }
 
+  /** What we handed to the system may wait in its buffers for long, unseen by us: only the client knows what has arrived. */
+  #seen(at: Readonly<Record<string, number>>): void {
+    this.#unseenBeats = 0;
+    for (const [channel, subscription] of this.#subscriptions) {
+      const [sent, arrived] = [
+        subscription.feed.reached(subscription),
+        Object.hasOwn(at, channel) ? at[channel] : undefined,
+      ];
+      if (sent === undefined || arrived === undefined) continue;
+      this.#parts.metrics.unseen(subscription.feed.shape.base, Math.max(0, sent - arrived));
+    }
+  }
+
   #error(id: number | null, code: ProtocolErrorCode, message: string): void {
     this.#parts.metrics.error(code);
     this.answer({ op: "error", id, code, message });
@@ -325,6 +343,8 @@ function refusal(code: ProtocolErrorCode, message: string): Refusal {
   return { code, message };
 }
 
+/** A client that answered heartbeats and then left so many unanswered does not read. */
+const UNSEEN_BEATS_MOST = 3;
 /** An SSE comment: keeps proxies from taking the stream for dead. */
 const SSE_BEAT_MS = 4_000; // uWS ends a response that is silent for 10 s
 const COMMENT = Buffer.from(": beat\n\n");

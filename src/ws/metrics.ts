@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Logger } from "../core/index.js";
 import type { DropReason } from "./protocol.js";
 
@@ -33,6 +33,8 @@ export interface GatewayMetrics {
   frames(channel: string, count: number, bytes: number): void;
   /** Events a delivery class left out, each counted once for each client that did not get it. */
   dropped(channel: string, reason: DropReason, count: number): void;
+  /** How far a client said it is behind what it was sent, in offsets. */
+  unseen(channel: string, offsets: number): void;
   recovery(result: "recovered" | "lost"): void;
   /** A record of the log that is not JSON and was shown to nobody. */
   skipped(channel: string): void;
@@ -68,6 +70,13 @@ export function createMetrics(
   // Handles are kept: looking one up by its labels costs more than everything else we do for a frame.
   const sentOn = new Map<string, { readonly frames: Counter.Internal; readonly bytes: Counter.Internal }>();
   const recoveries = counter("millrace_ws_recoveries_total", "Subscriptions with since, by result", ["result"]);
+  const unseen = new Histogram({
+    name: "millrace_ws_unseen_offsets",
+    help: "How far clients say they are behind what they were sent, at each heartbeat",
+    labelNames: ["channel"],
+    buckets: [0, 1, 10, 100, 1_000, 10_000, 100_000],
+    registers,
+  });
   const skipped = counter("millrace_ws_skipped_records_total", "Records that are not JSON", ["channel"]);
   const dropped = counter("millrace_ws_dropped_events_total", "Events a delivery class left out, by client", [
     "channel",
@@ -98,6 +107,7 @@ export function createMetrics(
       sent.bytes.inc(size);
     },
     dropped: (channel, reason, count) => dropped.inc({ channel, reason }, count),
+    unseen: (channel, offsets) => unseen.observe({ channel }, offsets),
     recovery: (result) => recoveries.inc({ result }),
     skipped: (channel) => skipped.inc({ channel }),
     request: (route, status) => requests.inc({ route, status: String(status) }),

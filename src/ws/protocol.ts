@@ -102,10 +102,17 @@ const subscribe = z.object({
 const unsubscribe = z.object({ op: z.literal("unsubscribe"), id, channel });
 const presenceRequest = z.object({ op: z.literal("presence"), id, channel });
 const refresh = z.object({ op: z.literal("refresh"), id, token: z.string().min(1).max(16_384) });
+const seen = z.object({
+  op: z.literal("seen"),
+  at: z
+    .record(z.string().max(500), offset)
+    .refine((at) => Object.keys(at).length <= 1_000, { error: "at most 1000 channels" })
+    .meta({ description: "by channel: everything up to here has arrived; the answer to a heartbeat is its own `at`" }),
+});
 const ping = z.object({ op: z.literal("ping"), id: z.exactOptional(id) });
 
 export const clientFrameSchema = z
-  .discriminatedUnion("op", [subscribe, unsubscribe, presenceRequest, refresh, ping])
+  .discriminatedUnion("op", [subscribe, unsubscribe, presenceRequest, refresh, seen, ping])
   .meta({ id: "ClientFrame" });
 
 export type ClientFrame = Readonly<z.infer<typeof clientFrameSchema>>;

@@ -1,13 +1,21 @@
 import { once } from "node:events";
 import t from "tap";
+import { type Leases, systemClock } from "../../src/core/index.js";
+import { type Link, openLink } from "../../src/streams/connection.js";
 import { connectLog } from "../../src/streams/index.js";
+import { openLeases } from "../../src/streams/leases.js";
+import { openPresence } from "../../src/streams/presence.js";
+import { openRegisters } from "../../src/streams/registers.js";
 import { startNats } from "../support/nats.js";
 import { startProxy } from "../support/proxy.js";
 
+/** Long: a slow machine must not reach its end. */
+const PERIOD_MS = 12_000;
+
 /** Asks until the lease is free; a lease that nobody renews is after a period. */
-async function taken(leases: Awaited<ReturnType<typeof connectLog>>["leases"], name: string, holder: string) {
+async function taken(leases: Leases, name: string, holder: string, fenced = false) {
   for (;;) {
-    const lease = await leases.tryAcquire(name, holder);
+    const lease = await leases.tryAcquire(name, holder, fenced);
     if (lease !== undefined) return lease;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -50,6 +58,29 @@ t.test("leases over real connections", async (t) => {
     t.ok(next.epoch > lease.epoch);
     t.ok((await told) < takenMs, "the former owner knew before");
     t.ok(takenMs < 5_000, `taken over after ${Math.round(takenMs)} ms`);
+    await next.release();
+  });
+
+  await t.test("a holder whose connection is gone is not waited for, where its work is fenced", async (t) => {
+    const proxy = await startProxy(server.url);
+    t.teardown(proxy.stop);
+    const gone = await openLink({ url: proxy.url, name: "gone" });
+    const here = await openLink({ url: server.url, name: "here" });
+    t.teardown(() => Promise.all([gone.nc.close(), here.nc.close()]));
+    const leasesOf = (link: Link) => openLeases(openRegisters(link), systemClock, PERIOD_MS, openPresence(link));
+    const [theirs, ours] = [leasesOf(gone), leasesOf(here)];
+    const fenced = await theirs.tryAcquire("fenced", "gone", true);
+    const other = await theirs.tryAcquire("other", "gone");
+    if (fenced === undefined || other === undefined) throw new Error("nobody held them");
+    const begunMs = performance.now();
+    while (performance.now() - begunMs < PERIOD_MS / 2) {
+      t.equal(await ours.tryAcquire("fenced", "here", true), undefined, "it is there");
+      await systemClock.sleep(PERIOD_MS / 12);
+    }
+    await proxy.stop();
+    const next = await taken(ours, "fenced", "here", true);
+    t.ok(next.epoch > fenced.epoch);
+    t.equal(await ours.tryAcquire("other", "here", false), undefined, "the other one is waited for");
     await next.release();
   });
 

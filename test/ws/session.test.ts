@@ -65,6 +65,29 @@ t.test("a token that ends, ends the connection; a fresh one keeps it", async (t)
   await gateway.close();
 });
 
+t.test("a client says what has arrived; one that did and no longer does is told to come back", async (t) => {
+  const gateway = await setup({ heartbeatMs: 20 });
+  const [reporting, silent] = [gateway.connect(GREETED), gateway.connect(GREETED)];
+  const beats = ({ frames }: typeof silent) => frames.filter(({ op }) => op === "heartbeat").length;
+  for (const client of [reporting, silent]) client.say({ op: "subscribe", id: 1, channel: "alerts" });
+  for (let n = 1; n <= 8; n++) await gateway.alert(n);
+  await settle();
+  reporting.say({ op: "seen", at: { alerts: 3, features: 9, ["__proto__"]: 1 } });
+  const behind = async () => /unseen_offsets_sum\{channel="alerts"\} (\d+)/.exec(await gateway.metrics.text())?.[1];
+  t.equal(await behind(), "5", "events 4 to 8 are on their way");
+  reporting.say({ op: "seen", at: { alerts: 9 } });
+  const before = beats(reporting);
+  t.equal(await behind(), "5", "more than was sent is nothing behind");
+  reporting.say({ op: "seen", at: { alerts: -1 } });
+  t.match(reporting.frames.at(-1), { op: "error", code: "bad_request" });
+  await poll(() => reporting.ends.length > 0);
+  t.match(reporting.ends, [{ code: 3008 }]);
+  t.equal(beats(reporting) - before, 3, "three heartbeats went unanswered");
+  await poll(() => beats(silent) > 5);
+  t.same(silent.ends, [], "who never said anything is not expected to");
+  await gateway.close();
+});
+
 t.test("MessagePack: the same frames", async (t) => {
   const gateway = await setup({}, undefined, [ALARMS]);
   await settle();

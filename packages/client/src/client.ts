@@ -182,6 +182,7 @@ export class Client {
           const held = this.#held.get(channel);
           if (held?.phase === "live") held.subscription.reached(offset);
         }
+        this.#send({ op: "seen", at: frame.at });
         return;
       case "subscribed": {
         const held = this.#asking(frame.id);

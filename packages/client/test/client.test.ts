@@ -49,6 +49,7 @@ t.test("a client", async (t) => {
     await first.subscribed({ epoch: "e", offset: 3 });
     first.say(event(5, 3), { op: "heartbeat", at: { alerts: 9, unknown: 1 } });
     await until(() => alerts.position?.offset === 9);
+    t.same(await first.next(), { op: "seen", at: { alerts: 9, unknown: 1 } }, "what has arrived is said");
     first.cut();
     const second = await gateway.visit();
     second.hello();

@@ -29,6 +29,7 @@ export { type Sent, TestKit, testSource, testTarget } from "./testkit/test-kit.j
 export type { Tick, TimeOptions } from "./time/marks.js";
 export { forgetTime } from "./topology/forget-time.js";
 export { type LintFinding, type LintOptions, lint } from "./topology/lint.js";
+export { type PackedOptions, packed, type Upcaster } from "./topology/packed.js";
 export { topologyJson, topologyMermaid, topologyText } from "./topology/print.js";
 export type { At, Late, OperatorMetrics } from "./topology/runtime.js";
 export {

@@ -22,7 +22,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc
       .record({
         source: name,
-        t: time,
+        t: fc.integer({ min: 0, max: 24 }),
         mark: fc.option(time, { nil: undefined }),
         retire: fc.nat(5).map((n) => n === 0),
       })

@@ -1,7 +1,10 @@
 import t from "tap";
 import {
   count,
+  countOf,
+  hopping,
   pipeline,
+  session,
   sum,
   testSource,
   testTarget,
@@ -139,3 +142,60 @@ t.test("a source whose events are unique keeps what it has seen: it is stateful,
   t.match(topologyJson(from(true)), { steps: [{ detail: "test, each event once within 5 ms", stateful: true }] });
   t.match(topologyJson(from(false)), { steps: [{ detail: "test", stateful: false }] });
 });
+
+t.test("every step says what it does, with its numbers", async (t) => {
+  const topology = pipeline("test.details");
+  const table = topology.table<number>("table", { kind: "rate", read: (body) => body as never, keepVersionsMs: 7 });
+  const stream = topology.from(testSource<Reading>()).map(({ value }) => value);
+  const keyed = stream.keyBy(({ key }) => key);
+  const x = ({ x }: Reading): number => x;
+  stream.dedupe("dedupe", { id: x, ttlMs: 9 });
+  stream.inOrder("in order", { order: ({ key }) => key });
+  stream.embed("embedded", () => ({
+    take: () => undefined,
+    advance: () => undefined,
+    save: () => 0,
+    load: () => undefined,
+  }));
+  keyed.lookup(table, x, (reading) => reading);
+  keyed.lag("lag", { ttlMs: 1 });
+  keyed.hadChanged("changed", { of: x, ttlMs: 1 });
+  keyed.process("process", { ttlMs: 1, init: () => 0, onEvent: (n: number) => n });
+  keyed.score("score", { model: () => model, combine: x });
+  keyed.score("one for all", { model: () => model, combine: x, per: "all" });
+  keyed.joinInterval("interval", keyed, { beforeMs: 3, afterMs: 4, combine: x });
+  keyed.joinWindow("windowed", keyed, { sizeMs: 6, combine: x });
+  keyed.window("hopping", hopping({ sizeMs: 8, slideMs: 2 })).aggregate({ count: count() });
+  keyed.window("session", session({ gapMs: 5 })).aggregate({ n: count() });
+  keyed.window("events", countOf(11)).aggregate({ n: count() });
+  topology.control("command", (body) => body);
+  topology.silence("silence", { afterMs: 12 });
+  const said = Object.fromEntries(topology.steps.map(({ name, kind, detail }) => [name, [kind, detail]]));
+  t.match(said, {
+    table: ["operator", "table of _ctl.rate"],
+    dedupe: ["operator", "by id within 9 ms"],
+    "in order": ["operator", "event-time order"],
+    embedded: ["operator", "embedded"],
+    "lookup table": ["operator", "as of event time"],
+    lag: ["operator", "value before"],
+    changed: ["operator", "changes only"],
+    process: ["operator", "process function"],
+    score: ["score", "one model per key"],
+    "one for all": ["score", "one model per all"],
+    interval: ["operator", "interval join, 3 ms before to 4 ms after"],
+    windowed: ["operator", "window join of 6 ms"],
+    hopping: ["window", "hopping 8 ms every 2 ms: count"],
+    session: ["window", "session, gap 5 ms: n = count"],
+    events: ["window", "every 11 events: n = count"],
+    "control command": ["source", "_ctl.command"],
+    silence: ["source", "sources silent for 12 ms"],
+  });
+  const stateful = topology.nodes.filter(({ stateful }) => stateful).map(({ name }) => name);
+  const stateless = ["from test", "map", "keyBy", "lookup table", "control command"];
+  t.same(
+    stateful,
+    topology.steps.map(({ name }) => name).filter((name) => !stateless.includes(name)),
+  );
+});
+
+const model = { scoreOne: () => 0, learnOne: () => undefined, save: () => 0, load: () => undefined };
