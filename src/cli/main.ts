@@ -12,6 +12,7 @@ import { forgetCommand } from "./forget.js";
 import { keyCommand } from "./key.js";
 import { lintCommand } from "./lint.js";
 import { pauseCommand } from "./pause.js";
+import { repartitionCommand } from "./repartition.js";
 import { replayCommand } from "./replay.js";
 import { resetCommand } from "./reset.js";
 import { resumeCommand } from "./resume.js";
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
     savepointCommand(),
     resetCommand(),
     forgetCommand(),
+    repartitionCommand(),
     stateCommand(),
     replayCommand(),
     backtestCommand(),

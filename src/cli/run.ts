@@ -5,6 +5,7 @@ import { flagName, loadConfig } from "./config.js";
 import { EXIT } from "./exit.js";
 import { refuseLintErrors } from "./lint.js";
 import { statusOf, watchCluster } from "./up/cluster.js";
+import { refuseBetweenLayouts } from "./up/layout.js";
 import { sabotageOf } from "./up/sabotage.js";
 import { startWorkers } from "./up/workers.js";
 import { findLog } from "./with-log.js";
@@ -56,7 +57,13 @@ async function run(config: Config, sinks: boolean): Promise<void> {
   const logger = createLogger(config.logLevel);
   const { log, partitions = config.partitions } = findLog(config);
   const connection = await connectLog({ ...log, name: "millrace-run" });
-  for (const spec of streamSpecs(partitions)) await connection.log.ensureStream(spec);
+  try {
+    await refuseBetweenLayouts(connection.registers);
+    for (const spec of streamSpecs(partitions)) await connection.log.ensureStream(spec);
+  } catch (error) {
+    await connection.close(); // an open one would keep the process alive
+    throw error;
+  }
   const workers = startWorkers({
     ...{ config, log, connection, partitions, logger },
     sinks: sinks || config.clickhouseUrl !== undefined ? "may" : "never",

@@ -37,6 +37,12 @@ export interface StreamInfo {
   readonly lastSequence: number;
   readonly messages: number;
   readonly bytes: number;
+  /** How many partitions it is written for, as of the latest repartition; undefined before the first. */
+  readonly partitions?: number;
+  /** Incarnations it had before it was repartitioned: what still speaks of them has been overtaken, nothing is lost. */
+  readonly former?: readonly string[];
+  /** Up to here messages stand under partitions of former layouts: readers file them anew, by the tokens of their subjects. */
+  readonly relaidThrough?: number;
 }
 
 export interface NewMessage {
@@ -105,6 +111,16 @@ export interface Log {
   /** Messages per subject matching `filter`. */
   countSubjects(stream: string, filter: string): Promise<ReadonlyMap<string, number>>;
   close(): Promise<void>;
+}
+
+/** Changes streams in place to other partitions. Every call is safe to repeat. Errors of all: MR_LOG_UNAVAILABLE. */
+export interface Layouts {
+  /** What comes from now on is filed by the spec's transform; what is there is `relaidThrough`. Another incarnation. */
+  relay(spec: StreamSpec, partitions: number): Promise<void>;
+  /** Forgets what is on `subjects`, which is to be computed again. Another incarnation; sequences go on. */
+  renew(stream: string, partitions: number, subjects: readonly string[]): Promise<void>;
+  /** The log copies into it what the spec's `sources` say. */
+  follow(spec: StreamSpec): Promise<void>;
 }
 
 /** Immutable objects by name. A full store refuses; nothing is dropped but by `remove`. */

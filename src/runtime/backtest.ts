@@ -12,6 +12,7 @@ import {
   parseTimeMs,
   type Registers,
 } from "../core/index.js";
+import { storedPartition } from "./partition.js";
 import { readPointer } from "./pointer.js";
 import { storedMessages } from "./stored.js";
 
@@ -122,7 +123,7 @@ function byPlace(alerts: readonly Alert[]): Map<string, Alert> {
 }
 
 async function runPartition(options: BacktestOptions, partition: number) {
-  const { pipeline, log, settings, toMs } = options;
+  const { pipeline, partitions, log, settings, toMs } = options;
   const { source } = pipeline;
   const begun = await begin(options, partition);
   const { program, sequence } = begun;
@@ -137,8 +138,8 @@ async function runPartition(options: BacktestOptions, partition: number) {
   }
   let messages = 0;
   let coldUntilMs = Number.NEGATIVE_INFINITY;
-  const subject = `${source}.${partition}.>`;
-  for await (const slice of storedMessages(log, { stream: source, subject, fromSequence: sequence + 1 })) {
+  const input = { stream: source, partition, partitions, fromSequence: sequence + 1 };
+  for await (const slice of storedPartition(log, input)) {
     const changed = slice.map((message) => withSettings(message, settings));
     const ahead = program.lookAhead ? await program.lookAhead(changed) : [];
     for (const [i, message] of changed.entries()) apply(message, ahead[i]);

@@ -4,6 +4,8 @@ import { canonicalJson, type Marker, type Pipeline, type Registers } from "../co
 /** Raised when the pointer or the way state is stored changes. */
 export const POINTER_FORMAT = 2;
 
+const PREFIX = "snapshot/";
+
 /** A snapshot that is kept. */
 export interface Snapshot {
   /** State after this input message; every output up to it is in the log. */
@@ -61,6 +63,16 @@ export async function readPointer(registers: Registers, task: string): Promise<S
   return { pointer: modern(JSON.parse(Buffer.from(stored.value).toString())), revision: stored.revision };
 }
 
+/** The pointers of all tasks that have ever run, by task. */
+export async function pointersOf(
+  registers: Registers,
+): Promise<readonly { readonly task: string; readonly pointer: Pointer; readonly revision: number }[]> {
+  const found = await registers.list(PREFIX);
+  return found.map(({ key, value, revision }) => {
+    return { task: key.slice(PREFIX.length), pointer: modern(JSON.parse(Buffer.from(value).toString())), revision };
+  });
+}
+
 /** Resolves with the new revision, undefined when somebody else changed it. */
 export function writePointer(
   registers: Registers,
@@ -89,7 +101,7 @@ export async function resetPointer(
 }
 
 function pointerKey(task: string): string {
-  return `snapshot/${task}`;
+  return PREFIX + task;
 }
 
 interface PointerFormat1 {

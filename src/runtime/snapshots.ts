@@ -15,6 +15,8 @@ export interface SnapshotIdentity {
   readonly task: string;
   readonly incarnation: string;
   readonly program: string;
+  /** Incarnations of former layouts: a pointer of one is of no use, and no sign of a loss. */
+  readonly former?: readonly string[];
 }
 
 interface Stores {
@@ -54,7 +56,9 @@ export class Snapshots {
   static async takeOver(stores: Stores, identity: SnapshotIdentity, epoch: number): Promise<Snapshots> {
     const { task, incarnation, program } = identity;
     for (let tries = 1; ; tries++) {
-      const { pointer: found, revision } = await readPointer(stores.registers, task);
+      const { pointer: stored, revision } = await readPointer(stores.registers, task);
+      const isFormer = identity.former?.includes(stored?.incarnation ?? "");
+      const found = isFormer && stored ? { ...stored, incarnation, kept: [], borders: [] } : stored;
       if (found !== undefined) checkPointer(found, identity, epoch);
       const fresh: Pointer = { format: POINTER_FORMAT, epoch, incarnation, program, kept: [], borders: [] };
       const pointer = { ...fresh, ...found, format: POINTER_FORMAT, epoch };

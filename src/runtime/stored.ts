@@ -12,9 +12,10 @@ export async function* storedMessages(
     stream,
     subject,
     fromSequence,
-  }: { readonly stream: string; readonly subject: string; readonly fromSequence: number },
+    through = Number.POSITIVE_INFINITY,
+  }: { readonly stream: string; readonly subject: string; readonly fromSequence: number; readonly through?: number },
 ): AsyncGenerator<readonly LogMessage[]> {
-  const end = (await log.last(stream, subject))?.sequence ?? 0;
+  const end = Math.min(through, (await log.last(stream, subject))?.sequence ?? 0);
   if (end < fromSequence) return;
   const reader = await log.read({ stream, subjects: [subject], fromSequence });
   try {

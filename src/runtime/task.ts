@@ -14,6 +14,7 @@ import {
   type StreamInfo,
 } from "../core/index.js";
 import { OutputWriter } from "./outputs.js";
+import { readPartition } from "./partition.js";
 import { programHash, readPointer } from "./pointer.js";
 import { Run } from "./run.js";
 import { SNAPSHOT_INTERVALS, type SnapshotIntervals } from "./saving.js";
@@ -145,9 +146,10 @@ export class Task {
   async #open(lease: Lease, signal: AbortSignal): Promise<Run> {
     const { pipeline, partition, partitions, log, clock, logger } = this.#options;
     const source = await log.info(pipeline.source);
-    const { incarnation } = source;
+    const { incarnation, former = [] } = source;
     const { epoch } = lease;
-    const identity = { task: this.name, incarnation, program: programHash(pipeline, partitions) };
+    const identity = { task: this.name, incarnation, former, program: programHash(pipeline, partitions) };
+    checkLayout(this.name, source, partitions);
     await this.#checkUnknown(source);
     const snapshots = await Snapshots.takeOver(this.#options, identity, epoch);
     const restored = await snapshots.restore();
@@ -158,9 +160,8 @@ export class Task {
     const run = await Run.open({
       task,
       source: pipeline.source,
-      incarnation,
-      subjects: [`${pipeline.source}.${partition}.>`],
-      log,
+      openReader: (fromSequence) =>
+        readPartition(log, { ...source, stream: pipeline.source, partition, partitions, fromSequence }),
       clock,
       logger,
       lease,
@@ -212,6 +213,13 @@ export class Task {
     this.#snapshotAt = sequence;
     return program;
   }
+}
+
+/** A process that slept through a repartition must not go on in the former layout. */
+function checkLayout(task: string, { name, partitions }: StreamInfo, ours: number): void {
+  if (partitions === undefined || partitions === ours) return;
+  const message = `${name} has ${partitions} partitions since "millrace repartition", ${task} is one of ${ours}: start again with --partitions ${partitions}`;
+  throw new MillraceError("MR_STREAM_MISMATCH", message);
 }
 
 /** The broker skips silently what it no longer has; a task must not. */

@@ -1,7 +1,7 @@
 import type { Inference, Log, LogMessage, Marker, Objects, Pipeline, Registers } from "../core/index.js";
 import { encodeOutput, isMark } from "./outputs.js";
+import { storedPartition } from "./partition.js";
 import { type Border, readPointer } from "./pointer.js";
-import { storedMessages } from "./stored.js";
 
 const SLICE_MESSAGES = 512;
 
@@ -34,7 +34,7 @@ export async function verifyTask(options: {
   registers: Registers;
   inference: Inference;
 }): Promise<Verification> {
-  const { pipeline, partition, log } = options;
+  const { pipeline, partition, partitions, log } = options;
   const source = await log.info(pipeline.source);
   const task = `${pipeline.name}/${partition}`;
   const prefix = `${source.incarnation}/${task}/`;
@@ -45,8 +45,8 @@ export async function verifyTask(options: {
   const isOurs = (stream: string, place: Marker) => border === undefined || isBeyond(border.at[stream], place);
   let reached = 0;
   let messages = 0;
-  const subject = `${pipeline.source}.${partition}.>`;
-  for await (const slice of storedMessages(log, { stream: pipeline.source, subject, fromSequence: sequence + 1 })) {
+  const input = { stream: pipeline.source, partition, partitions, fromSequence: sequence + 1 };
+  for await (const slice of storedPartition(log, input)) {
     const ahead = program.lookAhead ? await program.lookAhead(slice) : [];
     for (const [i, message] of slice.entries()) {
       let index = 0;

@@ -1,9 +1,10 @@
 import type { NatsConnection } from "nats";
-import { type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
+import { type Layouts, type Leases, type Log, type Objects, type Registers, systemClock } from "../core/index.js";
 import { readMarker, writeBatch } from "./batch.js";
 import { storedForm, withBodies } from "./codecs/body.js";
 import { type LogOptions, openLink } from "./connection.js";
 import { inCallOrder } from "./in-call-order.js";
+import { openLayouts } from "./layouts.js";
 import { openLeases } from "./leases.js";
 import { openObjects } from "./objects.js";
 import { openPresence } from "./presence.js";
@@ -24,6 +25,7 @@ export interface Connection {
   readonly objects: Objects;
   readonly registers: Registers;
   readonly leases: Leases;
+  readonly layouts: Layouts;
   readonly requests: Requests;
   readonly space: Space;
   readonly serverVersion: string;
@@ -70,6 +72,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     registers,
     objects,
     leases: openLeases(registers, systemClock, LEASE_MS, openPresence(link)),
+    layouts: openLayouts(link),
     requests: openRequests(link),
     space: openSpace(link, objects),
     serverVersion: nc.info?.version ?? "unknown",

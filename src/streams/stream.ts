@@ -10,7 +10,11 @@ import { MillraceError, type StreamInfo, type StreamSpec } from "../core/index.j
 import type { Link } from "./connection.js";
 import { existsDifferently, isNotFound, logError } from "./failures.js";
 
-const INCARNATION = "millrace.incarnation";
+export const INCARNATION = "millrace.incarnation";
+/** Of streams whose partitions have been changed. */
+export const PARTITIONS = "millrace.partitions";
+export const FORMER = "millrace.former";
+export const RELAID_THROUGH = "millrace.relaid-through";
 
 /**
  * Creates the stream or checks that the existing one agrees; a different size limit is adopted, anything else is refused.
@@ -71,7 +75,7 @@ function toConfig({
   return {
     name,
     subjects: [...subjects],
-    ...(transform === undefined ? {} : { subject_transform: { ...transform } }),
+    ...(transform === undefined ? {} : transformOf(transform)),
     ...(sources && {
       sources: sources.map(({ stream, subjects }) => ({ name: stream, subject_transforms: [...subjects] })),
     }),
@@ -83,6 +87,10 @@ function toConfig({
     allow_direct: true,
     metadata: { [INCARNATION]: randomBytes(8).toString("hex") },
   };
+}
+
+export function transformOf(transform: NonNullable<StreamSpec["transform"]>): Pick<StreamConfig, "subject_transform"> {
+  return { subject_transform: { ...transform } };
 }
 
 function checkSame(spec: StreamSpec, config: StreamConfig): void {
@@ -111,7 +119,7 @@ function checkSame(spec: StreamSpec, config: StreamConfig): void {
   throw new MillraceError(
     "MR_STREAM_MISMATCH",
     `stream ${spec.name} exists and differs: ${differences.join("; ")}. The number of partitions is fixed when the streams are ` +
-      "created: start with the former --partitions, or use another data directory",
+      'created: start with the former --partitions, or change it with "millrace repartition"',
   );
 }
 
@@ -127,5 +135,12 @@ function toInfo({ config, state }: ServerStreamInfo): StreamInfo {
     lastSequence: state.last_seq,
     messages: state.messages,
     bytes: state.bytes,
+    ...(config.metadata?.[FORMER] === undefined ? {} : { former: config.metadata[FORMER].split(" ") }),
+    ...numbered("partitions", config.metadata?.[PARTITIONS]),
+    ...numbered("relaidThrough", config.metadata?.[RELAID_THROUGH]),
   };
+}
+
+function numbered<N extends string>(name: N, text: string | undefined): { readonly [K in N]?: number } {
+  return text === undefined ? {} : ({ [name]: Number(text) } as { readonly [K in N]: number });
 }

@@ -59,7 +59,8 @@ export function feed({ log }: Connection, steps: readonly InputStep[], perSecond
     }
   };
   const announce = async (t: number): Promise<void> => {
-    const ticks = Array.from({ length: PARTITIONS }, (_, p) => `telemetry.${p}._tick.kill`);
+    const { partitions = PARTITIONS } = await log.info("telemetry");
+    const ticks = Array.from({ length: partitions }, (_, p) => `telemetry.${p}._tick.kill`);
     await Promise.all(ticks.map((subject) => send({ subject, data: tickBody(t) })));
   };
   return Object.assign(state, { done: run() });

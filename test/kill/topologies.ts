@@ -33,9 +33,9 @@ const once = intake
   .dedupe("ids", { id: ({ id }) => id, ttlMs: days(7) });
 once.to({
   stream: "accepted",
-  write: ({ id, unit, ts, v }) => ({
+  write: ({ id, unit, ts, v }, { partitions }) => ({
     stream: "accepted",
-    subject: `accepted.${partitionOf([SITE, unit], PARTITIONS)}.telemetry`,
+    subject: `accepted.${partitionOf([SITE, unit], partitions)}.telemetry`,
     record: {
       kind: "reading",
       eventId: id,
@@ -55,7 +55,7 @@ once
   .keyBy(({ unit }) => unit, { local: true })
   .window("seconds", tumbling({ sizeMs: WINDOW_MS }))
   .aggregate({ events: count(), total: sumIntegers("v") })
-  .to({ stream: "features", write: (row) => feature("first", row) });
+  .to({ stream: "features", write: (row, { partitions }) => feature("first", row, partitions) });
 
 const second = pipeline("kill.second", { summary: "the same windows once more, of what the first stage accepted" });
 second
@@ -73,16 +73,17 @@ second
   .keyBy(({ unit }) => unit, { local: true })
   .window("seconds", tumbling({ sizeMs: WINDOW_MS }))
   .aggregate({ events: count(), total: sumIntegers("v") })
-  .to({ stream: "features", write: (row) => feature("second", row) });
+  .to({ stream: "features", write: (row, { partitions }) => feature("second", row, partitions) });
 
 function feature(
   stage: string,
   row: { key: string; startMs: number; endMs: number; events: number; total: number | bigint },
+  partitions: number,
 ): Output {
   const { key, startMs, endMs, events, total } = row;
   return {
     stream: "features",
-    subject: `features.${partitionOf([SITE, key], PARTITIONS)}.kill.${encodeToken(key)}`,
+    subject: `features.${partitionOf([SITE, key], partitions)}.kill.${encodeToken(key)}`,
     record: {
       kind: "feature",
       feature: stage,

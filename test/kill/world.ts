@@ -23,7 +23,10 @@ export type Kill =
 /** A real server, two real worker processes, an embedded database (or CLICKHOUSE_URL), and a client of our own. */
 export interface World {
   readonly kill: Kill;
+  /** Replaced by `startWorkers`. */
   readonly workers: readonly WorkerProcess[];
+  /** Other processes, for another number of partitions; the former ones must have ended. */
+  startWorkers(partitions: number): Promise<void>;
   readonly connection: Connection;
   readonly directory: string;
   /** A round's rows, windows by their start in `[fromMs, toMs)`. Undefined while nobody answers. */
@@ -53,10 +56,15 @@ async function populate(url: string, replicas: number, kill: Kill, stopLog: () =
   // The input's time is announced first: the live clock alone would make everything late.
   for (let p = 0; p < PARTITIONS; p++)
     await connection.log.publish({ subject: `telemetry.${p}._tick.kill`, data: tickBody(FIRST_MS) });
-  const workers = Array.from({ length: WORKERS }, () =>
-    workerProcess({ natsUrl: url, dataDir: directory, partitions: PARTITIONS, env }),
-  );
-  for (const worker of workers) await worker.start();
+  const workers: WorkerProcess[] = [];
+  const startWorkers = async (partitions: number): Promise<void> => {
+    const others = Array.from({ length: WORKERS }, () =>
+      workerProcess({ natsUrl: url, dataDir: directory, partitions, env }),
+    );
+    workers.splice(0, workers.length, ...others);
+    for (const worker of workers) await worker.start();
+  };
+  await startWorkers(PARTITIONS);
 
   const query = async (sql: string): Promise<(string | number)[][] | undefined> => {
     try {
@@ -70,6 +78,7 @@ async function populate(url: string, replicas: number, kill: Kill, stopLog: () =
   return {
     kill,
     workers,
+    startWorkers,
     connection,
     directory,
     async found(round, fromMs, toMs) {

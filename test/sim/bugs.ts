@@ -187,6 +187,19 @@ export const bugs: readonly Bug[] = [
       })),
   },
   {
+    name: "after a repartition the history is read by its former partitions",
+    ports: (ports) =>
+      withLog(ports, (log) => ({ info: async (stream) => ({ ...(await log.info(stream)), relaidThrough: 0 }) })),
+  },
+  {
+    name: "a repartition keeps what the former layout has said",
+    operator: (ports) => ({ ...ports, layouts: { ...ports.layouts, renew: async () => undefined } }),
+  },
+  {
+    name: "a sink keeps the rows of the layout before a repartition",
+    sink: (sink) => ({ ...sink, forget: async () => undefined }),
+  },
+  {
     name: "a sink that takes over does not ask which block may still be on its way",
     sinkPorts: (ports) => {
       const asked = new Set<string>();

@@ -1,7 +1,7 @@
 import type { Inference, Output, Pipeline } from "../../src/core/index.js";
 import type { Border, Pointer } from "../../src/runtime/index.js";
 import { programHash } from "../../src/runtime/pointer.js";
-import { type Broker, matches, type SimStream } from "./world/broker.js";
+import type { Broker, SimMessage, SimStream } from "./world/broker.js";
 import type { Database } from "./world/database.js";
 import { type SimEvent, simPipelines } from "./world/programs.js";
 
@@ -10,13 +10,14 @@ export const SUNK = [
   ["features", "features"],
   ["late", "late_events"],
 ] as const;
+/** Where 1, 2 and 3 partitions have a group, as a real server files `<group>.e`. */
+const PLACES: Readonly<Record<string, readonly number[]>> = { g0: [0, 1, 1], g1: [0, 0, 2], g2: [0, 1, 0] };
 const MARK = '{"kind":"mark"';
 const inference: Inference = { run: async () => new Float32Array() };
 
 export interface Evidence {
   readonly broker: Broker;
   readonly database: Database;
-  readonly partitions: number;
   /** Events whose producer was told that they are stored. */
   readonly acknowledged: readonly SimEvent[];
   readonly pointers: ReadonlyMap<string, Pointer>;
@@ -36,23 +37,31 @@ interface Line {
  * input once, byte for byte and in order, and what the producers were told adds up. Resolves with what is wrong.
  */
 export function judge(evidence: Evidence): readonly string[] {
-  const { broker, partitions, isWhole } = evidence;
+  const { broker, isWhole } = evidence;
+  /** Since a repartition everything has been computed again: what there is now says it all by itself. */
+  const isRelaid = broker.stream("input").relaidThrough !== undefined;
   const problems: string[] = [];
   const claimed = new Map<string, number>();
   const all = (name: string): readonly SimStream[] => [
     ...broker.former.filter(({ spec }) => spec.name === name),
     broker.stream(name),
   ];
-  const lines = new Map<string, readonly string[]>();
-  const linesIn = (name: string) => {
-    const found = lines.get(name) ?? all(name).flatMap(linesOf);
-    lines.set(name, found);
-    return found;
-  };
-  const versions = [simPipelines(1, partitions), simPipelines(2, partitions)] as const;
-  for (const [i, pipeline] of versions[0].entries()) {
-    const second = versions[1][i] as Pipeline;
-    for (const source of all(pipeline.source)) {
+  const lines = new Map<SimStream, readonly string[]>();
+  const linesIn = (streams: readonly SimStream[]) =>
+    streams.flatMap((stream) => {
+      const found = lines.get(stream) ?? linesOf(stream);
+      lines.set(stream, found);
+      return found;
+    });
+  const now = (name: string) => linesIn(isRelaid ? [broker.stream(name)] : all(name));
+  for (const [i, { source: name }] of simPipelines(1, 1).entries()) {
+    for (const source of all(name)) {
+      const { partitions } = source;
+      const [pipeline, second] = [simPipelines(1, partitions)[i], simPipelines(2, partitions)[i]] as [
+        Pipeline,
+        Pipeline,
+      ];
+      const isFormer = isRelaid && source.isGone;
       for (let partition = 0; partition < partitions; partition++) {
         const task = `${pipeline.name}/${partition}`;
         const said = [pipeline, second].map((version) => expected(version, source, partition, partitions));
@@ -60,22 +69,24 @@ export function judge(evidence: Evidence): readonly string[] {
         for (const stream of pipeline.writes) {
           const want = atBorders(said, stream, (line) => isSecond(stream, line));
           const prefix = `{"id":"${source.incarnation}/${pipeline.name}/${partition}/`;
-          const mark = isWhole ? `${MARK},"task":"${task}"` : prefix;
-          const have = linesIn(stream).filter((text) => text.startsWith(prefix) || text.startsWith(mark));
-          claimed.set(stream, (claimed.get(stream) ?? 0) + have.length);
-          compare(problems, `${task} in ${stream}`, want, have, { isGone: source.isGone, marks: isWhole });
+          const marks = isWhole && !isFormer;
+          const mark = marks ? `${MARK},"task":"${task}"` : prefix;
+          const where = isFormer ? linesIn(broker.former.filter(({ spec }) => spec.name === stream)) : now(stream);
+          const have = where.filter((text) => text.startsWith(prefix) || text.startsWith(mark));
+          if (!isFormer) claimed.set(stream, (claimed.get(stream) ?? 0) + have.length);
+          compare(problems, `${task} in ${stream}`, want, have, { isGone: source.isGone, marks });
         }
       }
     }
   }
   for (const [stream, count] of claimed) {
-    const total = linesIn(stream).filter((text) => isWhole || !text.startsWith(MARK)).length;
+    const total = now(stream).filter((text) => isWhole || !text.startsWith(MARK)).length;
     if (total !== count) problems.push(`${stream}: ${total - count} lines are nobody's`);
-    problems.push(...twice(stream, linesIn(stream)));
+    problems.push(...twice(stream, linesIn(all(stream))));
   }
   if (isWhole) problems.push(...marksGoOn(broker.stream("features")));
-  if (isWhole) problems.push(...SUNK.flatMap(([stream, table]) => sunk(evidence, linesIn(stream), stream, table)));
-  problems.push(...conserved(evidence, all, linesIn));
+  if (isWhole) problems.push(...SUNK.flatMap(([stream, table]) => sunk(evidence, now(stream), stream, table)));
+  problems.push(...conserved(evidence, all, now));
   return problems;
 }
 
@@ -83,10 +94,11 @@ export function judge(evidence: Evidence): readonly string[] {
 function expected(pipeline: Pipeline, source: SimStream, partition: number, partitions: number) {
   const program = pipeline.create({ task: `${pipeline.name}/${partition}`, partition, partitions, inference });
   const lines = new Map<string, Line[]>();
-  for (const message of source.archive) {
-    if (!matches(`${source.spec.name}.${partition}.>`, message.subject)) continue;
+  for (const message of source.archive.slice(source.born)) {
+    if (!isOf(partition, source, message)) continue;
     let index = 0;
-    program.apply(message, undefined, ({ stream, record }: Output) => {
+    const subject = message.subject.replace(/\.\d+\./, `.${partition}.`);
+    program.apply({ ...message, subject }, undefined, ({ stream, record }: Output) => {
       const id = `${source.incarnation}/${pipeline.name}/${partition}/${message.sequence}/${++index}`;
       const json = JSON.stringify(record);
       const isMark = "kind" in record && record.kind === "mark";
@@ -97,6 +109,18 @@ function expected(pipeline: Pipeline, source: SimStream, partition: number, part
     });
   }
   return lines;
+}
+
+/** Where a message belongs: what is older than the latest repartition by its group, and of the control messages one copy everywhere. */
+function isOf(
+  partition: number,
+  { relaidThrough = 0, partitions }: SimStream,
+  { sequence, subject }: SimMessage,
+): boolean {
+  const [, place, group = ""] = subject.split(".");
+  if (place === "_at") return false;
+  if (sequence > relaidThrough) return place === String(partition);
+  return group.startsWith("_") ? place === "0" : PLACES[group]?.[partitions - 1] === partition;
 }
 
 /** Whether a line is the second program's, by the borders the task has recorded. Of a log that is gone nobody knows: undefined. */
@@ -132,7 +156,7 @@ function atBorders(
 
 function linesOf(stream: SimStream): readonly string[] {
   const lines: string[] = [];
-  for (const { data, subject } of stream.archive) {
+  for (const { data, subject } of stream.archive.slice(stream.born)) {
     if (subject.includes("._at.") || subject.includes("._ctl.")) continue;
     const text = Buffer.from(data).toString();
     if (text.includes("\n")) lines.push(...text.split("\n"));
@@ -185,7 +209,8 @@ function sunk(
   table: string,
 ): readonly string[] {
   const want = lines.flatMap((text) => (text.startsWith('{"id":"') ? [text.slice(7, text.indexOf('"', 7))] : []));
-  const have = database.rows(table, broker.info(stream).incarnation).map(({ _id }) => _id);
+  const { incarnation, former = [] } = broker.info(stream);
+  const have = [incarnation, ...former].flatMap((each) => database.rows(table, each)).map(({ _id }) => _id);
   const distinct = new Set(have);
   const missing = want.filter((id) => !distinct.has(id));
   const problems = missing.length > 0 ? [`table ${table} lacks ${missing.length} rows, ${missing[0]} first`] : [];
@@ -197,7 +222,7 @@ function sunk(
 function marksGoOn(stream: SimStream): readonly string[] {
   const problems: string[] = [];
   const reached = new Map<string, number>();
-  for (const { subject, data } of stream.archive) {
+  for (const { subject, data } of stream.archive.slice(stream.born)) {
     if (!subject.includes("._mark.")) continue;
     const { task, watermarkMs } = JSON.parse(Buffer.from(data).toString()) as { task: string; watermarkMs: number };
     if (watermarkMs <= (reached.get(subject) ?? 0))
@@ -217,7 +242,7 @@ interface Row {
 function conserved(
   evidence: Evidence,
   all: (name: string) => readonly SimStream[],
-  linesIn: (name: string) => readonly string[],
+  now: (name: string) => readonly string[],
 ): readonly string[] {
   const problems: string[] = [];
   const logged = new Set(all("input").flatMap(eventsOf));
@@ -225,7 +250,7 @@ function conserved(
   if (lost.length > 0) problems.push(`${lost.length} acknowledged events are not in the log, ${lost[0]?.id} first`);
   if (!evidence.isWhole) return problems;
   const rows = (name: string) =>
-    linesIn(name)
+    now(name)
       .filter((text) => text.startsWith('{"id"'))
       .map((text) => JSON.parse(text) as Row);
   const sum = (name: string, of: (row: Row) => number) => rows(name).reduce((total, row) => total + of(row), 0);

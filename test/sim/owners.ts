@@ -18,6 +18,8 @@ export class Owners implements BrokerObserver {
   /** By task and epoch: whose it is. */
   #holders = new Map<string, string>();
 
+  #isRelaid = false;
+
   constructor(problem: (problem: string) => void, say: (line: string) => void) {
     this.#problem = problem;
     this.#say = say;
@@ -29,6 +31,7 @@ export class Owners implements BrokerObserver {
     { epoch = 0, sequence, index, writer }: StoredBody,
     messages: readonly NewMessage[],
   ): void {
+    if (this.#isRelaid && messages.length === 0) return;
     this.#say(`${writer} ${task}: ${messages.length} to ${stream}, marker ${sequence}/${index}, epoch ${epoch}`);
     this.#check(task, epoch, writer, `a batch to ${stream}`);
   }
@@ -48,6 +51,11 @@ export class Owners implements BrokerObserver {
         task.endsWith(`/${partition}`) && subjects[0]?.startsWith(task.startsWith("sim.counts") ? "input" : "features");
       if (isIts) this.#begun.set(task, Math.max(epoch, this.#begun.get(task) ?? 0));
     }
+  }
+
+  /** Markers are gone: one that wakes up may put its own there, but nothing with it, for it cannot read its input any more. */
+  relaid(): void {
+    this.#isRelaid = true;
   }
 
   /** Everything was destroyed; epochs begin again. */

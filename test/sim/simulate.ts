@@ -1,5 +1,5 @@
-import type { Leases, Pipeline, StreamSpec } from "../../src/core/index.js";
-import { type Pointer, readPointer, resetPointer } from "../../src/runtime/index.js";
+import { isMillraceError, type Leases, type Pipeline, type StreamSpec } from "../../src/core/index.js";
+import { type Pointer, readPointer, repartition, resetPointer } from "../../src/runtime/index.js";
 import type { SinkTask, TableSink } from "../../src/sinks/index.js";
 import { judge, SUNK } from "./judge.js";
 import { Owners } from "./owners.js";
@@ -15,7 +15,8 @@ import { Scheduler } from "./world/scheduler.js";
 import { startSinks } from "./world/sinks.js";
 import { startWorker, type Worker } from "./world/worker.js";
 
-const STREAMS = ["input", "features", "alerts", "final", "dead", "late"];
+const DERIVED = ["features", "alerts", "final", "dead", "late"];
+const STREAMS = ["input", ...DERIVED];
 const MAX_BYTES = 64 * 1024 * 1024;
 /** Virtual time in which everything must have come to rest after the faults have ended. */
 const PATIENCE_MS = 60_000;
@@ -33,6 +34,8 @@ export interface Bug {
   pipeline?(pipeline: Pipeline, world: { readonly random: Random }): Pipeline;
   door?(ports: Ports): Ports;
   sink?(sink: TableSink): TableSink;
+  /** Of the process that changes the partitions. */
+  operator?(ports: Ports): Ports;
   sinkPorts?(ports: Ports): Ports;
   /** Called before each world. */
   begin?(): void;
@@ -84,6 +87,9 @@ class World {
   #sinkTasks: readonly SinkTask[] = [];
   #version: 1 | 2 = 1;
   #lives = 0;
+  #partitions: number;
+  /** During a repartition nobody may start. */
+  #isResting = false;
   #isCalm = false;
   #isEnding = false;
   #wasRecreated = false;
@@ -96,6 +102,8 @@ class World {
     this.#random = seeded(seed);
     this.#plan = planOf(this.#random);
     this.#network = { ...this.#plan.network };
+    this.#partitions = this.#plan.partitions;
+    this.#broker.partitions = this.#partitions;
     this.#owners = new Owners(
       (problem) => this.#problem(problem),
       (line) => this.#say(line),
@@ -110,7 +118,7 @@ class World {
   }
 
   async live(): Promise<void> {
-    const { untilMs, workers, partitions, faults } = this.#plan;
+    const { untilMs, workers, faults } = this.#plan;
     this.#say(`seed ${this.#seed}: ${JSON.stringify(this.#plan)}`);
     for (const name of STREAMS) this.#broker.ensureStream(specOf(name, MAX_BYTES));
     const door = this.#openDoor();
@@ -125,21 +133,20 @@ class World {
     this.#broker.isUp = true;
     this.#database.isUp = true;
     const enoughMs = untilMs + PATIENCE_MS;
-    await this.#scheduler.run(enoughMs, () => door.isDone && this.#broker.underWay === 0);
+    await this.#scheduler.run(enoughMs, () => door.isDone && !this.#isResting && this.#broker.underWay === 0);
     door.finish();
-    const isSettled = this.#often(() => door.isDone && this.#isSettled(partitions) && this.#hasSunk());
+    const isSettled = this.#often(() => door.isDone && this.#isSettled() && this.#hasSunk());
     await this.#scheduler.run(enoughMs, isSettled);
-    if (!this.#isSettled(partitions)) this.#problem(`stuck: ${this.#whatWaits()}`);
+    if (!this.#isSettled()) this.#problem(`stuck: ${this.#whatWaits()}`);
     else if (!this.#hasSunk()) this.#problem("stuck: the sink");
     this.#isEnding = true;
     for (const worker of this.#workers) worker?.stop();
     await this.#scheduler.run(enoughMs + PATIENCE_MS, () => this.#workers.every((worker) => worker?.isStopped ?? true));
     if (this.#problems.length > 0) return;
-    const pointers = await this.#pointers(partitions);
+    const pointers = await this.#pointers();
     const evidence = {
       broker: this.#broker,
       database: this.#database,
-      partitions,
       acknowledged: this.#acknowledged,
       pointers,
     };
@@ -148,6 +155,7 @@ class World {
 
   /** The process with the database; when it dies, the next one opens what it left. */
   #startSinks(): void {
+    if (this.#isResting || this.#sinkProcess?.isAlive) return;
     const random = seeded(this.#random.between(0, 2 ** 30));
     const { deathChance01, deathWithin, database } = this.#plan;
     const dies = !this.#isCalm && random.chance(deathChance01);
@@ -179,21 +187,24 @@ class World {
       (this.#database.underWay === 0 &&
         this.#sinkTasks.every((task, i) => {
           const stream = this.#broker.stream(SUNK[i]?.[0] ?? "");
-          const last = stream.archive.findLast(({ subject }) => !subject.includes("._at."))?.sequence ?? 0;
+          const last =
+            stream.archive.slice(stream.born).findLast(({ subject }) => !subject.includes("._at."))?.sequence ?? 0;
           return task.position() >= last;
         }))
     );
   }
 
   #openDoor(): Door {
-    const { partitions, untilMs, messages } = this.#plan;
+    const { untilMs, messages, faults } = this.#plan;
+    const announces = faults.every(({ kind }) => kind !== "repartition");
+    const partitions = () => this.#partitions;
     const random = seeded(this.#random.between(0, 2 ** 30));
     const process = this.#process("door", random, this.#network);
     const ports = simulatedPorts(process, this.#scheduler, random);
     const { log } = this.#bug?.door?.(ports) ?? ports;
     const onAcknowledged = (events: readonly SimEvent[]) => void this.#acknowledged.push(...events);
     const scheduler = this.#scheduler;
-    return new Door({ process, log, scheduler, random, partitions, untilMs, messages, onAcknowledged });
+    return new Door({ process, log, scheduler, random, partitions, announces, untilMs, messages, onAcknowledged });
   }
 
   #process(
@@ -217,13 +228,15 @@ class World {
   }
 
   #start(i: number): void {
-    if (this.#isEnding) return;
-    const { deathChance01, deathWithin, partitions } = this.#plan;
+    if (this.#isEnding || this.#isResting || this.#workers[i] !== undefined) return;
+    const partitions = this.#partitions;
+    const { deathChance01, deathWithin } = this.#plan;
     const random = seeded(this.#random.between(0, 2 ** 30));
     const dies = !this.#isCalm && random.chance(deathChance01);
     const process = this.#process(`w${i}.${++this.#lives}`, random, this.#network, {
       ...(dies && { dieAt: random.between(1, deathWithin) }),
       onDeath: () => {
+        if (this.#workers[i]?.process !== process) return; // one that slept through a repartition
         this.#workers[i] = undefined;
         this.#scheduler.after(random.between(50, 2_500), () => this.#start(i));
       },
@@ -263,6 +276,7 @@ class World {
         this.#database.isUp = true;
       });
     } else if (fault.kind === "streams full") this.#fill(fault.forMs);
+    else if (fault.kind === "repartition") this.#rest(fault.to);
     else if (fault.kind === "recreate input") this.#recreate();
     else this.#wipe();
   }
@@ -289,10 +303,58 @@ class World {
     this.#workers.forEach((_worker, i) => this.#scheduler.after(this.#random.next() * 2_000, () => this.#restart(i)));
   }
 
+  /** An operator ends all processes. One that is paused does not answer: it counts as ended, and wakes up later. */
+  #rest(to: number): void {
+    this.#isResting = true;
+    this.#owners.relaid();
+    for (const worker of this.#workers) worker?.stop();
+    this.#sinkProcess?.kill();
+    const look = () => {
+      const isOver = (worker: Worker | undefined) =>
+        worker === undefined || worker.isStopped || worker.process.isPaused;
+      if (!this.#workers.every(isOver)) return this.#scheduler.after(LOOK_MS, look);
+      for (const [i, worker] of this.#workers.entries()) {
+        this.#workers[i] = undefined;
+        if (worker?.isStopped) worker.process.kill();
+      }
+      this.#repartition(to, true);
+    };
+    look();
+  }
+
+  /** The command may be killed anywhere; the operator gives it again until it has done its work. */
+  #repartition(to: number, mayDie: boolean): void {
+    const random = seeded(this.#random.between(0, 2 ** 30));
+    const again = () => this.#scheduler.after(random.between(50, 500), () => this.#repartition(to, random.chance(0.5)));
+    const process = this.#process("operator", random, PERFECT, {
+      ...(mayDie && !this.#isCalm && { dieAt: random.between(1, 30) }),
+      onDeath: again,
+    });
+    const ports = simulatedPorts(process, this.#scheduler, random);
+    const inputs = [specOf("input", MAX_BYTES)];
+    const derived = DERIVED.map((name) => ({ name, subjects: [`${name}.>`] }));
+    const bugged = this.#bug?.operator?.(ports) ?? ports;
+    repartition({ ...bugged, partitions: to, inputs, derived, followers: [] }).then(
+      () => {
+        this.#say(`${to} partitions`);
+        this.#partitions = to;
+        this.#isResting = false;
+        for (let i = 0; i < this.#plan.workers; i++) this.#start(i);
+        this.#startSinks();
+      },
+      (error: unknown) => {
+        this.#say(`the repartition failed: ${error instanceof Error ? error.message : error}`);
+        if (!isMillraceError(error) || error.disposition !== "retry") this.#problem(`the repartition failed: ${error}`);
+        else again();
+      },
+    );
+  }
+
   /** As the keeper may: what every snapshot has behind it, in all partitions. */
   #purge(): void {
-    const committed = simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
-      Array.from({ length: this.#plan.partitions }, (_, partition) => {
+    if (this.#isResting) return;
+    const committed = simPipelines(1, this.#partitions).flatMap(({ name, source }) =>
+      Array.from({ length: this.#partitions }, (_, partition) => {
         const stored = this.#broker.getRegister(`snapshot/${name}/${partition}`);
         const pointer = stored && (JSON.parse(Buffer.from(stored.value).toString()) as Pointer);
         const isOfThisLog = pointer?.incarnation === this.#broker.info(source).incarnation;
@@ -356,16 +418,18 @@ class World {
     };
   }
 
-  #isSettled(partitions: number): boolean {
-    return this.#lagging(partitions).length === 0;
+  #isSettled(): boolean {
+    return !this.#isResting && this.#lagging().length === 0;
   }
 
-  #lagging(partitions: number): readonly string[] {
+  #lagging(): readonly string[] {
+    const partitions = this.#partitions;
     const awake = this.#workers.filter((worker) => worker !== undefined && !worker.process.isPaused);
-    return simPipelines(1, this.#plan.partitions).flatMap(({ name, source }) =>
+    return simPipelines(1, partitions).flatMap(({ name, source }) =>
       Array.from({ length: partitions }, (_, partition) => {
-        const { archive } = this.#broker.stream(source);
-        const last = archive.findLast(({ subject }) => matches(`${source}.${partition}.>`, subject))?.sequence ?? 0;
+        const { archive, born } = this.#broker.stream(source);
+        const last =
+          archive.slice(born).findLast(({ subject }) => matches(`${source}.${partition}.>`, subject))?.sequence ?? 0;
         const tasks = awake.flatMap(
           (worker) => worker?.tasks.filter((task) => task.name === `${name}/${partition}`) ?? [],
         );
@@ -378,16 +442,16 @@ class World {
   }
 
   #whatWaits(): string {
-    return this.#lagging(this.#plan.partitions).join("; ");
+    return this.#lagging().join("; ");
   }
 
-  async #pointers(partitions: number): Promise<ReadonlyMap<string, Pointer>> {
+  async #pointers(): Promise<ReadonlyMap<string, Pointer>> {
     const found = new Map<string, Pointer>();
     const registers = {
       get: async (key: string) => this.#broker.getRegister(key),
     } as unknown as Ports["registers"];
-    for (const { name } of simPipelines(1, this.#plan.partitions)) {
-      for (let partition = 0; partition < partitions; partition++) {
+    for (const { name } of simPipelines(1, this.#partitions)) {
+      for (let partition = 0; partition < this.#partitions; partition++) {
         const { pointer } = await readPointer(registers, `${name}/${partition}`);
         if (pointer !== undefined) found.set(`${name}/${partition}`, pointer);
       }

@@ -91,7 +91,7 @@ function isOurs(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
   const commandLine = readText(`/proc/${pid}/cmdline`);
-  return commandLine === undefined || /main\.js\0(up|state)/.test(commandLine);
+  return commandLine === undefined || /main\.js\0(up|state|repartition)/.test(commandLine);
 }
 
 function writePrivate(path: string, text: string): void {

@@ -16,22 +16,27 @@ const DEDUPLICATION_WINDOW_BLOCKS = 1_000;
 
 /** Statements that make an empty database ready; repeating them changes nothing. One statement an item. */
 export function ddl(options: DdlOptions): readonly string[] {
-  const onCluster = options.cluster === undefined ? "" : ` ON CLUSTER ${quoteName(options.cluster)}`;
+  const everywhere = onCluster(options);
   return [
-    `CREATE DATABASE IF NOT EXISTS ${quoteName(options.database)}${onCluster}`,
-    ...TABLES.map((table) => createTable(table, options, onCluster)),
+    `CREATE DATABASE IF NOT EXISTS ${quoteName(options.database)}${everywhere}`,
+    ...TABLES.map((table) => createTable(table, options, everywhere)),
   ];
 }
 
 /** Adds columns that a table made by an older build lacks. `existing`: names of the columns it has. */
 export function addMissingColumns(table: Table, existing: ReadonlySet<string>, options: DdlOptions): readonly string[] {
-  const onCluster = options.cluster === undefined ? "" : ` ON CLUSTER ${quoteName(options.cluster)}`;
+  const everywhere = onCluster(options);
   return table.columns
     .filter(({ name }) => !existing.has(name))
     .map(
       (column) =>
-        `ALTER TABLE ${tableName(options.database, table)}${onCluster} ADD COLUMN IF NOT EXISTS ${columnSql(column)}`,
+        `ALTER TABLE ${tableName(options.database, table)}${everywhere} ADD COLUMN IF NOT EXISTS ${columnSql(column)}`,
     );
+}
+
+/** Ends the head of a statement that all servers of a cluster run. */
+export function onCluster({ cluster }: DdlOptions): string {
+  return cluster === undefined ? "" : ` ON CLUSTER ${quoteName(cluster)}`;
 }
 
 export function tableName(database: string, table: Table): string {

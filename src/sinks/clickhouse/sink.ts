@@ -1,6 +1,6 @@
 import type { MillraceError, Sink } from "../../core/index.js";
 import type { Clickhouse } from "./connect.js";
-import { addMissingColumns, type DdlOptions, ddl, quoteText, structureOf, tableName } from "./ddl.js";
+import { addMissingColumns, type DdlOptions, ddl, onCluster, quoteText, structureOf, tableName } from "./ddl.js";
 import { translate } from "./errors.js";
 import { TABLES, type Table, tableNamed, writtenColumns } from "./tables.js";
 
@@ -23,6 +23,8 @@ export interface TableSink extends Sink {
   /** The position up to which every table of `stream` was complete when it was last saved; 0 when it never was. */
   progress(stream: string, incarnation: string): Promise<number>;
   saveProgress(stream: string, incarnation: string, sequence: number): Promise<void>;
+  /** Removes the rows of incarnations that a repartition has replaced: what they say is computed again. Safe to repeat. */
+  forget(table: string, incarnations: readonly string[]): Promise<void>;
 }
 
 export type ClickhouseSinkOptions = Omit<DdlOptions, "database">;
@@ -164,6 +166,16 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
           insert_deduplication_token: `sink_progress/${stream}/${incarnation}/${sequence}`,
         }),
       );
+    },
+
+    async forget(name, incarnations) {
+      if (incarnations.length === 0) return;
+      const table = tableName(database, tableNamed(name));
+      const where = `_incarnation IN (${incarnations.map(quoteText).join(", ")})`;
+      const what = `removing rows of former layouts from ${name}`;
+      if ((await number(what, `SELECT count() FROM ${table} WHERE ${where}`)) === 0) return;
+      const query = `ALTER TABLE ${table}${onCluster(ddlOptions)} DELETE WHERE ${where}`;
+      await attempt(what, () => client.command({ query, clickhouse_settings: { mutations_sync: "2" } }));
     },
 
     close: async () => undefined, // nothing is buffered here; the connection belongs to whoever made it

@@ -164,6 +164,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     for (const { name } of tables) {
       // First the former writer must not be able to announce any more, then nothing it announced can be overlooked.
       const announcer = await takeOver({ registers, table: name, incarnation, writer });
+      await sink.forget(name, info.former ?? []);
       const [position, stored] = [await sink.position(name, incarnation), await sink.count(name, incarnation)];
       found.push(
         createLane({

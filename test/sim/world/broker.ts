@@ -3,6 +3,7 @@ import {
   type Marker,
   MillraceError,
   type NewMessage,
+  partitionOf,
   type Register,
   type StreamInfo,
   type StreamSpec,
@@ -17,6 +18,13 @@ export interface SimStream {
   readonly incarnation: string;
   /** Everything ever stored, index = sequence - 1: what was purged is still here for the judge. */
   readonly archive: SimMessage[];
+  /** How many messages it had when this incarnation began: those are the former one's. */
+  readonly born: number;
+  readonly partitions: number;
+  /** Incarnations before its repartitions. */
+  readonly renamed: readonly string[];
+  /** Set by a repartition. */
+  readonly relaidThrough?: number;
   first: number;
   bytes: number;
   readonly markers: Map<string, StoredBody>;
@@ -39,6 +47,8 @@ export interface BrokerObserver {
 }
 
 const OVERHEAD_BYTES = 50;
+/** `in.<stream>.<group>.<kind>` is filed by its two last tokens, as by the transform of a real stream. */
+const UNFILED = "in.";
 
 /** The broker: what it has stored, changed in no time by one request at a time. Network and failures are the callers'. */
 export class Broker {
@@ -53,6 +63,8 @@ export class Broker {
   /** How often everything was destroyed: what was sent to the server before is not heard by the one after. */
   wipes = 0;
   observer: BrokerObserver | undefined;
+  /** Of the streams it makes. */
+  partitions = 1;
   #revision = 0;
   #created = 0;
 
@@ -70,6 +82,9 @@ export class Broker {
       spec: { ...spec },
       incarnation,
       archive: [],
+      born: 0,
+      partitions: this.partitions,
+      renamed: [],
       first: 1,
       bytes: 0,
       markers,
@@ -97,6 +112,36 @@ export class Broker {
     wakeAll(stream);
   }
 
+  /** What comes from now on is filed by another number of partitions; what is there is its readers' to file. */
+  relay(name: string, partitions: number): void {
+    const { archive } = this.stream(name);
+    this.#rename(name, { partitions, relaidThrough: archive.length });
+  }
+
+  /** Empties the stream; sequences go on. */
+  renew(name: string, partitions: number): void {
+    const { length } = this.stream(name).archive;
+    this.#rename(name, { partitions, born: length, first: length + 1, bytes: 0, markers: new Map() });
+  }
+
+  #rename(name: string, otherwise: Partial<SimStream>): void {
+    const former = this.stream(name);
+    const { archive } = former;
+    const incarnation = `i${++this.#created}`;
+    const renamed = [...former.renamed, former.incarnation];
+    this.streams.set(name, {
+      ...former,
+      renamed,
+      archive: archive.slice(),
+      incarnation,
+      wake: new Set(),
+      ...otherwise,
+    });
+    this.former.push(former);
+    former.isGone = true;
+    wakeAll(former);
+  }
+
   stream(name: string): SimStream {
     const stream = this.streams.get(name);
     if (stream === undefined) throw new MillraceError("MR_LOG_UNAVAILABLE", `there is no stream ${name}`);
@@ -104,12 +149,14 @@ export class Broker {
   }
 
   info(name: string): StreamInfo {
-    const { incarnation, first, archive, bytes } = this.stream(name);
+    const { incarnation, first, archive, bytes, partitions, relaidThrough = 0, renamed } = this.stream(name);
     const messages = archive.length - first + 1;
-    return { name, incarnation, firstSequence: first, lastSequence: archive.length, messages, bytes };
+    const layout = renamed.length === 0 ? {} : { partitions, relaidThrough, former: renamed };
+    return { name, incarnation, firstSequence: first, lastSequence: archive.length, messages, bytes, ...layout };
   }
 
-  publish(message: NewMessage): number {
+  publish(sent: NewMessage): number {
+    const message = { ...sent, subject: this.#filed(sent.subject) };
     const stream = [...this.streams.values()].find(({ spec }) =>
       spec.subjects.some((pattern) => matches(pattern, message.subject)),
     );
@@ -157,6 +204,12 @@ export class Broker {
     if ((this.registers.get(key)?.revision ?? 0) !== expected) return false;
     this.#revision++;
     return this.registers.delete(key);
+  }
+
+  #filed(subject: string): string {
+    const [, name = "", ...tokens] = subject.split(".");
+    if (!subject.startsWith(UNFILED) || !this.streams.has(name)) return subject;
+    return `${name}.${partitionOf(tokens, this.stream(name).partitions)}.${tokens.join(".")}`;
   }
 
   #checkRoom({ spec, bytes }: SimStream, messages: readonly NewMessage[]): void {

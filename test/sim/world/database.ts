@@ -49,6 +49,12 @@ export class Database {
     return (this.tables.get(table) ?? []).filter(({ _incarnation }) => _incarnation === incarnation);
   }
 
+  forget(table: string, incarnations: readonly string[]): void {
+    const rows = this.tables.get(table) ?? [];
+    const left = rows.filter(({ _incarnation }) => !incarnations.includes(_incarnation));
+    this.tables.set(table, left);
+  }
+
   write(table: string, rows: readonly StoredRow[], token: string): void {
     const tokens = this.#tokens.get(table) ?? [];
     if (rows.length === 0 || tokens.includes(token)) return;
@@ -97,6 +103,7 @@ export function simulatedSink(options: {
     progress: (stream, incarnation) => ask("progress", () => database.progress(stream, incarnation)),
     saveProgress: (stream, incarnation, sequence) =>
       ask("saving progress", () => database.saveProgress(stream, incarnation, sequence)),
+    forget: (table, incarnations) => ask(`forgetting rows of ${table}`, () => database.forget(table, incarnations)),
     close: async () => undefined,
   };
 }

@@ -5,7 +5,9 @@ import type { Random } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 
 const RETRY_MS = 150;
-const KEYS = ["a", "b", "c", "d"];
+const LETTERS = ["a", "b", "c", "d"];
+/** What the input is partitioned by: in any number of partitions up to 3 each has one at least. */
+const GROUPS = ["g0", "g1", "g2"];
 const TICK_MS = 1_000;
 
 export interface DoorOptions {
@@ -13,7 +15,10 @@ export interface DoorOptions {
   readonly log: Log;
   readonly scheduler: Scheduler;
   readonly random: Random;
-  readonly partitions: number;
+  /** As of now: where ticks and control messages go. */
+  readonly partitions: () => number;
+  /** Says in the log who writes to the second stage. Not where that may change: such a message could come late. */
+  readonly announces: boolean;
   /** Events are sent until then. */
   readonly untilMs: number;
   readonly messages: number;
@@ -30,8 +35,8 @@ export class Door {
   constructor(options: DoorOptions) {
     this.#options = options;
     const { scheduler, random, partitions, untilMs, messages } = options;
-    const producers = Array.from({ length: partitions }, (_, partition) => `sim.counts/${partition}`);
-    for (let partition = 0; partition < partitions; partition++)
+    const producers = Array.from({ length: partitions() }, (_, partition) => `sim.counts/${partition}`);
+    for (let partition = 0; options.announces && partition < partitions(); partition++)
       this.#later(0, () => this.#control(partition, producers));
     for (let atMs = TICK_MS / 2; atMs < untilMs; atMs += TICK_MS) scheduler.after(atMs, () => this.#tick(false));
     for (let i = 0; i < messages; i++) this.#later(random.next() * untilMs, () => this.#deliver(i));
@@ -56,21 +61,21 @@ export class Door {
   }
 
   #deliver(i: number): void {
-    const { random, partitions, scheduler, onAcknowledged } = this.#options;
-    const partition = random.between(0, partitions - 1);
+    const { random, scheduler, onAcknowledged } = this.#options;
+    const group = random.pick(GROUPS);
     const nowMs = START_MS + Math.floor(scheduler.nowMs);
     const events = Array.from({ length: random.between(1, 3) }, (_, j): SimEvent => {
       const lateMs = random.chance(0.04) ? 10_000 : random.between(0, 1_400);
       return {
         id: `e${i}.${j}`,
-        key: `${partition}-${random.pick(KEYS)}`,
+        key: `${group}-${random.pick(LETTERS)}`,
         at: nowMs - lateMs,
         n: random.between(1, 9),
       };
     });
     const lines = events.map((event) => JSON.stringify(event));
     if (random.chance(0.03)) lines.push('{"id":"broken"');
-    const message = { subject: `input.${partition}.e`, data: Buffer.from(lines.join("\n")) };
+    const message = { subject: `in.input.${group}.e`, data: Buffer.from(lines.join("\n")) };
     this.#send(message, () => onAcknowledged(events));
     if (random.chance(0.08)) this.#later(random.next() * 2_000, () => this.#send(message, () => undefined));
   }
@@ -85,7 +90,7 @@ export class Door {
     const nowMs = Math.floor(scheduler.nowMs / TICK_MS) * TICK_MS;
     const t = START_MS + nowMs + (isLast ? 60_000 : 0);
     const data = Buffer.from(JSON.stringify({ source: "live", t, ...(isLast && { retire: true }) }));
-    for (let partition = 0; partition < partitions; partition++) {
+    for (let partition = 0; partition < partitions(); partition++) {
       const message = { subject: `input.${partition}._tick.live`, data };
       if (isLast) this.#send(message, () => undefined);
       else log.publish(message).catch(() => undefined); // the next tick says more

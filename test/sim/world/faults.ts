@@ -7,7 +7,8 @@ export type Fault =
   | { readonly kind: "kill" | "restart"; readonly atMs: number; readonly worker: number }
   | { readonly kind: "pause"; readonly atMs: number; readonly worker: number; readonly forMs: number }
   | { readonly kind: "broker down" | "streams full" | "database down"; readonly atMs: number; readonly forMs: number }
-  | { readonly kind: "new program" | "purge" | "recreate input" | "wipe"; readonly atMs: number };
+  | { readonly kind: "new program" | "purge" | "recreate input" | "wipe"; readonly atMs: number }
+  | { readonly kind: "repartition"; readonly atMs: number; readonly to: number };
 
 /** The process with the database, among the workers. */
 export const SINK = -1;
@@ -34,8 +35,12 @@ export function planOf(random: Random): Plan {
   const many = (most: number, make: () => Fault): Fault[] => Array.from({ length: random.between(0, most) }, make);
   const destruction = random.next();
   const bad = random.chance(0.7);
+  const partitions = random.between(1, 2);
+  const others = [1, 2, 3].filter((to) => to !== partitions);
+  const repartition: Fault | undefined =
+    destruction > 0.08 && destruction < 0.3 ? { kind: "repartition", atMs: at(), to: random.pick(others) } : undefined;
   return {
-    partitions: random.between(1, 2),
+    partitions,
     workers,
     messages: random.between(12, 50),
     untilMs,
@@ -63,7 +68,9 @@ export function planOf(random: Random): Plan {
       ...many(1, () => ({ kind: "database down", atMs: at(), forMs: random.between(100, 4_000) })),
       ...many(1, () => ({ kind: "pause", atMs: at(), worker: SINK, forMs: random.between(100, 4_000) })),
       ...many(2, () => ({ kind: "kill", atMs: at(), worker: SINK })),
-      ...many(2, () => ({ kind: "purge", atMs: at() })),
+      // What was purged cannot be computed again: a repartition would be refused.
+      ...many(2, () => ({ kind: "purge", atMs: (repartition?.atMs ?? 0) + at() })),
+      ...(repartition === undefined ? [] : [repartition]),
       ...(random.chance(0.25) ? [{ kind: "new program", atMs: at() } as const] : []),
       ...(destruction < 0.08 ? [{ kind: "recreate input", atMs: at() } as const] : []),
       ...(destruction > 0.95 ? [{ kind: "wipe", atMs: at() } as const] : []),

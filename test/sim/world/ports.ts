@@ -1,5 +1,6 @@
 import {
   isMillraceError,
+  type Layouts,
   type Log,
   type LogMessage,
   type LogReader,
@@ -21,6 +22,7 @@ export interface Ports {
   readonly log: Log;
   readonly objects: Objects;
   readonly registers: Registers;
+  readonly layouts: Layouts;
 }
 
 /** The ports of one process, as `connectLog` gives them, on the simulated broker. */
@@ -106,7 +108,12 @@ export function simulatedPorts(process: Process, scheduler: Scheduler, random: R
           .sort((a, b) => (a.key < b.key ? -1 : 1)),
       ),
   };
-  return { log, objects, registers };
+  const layouts: Layouts = {
+    relay: ({ name }, partitions) => ask(`filing ${name} anew`, (broker) => broker.relay(name, partitions)),
+    renew: (name, partitions) => ask(`emptying ${name}`, (broker) => broker.renew(name, partitions)),
+    follow: async () => undefined,
+  };
+  return { log, objects, registers, layouts };
 }
 
 function isSame(stored: StoredBody, ours: StoredBody): boolean {

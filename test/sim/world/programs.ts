@@ -24,7 +24,7 @@ const MARK_MS = 1_000;
 const QUIET_MS = 4_000;
 const TTL_MS = 3_600_000;
 
-/** One event as the doors of the simulated world send it. Keys begin with their partition: `0-a`. */
+/** One event as the doors of the simulated world send it. Keys begin with what their partition is chosen by: `g0-a`. */
 export interface SimEvent {
   readonly id: string;
   readonly key: string;
@@ -56,8 +56,8 @@ function output(stream: string, partition: string | number, row: object, pack = 
   return { stream, subject: `${stream}.${partition}.row`, record: { kind: "row", ...row } as CustomRow, pack };
 }
 
-/** The first stage's keys say where they came from; the second stage has other keys, so its rows change partitions. */
-const partitionOf = (key: string): string => key.slice(0, key.indexOf("-"));
+/** The first stage's keys say what they are partitioned by; the second stage has other keys, so its rows change partitions. */
+const groupOf = (key: string): string => key.slice(0, key.indexOf("-"));
 const letterOf = (key: string): string => key.slice(key.indexOf("-") + 1);
 const partitionOfLetter = (letter: string, partitions: number): number => letter.charCodeAt(0) % partitions;
 
@@ -98,7 +98,7 @@ function countsTopology(partitions: number) {
     });
   keyed.process("running", running).to({
     stream: "alerts",
-    write: (row, { key }) => output("alerts", partitionOf(String(key)), { key, ...row }, true),
+    write: (row, { key }) => output("alerts", groupOf(String(key)), { key, ...row }, true),
   });
   return topology;
 }
