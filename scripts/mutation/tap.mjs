@@ -26,6 +26,8 @@ function thrown(call) {
 
 const assertions = {
   equal: (found, wanted, message) => assert.ok(Object.is(found, wanted), message ?? `${found} is not ${wanted}`),
+  not: (found, unwanted, message) =>
+    assert.ok(!Object.is(found, unwanted), message ?? `${found} is what it must not be`),
   ok: (value, message) => assert.ok(value, message),
   notOk: (value, message) => assert.ok(!value, message),
   strictSame: (found, wanted, message) => compare(strict, found, wanted, true, message),

@@ -34,9 +34,12 @@ export function recordOf<F>(
   return new Function(...names.map((_, i) => `f${i}`), body)(...Object.values(functions)) as F;
 }
 
-let loops = 0;
+let made = 0;
 
-/** A function of its own text, with `names` in reach. The number keeps two of equal text from sharing what the machine has learned of one. */
-export function ownLoop<F>(names: Readonly<Record<string, unknown>>, text: string): F {
-  return new Function(...Object.keys(names), `return ${text}; // ${++loops}`)(...Object.values(names)) as F;
+/**
+ * A function of the text given, with `names` in reach. The number keeps two of
+ * equal text apart: else they would share what the machine has learned of their call sites, and nothing be inlined in either.
+ */
+export function ownFunction<F>(names: Readonly<Record<string, unknown>>, text: string): F {
+  return new Function(...Object.keys(names), `return ${text}; // ${++made}`)(...Object.values(names)) as F;
 }

@@ -1,12 +1,23 @@
 import { createHash } from "node:crypto";
 import { type LogMessage, MillraceError } from "../../../core/index.js";
+import { ownFunction } from "../aggregates/fuse.js";
 import type { Marks } from "../time/marks.js";
 import { Seen } from "../time/seen.js";
 import type { Blueprint } from "./program.js";
 import { messageOf, type Push, type Runtime } from "./runtime.js";
-import type { Malformed } from "./source.js";
+import type { Found, Malformed } from "./source.js";
 
 const NOTHING_KNOWN: Malformed = {};
+
+interface Hand<V> {
+  value: V | undefined;
+  /** Empty until asked for. */
+  eventId: string;
+  /** Its own bytes within the message. */
+  from: number;
+  to: number;
+  inDecoder: boolean;
+}
 
 /**
  * What a program does with a message before its steps: decodes it, tells the time of each event, drops duplicates, sets aside what is
@@ -19,21 +30,19 @@ export class Intake<V> {
   readonly #blueprint: Blueprint<V>;
   readonly #runtime: Runtime;
   readonly #marks: Marks;
-  readonly #push: Push<V>;
   /** Whether an event can be too far ahead at all. */
   readonly #boundsAhead: boolean;
-  #value: V | undefined;
-  #eventId = "";
-  #from = 0;
-  #to = 0;
+  readonly #found: Found<V>;
+  /** The event at hand; `inDecoder` is false while it is being processed: what is thrown then is not the decoder's. */
+  readonly #hand: Hand<V> = { value: undefined, eventId: "", from: 0, to: 0, inDecoder: true };
 
   constructor(blueprint: Blueprint<V>, runtime: Runtime, marks: Marks, push: Push<V>) {
     this.#blueprint = blueprint;
     this.#runtime = runtime;
     this.#marks = marks;
-    this.#push = push;
     const { source, root } = blueprint;
     this.#boundsAhead = source.timing?.maxAheadMs !== undefined;
+    this.#found = { event: this.#taking(push), malformed: this.#malformed };
     if (source.unique === undefined) return;
     this.seen = new Seen(root.id, root.name, source.unique.ttlMs);
     runtime.operators.push(this.seen);
@@ -44,46 +53,70 @@ export class Intake<V> {
     try {
       this.#blueprint.source.decode(message, this.#found, this.#runtime.now.ahead);
     } catch (error) {
-      if (!this.#inDecoder) throw error;
-      this.#found.malformed(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
+      if (!this.#hand.inDecoder) throw error;
+      this.#malformed(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
     }
   }
 
-  /** False while an event is being processed: what is thrown then is not the decoder's. */
-  #inDecoder = true;
+  /** What the decoder hands an event to: one function of its own a program, down to the last step, or little of it would be inlined. */
+  #taking(push: Push<V>): Found<V>["event"] {
+    const { source } = this.#blueprint;
+    const runtime = this.#runtime;
+    const attempt = attempting(runtime, push);
+    return ownFunction<Found<V>["event"]>(
+      {
+        hand: this.#hand,
+        counts: this.counts,
+        now: runtime.now,
+        marks: this.#marks,
+        runtime,
+        attempt,
+        time: source.time,
+        sourceOf: source.source ?? ((_value: V, message: LogMessage) => headerSource(message)),
+        // Nothing to look up or to compare: its time is its own.
+        plain: source.unique === undefined && !this.#boundsAhead,
+        consider: (value: V, timeMs: number | undefined) => this.#consider(value, timeMs, attempt),
+      },
+      `(value, from, to) => {
+        hand.inDecoder = false;
+        counts.received++;
+        now.index++;
+        hand.value = value;
+        hand.from = from;
+        hand.to = to;
+        hand.eventId = "";
+        now.source = sourceOf(value, now.message);
+        const timeMs = time(value);
+        if (plain && Number.isSafeInteger(timeMs)) {
+          now.timeMs = timeMs;
+          marks.observe(now.source, timeMs);
+          const { duplicates } = runtime;
+          if (attempt(value) && runtime.duplicates === duplicates) counts.accepted++;
+        } else {
+          consider(value, timeMs);
+        }
+        hand.inDecoder = true;
+      }`,
+    );
+  }
 
-  readonly #found = {
-    event: (value: V, from: number, to: number): void => {
-      this.#inDecoder = false;
-      this.#event(value, from, to);
-      this.#inDecoder = true;
-    },
-    malformed: (reason: string, from: number, to: number, about: Malformed = NOTHING_KNOWN): void => {
-      const { now } = this.#runtime;
-      this.counts.received++;
-      now.index++;
-      now.source = headerSource(now.message as LogMessage);
-      this.#value = undefined;
-      this.#from = from;
-      this.#to = to;
-      this.#eventId = about.id ?? "";
-      this.#refuse(reason, about.bytes);
-    },
+  readonly #malformed = (reason: string, from: number, to: number, about: Malformed = NOTHING_KNOWN): void => {
+    const { now } = this.#runtime;
+    this.counts.received++;
+    now.index++;
+    now.source = headerSource(now.message as LogMessage);
+    this.#hand.value = undefined;
+    this.#hand.from = from;
+    this.#hand.to = to;
+    this.#hand.eventId = about.id ?? "";
+    this.#refuse(reason, about.bytes);
   };
 
-  #event(value: V, from: number, to: number): void {
+  /** An event that may be refused, be ahead of its source or have come before, or has no time of its own. */
+  #consider(value: V, timeMs: number | undefined, attempt: (value: V) => boolean): void {
     const runtime = this.#runtime;
     const { now } = runtime;
     const { source } = this.#blueprint;
-    const message = now.message as LogMessage;
-    this.counts.received++;
-    now.index++;
-    this.#value = value;
-    this.#from = from;
-    this.#to = to;
-    this.#eventId = "";
-    now.source = source.source === undefined ? headerSource(message) : source.source(value, message);
-    const timeMs = source.time(value);
     if (timeMs !== undefined && !Number.isSafeInteger(timeMs)) {
       this.#refuse(`event time must be an integer of ms, got ${timeMs}`);
       return;
@@ -102,7 +135,7 @@ export class Intake<V> {
     if (identity !== undefined && !this.#isNew(identity)) return;
     if (timeMs !== undefined && !isAhead) this.#marks.observe(now.source, timeMs);
     const duplicates = runtime.duplicates;
-    if (!runtime.attempt(this.#push, value)) {
+    if (!attempt(value)) {
       if (identity !== undefined) this.seen?.takeBack(identity);
     } else if (runtime.duplicates === duplicates) {
       this.counts.accepted++;
@@ -120,11 +153,12 @@ export class Intake<V> {
   /** The identity of the event at hand, made only when something asks for it; empty when none is. */
   idOf(): string {
     const { now } = this.#runtime;
-    if (now.message !== undefined && this.#value !== undefined && this.#eventId === "") {
+    if (now.message !== undefined && this.#hand.value !== undefined && this.#hand.eventId === "") {
       const { id } = this.#blueprint.source;
-      this.#eventId = id === undefined ? `${now.sequence}/${now.index}` : id(this.#value, now.message, now.index);
+      this.#hand.eventId =
+        id === undefined ? `${now.sequence}/${now.index}` : id(this.#hand.value, now.message, now.index);
     }
-    return this.#eventId;
+    return this.#hand.eventId;
   }
 
   /** Sets the event at hand aside, once where the source is `unique`. */
@@ -139,7 +173,7 @@ export class Intake<V> {
   }
 
   #bytes(): Uint8Array {
-    return (this.#runtime.now.message as LogMessage).data.subarray(this.#from, this.#to);
+    return (this.#runtime.now.message as LogMessage).data.subarray(this.#hand.from, this.#hand.to);
   }
 
   /** Sets what is at hand aside: an event, a control message, or a result as the watermark moves. */
@@ -158,13 +192,37 @@ export class Intake<V> {
 
   /** No event is at hand: a control message of so many bytes is, or the passing of time. */
   noEvent(bytes = 0): void {
-    this.#value = undefined;
-    this.#eventId = "";
-    this.#from = 0;
-    this.#to = bytes;
+    this.#hand.value = undefined;
+    this.#hand.eventId = "";
+    this.#hand.from = 0;
+    this.#hand.to = bytes;
   }
 }
 
 function headerSource(message: LogMessage): string {
   return message.header("Millrace-Source") ?? "live";
+}
+
+/** `Runtime.attempt` for one program alone: from the first step on, one unit of work. */
+function attempting<V>(runtime: Runtime, push: Push<V>): (value: V) => boolean {
+  return ownFunction(
+    {
+      undo: runtime.undo,
+      outputs: runtime.outputs,
+      push,
+      takeBack: (error: unknown, before: number) => runtime.takeBack(error, before),
+    },
+    `(value) => {
+      undo.begin();
+      const before = outputs.length;
+      try {
+        push(value);
+      } catch (error) {
+        takeBack(error, before);
+        return false;
+      }
+      undo.commit();
+      return true;
+    }`,
+  );
 }

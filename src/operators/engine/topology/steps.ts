@@ -1,4 +1,5 @@
 import type { Output } from "../../../core/index.js";
+import { ownFunction } from "../aggregates/fuse.js";
 import type { Table } from "../joins/table.js";
 import type { Key } from "../state/keys.js";
 import type { Node, NodeOptions } from "./node.js";
@@ -75,11 +76,10 @@ export function mapNode<V, W>(
 ): Node {
   return stateless<V>(from, "map", f.name || "function", keyed, (runtime, next, step) => {
     const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      (next as Push<W>)(call(value, now as At as At<never>));
-    };
+    return ownFunction(
+      { runtime, now: runtime.now, next, call, step },
+      "(value) => { runtime.step = step; next(call(value, now)); }",
+    );
   });
 }
 
@@ -91,11 +91,10 @@ export function filterNode<V>(
 ): Node {
   return stateless<V>(from, "filter", f.name || "function", keyed, (runtime, next, step) => {
     const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      if (call(value, now as At as At<never>)) (next as Push<V>)(value);
-    };
+    return ownFunction(
+      { runtime, now: runtime.now, next, call, step },
+      "(value) => { runtime.step = step; if (call(value, now)) next(value); }",
+    );
   });
 }
 
@@ -107,11 +106,10 @@ export function flatMapNode<V, W>(
 ): Node {
   return stateless<V>(from, "flatMap", f.name || "function", keyed, (runtime, next, step) => {
     const call = guarded(f, options);
-    const { now } = runtime;
-    return (value) => {
-      runtime.step = step;
-      call(value, next as Push<W>, now as At as At<never>);
-    };
+    return ownFunction(
+      { runtime, now: runtime.now, next, call, step },
+      "(value) => { runtime.step = step; call(value, next, now); }",
+    );
   });
 }
 
@@ -122,11 +120,14 @@ export function toNode<V>(from: Joint, target: Target<V>): Topology {
     detail: target.stream,
     to: target.stream === "" ? [] : [target.stream],
     make: (runtime) => [
-      (value: V) => {
-        runtime.step = node.id;
-        const output = target.write(value, runtime.now);
-        if (output !== undefined) runtime.outputs.push(output);
-      },
+      ownFunction<Push<V>>(
+        { runtime, now: runtime.now, outputs: runtime.outputs, target, step: node.id },
+        `(value) => {
+          runtime.step = step;
+          const output = target.write(value, now);
+          if (output !== undefined) outputs.push(output);
+        }`,
+      ),
     ],
   });
   return from.topology;

@@ -1,4 +1,5 @@
 import { type ChangelogOptions, overChangelog } from "../aggregates/changelog.js";
+import { ownFunction } from "../aggregates/fuse.js";
 import type { Aggregates, Results, WindowRow } from "../aggregates/plan.js";
 import { planAggregates } from "../aggregates/plan.js";
 import { IntervalJoin, type IntervalJoinOptions } from "../joins/interval-join.js";
@@ -73,18 +74,21 @@ export class Stream<V> implements Joint {
       keyOf.name || "function",
       true,
       (runtime, next, step) => {
-        const call = guarded(keyOf, options);
-        const { now } = runtime;
-        return (value) => {
-          runtime.step = step;
-          const key = call(value, now);
-          if (Number.isNaN(key) || (typeof key !== "string" && typeof key !== "number"))
-            throw new TypeError(`key must be text or a number, got ${key}`);
-          const before = now.key;
-          now.key = key;
-          (next as Push<V>)(value);
-          now.key = before;
+        const refuse = (key: unknown): never => {
+          throw new TypeError(`key must be text or a number, got ${key}`);
         };
+        return ownFunction<Push<V>>(
+          { runtime, now: runtime.now, next, call: guarded(keyOf, options), step, refuse },
+          `(value) => {
+            runtime.step = step;
+            const key = call(value, now);
+            if (key !== key || (typeof key !== "string" && typeof key !== "number")) refuse(key);
+            const before = now.key;
+            now.key = key;
+            next(value);
+            now.key = before;
+          }`,
+        );
       },
       options.local,
     );

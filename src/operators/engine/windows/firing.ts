@@ -1,4 +1,4 @@
-import { ownLoop } from "../aggregates/fuse.js";
+import { ownFunction } from "../aggregates/fuse.js";
 import type { Plan, ResultKind } from "../aggregates/plan.js";
 import type { Key } from "../state/keys.js";
 import type { Push, Runtime } from "../topology/runtime.js";
@@ -19,7 +19,7 @@ export type SayAll = (slots: Int32Array, held: Held, startMs: number, endMs: num
  * keys every 100 ms cost a third less than through `Runtime.fire`, which every operator shares.
  */
 export function sayingAll<V>(plan: Plan<V, unknown>, runtime: Runtime, id: number, next: Push<unknown>): SayAll {
-  return ownLoop<SayAll>(
+  return ownFunction<SayAll>(
     {
       now: runtime.now,
       undo: runtime.undo,

@@ -220,3 +220,16 @@ t.test("maximum length: what would make a session too long opens the next", asyn
     ["a", 40, 55, 2, 2],
   ]);
 });
+
+t.test("maximum length: an event between two sessions joins them only when the whole is short enough", async (t) => {
+  const joined = (maxLengthMs: number): unknown[] => {
+    const kit = new TestKit<Reading>(topology({ maxLengthMs }));
+    for (const timeMs of [0, 9, 23, 32, 16]) kit.event(timeMs, { id: timeMs, key: "a", timeMs, x: 1 });
+    return (kit.watermark(1_000).rows() as Row[]).map(short);
+  };
+  t.same(joined(33), [["a", 0, 33, 5, 5]]);
+  t.same(joined(32), [
+    ["a", 0, 26, 3, 3],
+    ["a", 23, 42, 2, 2],
+  ]);
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
+
+const key: fc.Arbitrary<Key> = fc.oneof(
+  fc.integer({ min: -5, max: 40 }),
+  fc.constantFrom(0.5, 1e20, 2 ** 31, Number.POSITIVE_INFINITY),
+  fc.constantFrom("", "a", "b", "ab", "é", "ÿ", "Ā", "\ud83d\ude80", "\ud800", "1", "x".repeat(300)),
+  fc.string({ maxLength: 2 }),
+);
+const action = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("insert" as const), key }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), key }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("sort" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
+);
+
+function check(table: KeyTable, model: ReadonlyMap<Key, number>): void {
+  const sorted = [...model.keys()].sort(compareKeys);
+  assert.deepEqual(
+    Array.from(table.sortedSlots(), (slot) => table.keyAt(slot)),
+    sorted,
+  );
+  assert.deepEqual([...table.held()].sort(compareKeys), sorted);
+  assert.equal(table.size, model.size);
+  for (const [key, slot] of model) {
+    assert.equal(table.find(key), slot);
+    assert.ok(table.has(slot));
+    assert.equal(table.isNumber(slot, 7), key === 7);
+  }
+  const slots = new Set(model.values());
+  for (let slot = 0; slot < table.length + 2; slot++) assert.equal(table.has(slot), slots.has(slot));
+}
+
+t.test("key table: a Map that tells slots and their order, asked for at any time, and of another table", async (t) => {
+  const property = fc.property(
+    fc.array(action, { maxLength: 120 }),
+    fc.constantFrom(1, 16, 100),
+    (actions, capacity) => {
+      let table = new KeyTable(capacity);
+      const model = new Map<Key, number>();
+      for (const one of actions) {
+        if (one.kind === "insert") {
+          const slot = table.slotOf(one.key);
+          assert.equal(table.fresh, !model.has(one.key));
+          assert.ok(!table.fresh || ![...model.values()].includes(slot), "a slot is one key's");
+          model.set(one.key, slot);
+        } else if (one.kind === "remove") {
+          assert.equal(table.find(one.key), model.get(one.key) ?? -1);
+          if (model.has(one.key)) table.remove(table.find(one.key));
+          model.delete(one.key);
+        } else if (one.kind === "sort") {
+          check(table, model);
+        } else if (one.kind === "copy") {
+          const copy = new KeyTable();
+          copy.slotOf("there before");
+          for (const slot of model.values()) {
+            assert.equal(copy.findOf(table, slot), copy.find(table.keyAt(slot) as Key));
+            const own = copy.slotOfOther(table, slot);
+            assert.ok(copy.fresh);
+            assert.equal(copy.keyAt(own), table.keyAt(slot));
+            assert.equal(copy.slotOfOther(table, slot), own);
+            assert.ok(!copy.fresh);
+            assert.equal(copy.findOf(table, slot), own);
+          }
+          assert.equal(copy.size, model.size + 1);
+          copy.remove(copy.find("there before"));
+          for (const key of model.keys()) model.set(key, copy.find(key));
+          table = copy;
+        } else {
+          table.clear();
+          model.clear();
+        }
+      }
+      check(table, model);
+    },
+  );
+  t.doesNotThrow(() => fc.assert(property, { seed: 57, numRuns: 150 }));
+});
+
+t.test("key table: an image shows the keys of its moment, while texts are kept", async (t) => {
+  const table = new KeyTable();
+  const keys: Key[] = ["a", 1, "é", "Ā", "long enough to matter", 2.5];
+  for (const key of keys) table.slotOf(key);
+  table.remove(table.find(1));
+  table.keepTexts(true);
+  const image = table.imageOf(1, 6);
+  for (const key of ["a", "Ā", 2.5]) table.remove(table.find(key));
+  for (const key of ["b", "Ã", "ā", 3, 4]) table.slotOf(key);
+  t.same(
+    [0, 1, 2, 3, 4].map((i) => table.keyIn(image, i)),
+    [undefined, ...keys.slice(2)],
+  );
+  table.keepTexts(false);
+  t.same([...table.held()].sort(compareKeys), [3, 4, "b", "long enough to matter", "Ã", "é", "ā"]);
+});
+
+t.test(
+  "key table: bytes are told of everything it holds: they grow with keys and with the length of texts",
+  async (t) => {
+    const sizeOf = (count: number, length: number): number => {
+      const table = new KeyTable();
+      for (let i = 0; i < count; i++) table.slotOf(length === 0 ? i : String(i).padStart(length, "x"));
+      return table.bytes;
+    };
+    const [numbers, texts, longTexts] = [sizeOf(1_000, 0), sizeOf(1_000, 10), sizeOf(1_000, 100)];
+    // 12 bytes for what it is, 4 for the hash, and 6 to 12 of the index; arrays double.
+    t.ok(numbers >= 22 * 1_000 && numbers <= 2 * 28 * 1_000, `${numbers}`);
+    t.ok(texts >= numbers + 10 * 1_000, `${texts}`);
+    t.ok(longTexts >= texts + 80 * 1_000 && longTexts <= texts + 220 * 1_000, `${longTexts}`);
+    const table = new KeyTable();
+    const empty = table.bytes;
+    for (let i = 0; i < 1_000; i++) table.slotOf(`key ${i}`);
+    table.clear();
+    t.ok(table.bytes <= empty, "cleared, it holds nothing");
+  },
+);
