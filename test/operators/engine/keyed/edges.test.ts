@@ -78,6 +78,19 @@ t.test("process: an event extends the time to live, one that fails does not; a t
   t.equal(keys(190), 0);
 });
 
+t.test("process: many keys, each forgotten by its own time", async (t) => {
+  const kit = new TestKit<Reading>(
+    keyed("edges")
+      .process<number, never>("p", { ttlMs: 50, init: () => 0, onEvent: (n) => n + 1 })
+      .to(testTarget()),
+  );
+  for (let i = 0; i < 40; i++) kit.event(i, event(i, 0, `k${i}`));
+  for (let i = 0; i < 40; i++) {
+    if (i === 20) kit.cut();
+    t.equal(kit.watermark(i + 50).metrics()[0]?.keys, 39 - i, `at ${i + 50}`);
+  }
+});
+
 t.test("process: a key kept for its timer alone holds no state, and says so", async (t) => {
   const topology = keyed("edges")
     .process<number, number>("p", {
