@@ -141,3 +141,16 @@ t.test("key table: many whole numbers, sorted in several runs, and many more mer
     }
   }
 });
+
+t.test("key table: every other of many keys goes, the others are found where they were", async (t) => {
+  for (const keyOf of [(i: number): Key => i * 64, (i: number): Key => `key ${i}`]) {
+    const table = new KeyTable(1);
+    const slots = Array.from({ length: 2_000 }, (_, i) => table.slotOf(keyOf(i)));
+    for (let i = 0; i < 2_000; i += 2) table.remove(slots[i] as number);
+    const found = slots.map((_, i) => table.find(keyOf(i)));
+    t.same(
+      found,
+      slots.map((slot, i) => (i % 2 === 0 ? -1 : slot)),
+    );
+  }
+});
