@@ -27,7 +27,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "3" },
     keys: { type: "string", default: "1000000" },
     pairs: { type: "string", default: "2" },
-    passes: { type: "string", default: "4" },
+    passes: { type: "string", default: "6" },
     seed: { type: "string", default: "1" },
     json: { type: "boolean" },
   },

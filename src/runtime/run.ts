@@ -14,6 +14,8 @@ import type { Snapshots } from "./snapshots.js";
 
 /** Messages applied between two flushes: enough to fill batches, few enough that an alert waits for little. */
 const SLICE_MESSAGES = 512;
+/** And about so many bytes of packs: between slices urgent outputs leave and a save goes on. */
+const SLICE_BYTES = 256 * 1024;
 /**
  * How long outputs wait for company, and how many may wait, while more input is there already: then large batches get on faster, and
  * nobody sees a moment's delay. A task that keeps up sends as soon as the stream has rested (see `OutputWriter`); alerts and plans
@@ -55,6 +57,8 @@ export class Run {
   #arrived: readonly LogMessage[] | undefined;
   #asking = false;
   #failure: unknown;
+  /** Mean size of recent messages; begins with a pack's. */
+  #messageBytes = 64 * 1024;
   /** When outputs that wait for company leave, by the monotonic clock. */
   #sendAtMs = Number.POSITIVE_INFINITY;
 
@@ -166,7 +170,7 @@ export class Run {
   #ask(reader: LogReader): void {
     this.#asking = true;
     reader
-      .next(SLICE_MESSAGES)
+      .next(Math.min(SLICE_MESSAGES, Math.ceil(SLICE_BYTES / this.#messageBytes)))
       .then(
         (messages) => {
           if (messages.length > 0) this.#arrived = messages;
@@ -201,6 +205,7 @@ export class Run {
       }
       if (rest !== undefined) await this.#finish(rest);
       this.#applied = message.sequence;
+      this.#messageBytes += (message.data.length + 1 - this.#messageBytes) / 16;
     }
   }
 

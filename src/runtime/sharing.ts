@@ -2,6 +2,8 @@ import { type Clock, isMillraceError, type Lease, type Leases, type Membership }
 
 /** Looks at the others' leases a period: a dead owner is replaced after at most a period and one of these. */
 const LOOKS_PER_PERIOD = 6;
+/** What a dead member held is kept so long, share or not: until then the members may still count the dead one. */
+const KEEP_PERIODS = 1.5;
 
 /**
  * How many of `names` the member at `rank` of `alive` members takes: shares differ by at most one, none exceeds ⌈names / alive⌉, and
@@ -27,7 +29,7 @@ export interface SharingOptions {
 
 /**
  * Keeps this member's share of the names at work: takes what is free while it has less, hands back what it has too much, and takes
- * over at once what a dead member held, share or not (the next look evens it out). No leader: members agree because each looks at
+ * over at once what a dead member held, share or not (evened out once everybody counts the same members). No leader: members agree because each looks at
  * the same leases and the same members; while their views differ, leases decide.
  *
  * Resolves when `signal` has aborted and all work has ended. Rejects with whatever `work` rejects with.
@@ -35,10 +37,10 @@ export interface SharingOptions {
  */
 export async function shareNames(options: SharingOptions): Promise<void> {
   const { leases, clock, membership, member, signal } = options;
-  const atWork = new Map<string, { stop: AbortController; done: Promise<void> }>();
+  const atWork = new Map<string, { stop: AbortController; done: Promise<void>; keepUntilMs: number }>();
   let failure: { error: unknown } | undefined;
 
-  const take = (name: string, lease: Lease): void => {
+  const take = (name: string, lease: Lease, keepUntilMs: number): void => {
     const stop = new AbortController();
     const run = async (): Promise<void> => {
       try {
@@ -49,7 +51,7 @@ export async function shareNames(options: SharingOptions): Promise<void> {
       await whileAway(lease.release());
       atWork.delete(name);
     };
-    atWork.set(name, { stop, done: run() });
+    atWork.set(name, { stop, done: run(), keepUntilMs });
   };
 
   const look = async (): Promise<void> => {
@@ -61,7 +63,10 @@ export async function shareNames(options: SharingOptions): Promise<void> {
     const preferred = [...names.slice(start), ...names.slice(0, start)];
     for (const [name, { stop }] of atWork) if (!names.includes(name)) stop.abort();
     const ours = preferred.filter((name) => atWork.has(name));
-    for (const name of ours.slice(share)) atWork.get(name)?.stop.abort();
+    for (const name of ours.slice(share)) {
+      const extra = atWork.get(name);
+      if (extra !== undefined && extra.keepUntilMs <= clock.monotonicMs()) extra.stop.abort();
+    }
     for (const name of preferred) {
       if (signal.aborted || failure !== undefined) return;
       if (atWork.has(name)) continue;
@@ -69,7 +74,8 @@ export async function shareNames(options: SharingOptions): Promise<void> {
       // Beyond our share only what a dead member holds: tryAcquire takes it once it has seen it unrenewed for a period.
       if (!wanted && (await leases.holder(name)) === undefined) continue;
       const lease = await leases.tryAcquire(name, member, true); // tasks write under the epoch of their lease alone
-      if (lease !== undefined) take(name, lease);
+      const keepMs = wanted ? 0 : KEEP_PERIODS * leases.periodMs;
+      if (lease !== undefined) take(name, lease, clock.monotonicMs() + keepMs);
     }
   };
 

@@ -42,7 +42,7 @@ t.test("members share, hand back and take over", async (t) => {
   await until(() => three.working.size === 1);
   t.ok([one, two].every(({ working }) => working.size <= 2));
 
-  three.die();
+  three.die()();
   await until(() => one.working.size + two.working.size === 4);
   t.pass("what a dead member held is taken over");
 
@@ -71,6 +71,22 @@ t.test("work that fails ends the sharing with its error", async (t) => {
   await t.rejects(sharing, { message: "planted" });
 });
 
+t.test("what a dead member held is kept while the members still count it", async (t) => {
+  const world = createWorld();
+  const one = world.join("one", ["p0"]);
+  await until(() => one.working.size === 1);
+  const two = world.join("two", ["p0"]);
+  const forget = one.die();
+  await until(() => two.working.size === 1);
+  await delay(PERIOD_MS / 2); // three looks, by which the one that is dead should have it
+  forget();
+  await delay(2 * PERIOD_MS);
+  t.ok(two.working.has("p0"));
+  t.equal(world.begun, 2, "once by each");
+  two.leave();
+  await two.done;
+});
+
 async function until(so: () => boolean): Promise<void> {
   for (const endMs = Date.now() + 10_000; !so(); await delay(5))
     if (Date.now() > endMs) throw new Error(`not so: ${so}`);
@@ -82,7 +98,7 @@ function createWorld() {
   const alive = new Set<string>();
   const died = new Map<string, number>();
   const atWork = new Map<string, number>();
-  const world = { most: 0, join, ports };
+  const world = { most: 0, begun: 0, join, ports };
 
   function ports(member: string) {
     const leases: Leases = {
@@ -113,6 +129,7 @@ function createWorld() {
     let dead = false;
     const work = async (name: string, _: Lease, signal: AbortSignal): Promise<void> => {
       working.add(name);
+      world.begun++;
       atWork.set(name, (atWork.get(name) ?? 0) + 1);
       world.most = Math.max(world.most, atWork.get(name) ?? 0);
       await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
@@ -128,14 +145,14 @@ function createWorld() {
         leaving.abort();
         void done.then(() => alive.delete(member));
       },
-      /** It stops without a word: its leases run out, the others no longer count it. */
+      /** It stops without a word: its leases run out; the others count it until the returned function is called. */
       die() {
         dead = true;
         leaving.abort();
         died.set(member, Date.now());
-        alive.delete(member);
         for (const name of working) atWork.set(name, (atWork.get(name) ?? 0) - 1);
         working.clear();
+        return () => void alive.delete(member);
       },
     };
   }
