@@ -215,7 +215,7 @@ export class Run {
    */
   async #finish(rest: Iterator<void>): Promise<void> {
     const { clock, lease } = this.#options;
-    for (let done = false; !done; ) {
+    for (let done = false; ; ) {
       const startedMs = clock.monotonicMs();
       try {
         do done = rest.next().done === true;
@@ -224,6 +224,7 @@ export class Run {
         await this.#acknowledged(this.#applied).catch(() => undefined);
         throw error;
       }
+      if (done) return;
       if (this.#writer.held >= LINGER_OUTPUTS) this.#send();
       await clock.sleep(0);
       while (!this.#writer.hasRoom && this.#writer.failure === undefined && !lease.lost.aborted) {

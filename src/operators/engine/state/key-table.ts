@@ -311,10 +311,10 @@ export class KeyTable {
       isNew[slot] = 1;
       live.push(slot);
     }
-    yield;
+    if (live.length > STEP) yield;
     const added = yield* this.sort(Int32Array.from(live));
     const old = order.filter((slot) => this.#kinds[slot] !== FREE && isNew[slot] === 0);
-    yield;
+    if (order.length > STEP) yield;
     return yield* mergeInSteps(old, added, this.keyOf);
   }
 
