@@ -112,8 +112,10 @@ export async function createUwsServer(options: TransportOptions): Promise<Server
         res.onAborted(() => {
           aborted = true;
         });
+        // Not inside `cork`, although uWebSockets.js advises it on standard error: when its work is done it looks at the response again,
+        // which an upgrade has turned into a WebSocket, and now and then reads there that the connection is to be closed.
         void admission.then((decided) => {
-          if (!aborted) res.cork(() => decide(decided));
+          if (!aborted) decide(decided);
         });
       },
       open(ws) {

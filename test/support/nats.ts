@@ -31,8 +31,10 @@ export function natsBinary(): string {
   return found;
 }
 
-export async function startNats(limits: { maxPayloadMb?: number; maxFileMb?: number } = {}): Promise<TestServer> {
-  const directory = mkdtempSync(join(tmpdir(), "millrace-nats-"));
+export async function startNats(
+  limits: { maxPayloadMb?: number; maxFileMb?: number; within?: string } = {},
+): Promise<TestServer> {
+  const directory = mkdtempSync(join(limits.within ?? tmpdir(), "millrace-nats-"));
   let ports = { client: -1, mqtt: -1 };
   let child: ChildProcess;
   const start = async () => {

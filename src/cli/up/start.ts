@@ -25,6 +25,7 @@ import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
 import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
 import { followConfiguration } from "./configuration.js";
+import { type DiskRoom, watchDisk } from "./disk-room.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { refuseBetweenLayouts } from "./layout.js";
 import { type LogServer, openLogServer } from "./log-server.js";
@@ -91,6 +92,7 @@ async function startAll(context: Context): Promise<Running> {
   const webhookSecret = config.githubWebhookSecret ?? secretFile(config.dataDir, "webhook.secret");
   const tracing = await openTracing(process.env);
   defer(() => tracing.close());
+  const disk = await followDisk(context);
   const server = await openLogServer(config, key, report);
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
@@ -120,7 +122,11 @@ async function startAll(context: Context): Promise<Running> {
     const state = replay?.progress(tasks) ?? idle;
     return assembleStats({ tasks, sinks, replay: state, startedMs, nowMs: Date.now() });
   };
-  const mqtt = openMqttDoor(server, tracing.log(connection.log, { verb: "receive", roots: true }), logger);
+  const mqtt = openMqttDoor(
+    server,
+    tracing.log(disk.guarded(connection.log), { verb: "receive", roots: true }),
+    logger,
+  );
   if (mqtt) {
     defer(() => mqtt.close());
     await mqtt.subscribed;
@@ -134,6 +140,7 @@ async function startAll(context: Context): Promise<Running> {
     stats,
     cluster,
     mqtt,
+    disk,
     tracing,
   });
   defer(() => gateway.close());
@@ -183,6 +190,16 @@ function followRules(context: Context, connection: Connection): Promise<void> {
   return follow(context, connection, { subjects, path, read, without: rulesMessage([]) });
 }
 
+async function followDisk({ config, logger, defer }: Context): Promise<DiskRoom> {
+  const stopping = new AbortController();
+  const room = await watchDisk({ path: config.dataDir, logger, signal: stopping.signal });
+  defer(async () => {
+    stopping.abort();
+    await room.ended;
+  });
+  return room;
+}
+
 async function follow(
   { logger, defer }: Context,
   { log }: Connection,
@@ -213,14 +230,15 @@ async function openGateway(parts: {
   stats: () => Stats;
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
+  disk: DiskRoom;
   tracing: Tracing;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, tracing } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, disk, tracing } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
   process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= "16384";
-  const entrance = tracing.log(log, { verb: "receive" });
+  const entrance = tracing.log(disk.guarded(log), { verb: "receive" });
   return createGateway({
     log: tracing.log(log, { verb: "deliver" }),
     host,
@@ -241,12 +259,18 @@ async function openGateway(parts: {
     ],
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),
-    readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt),
+    readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt, disk),
     collect: async () => foreignMetrics(cluster.view(), stats()),
   });
 }
 
-function reasonsNotReady({ tasks, sinks }: ClusterView, partitions: number, mqtt: MqttDoor | undefined): string[] {
+function reasonsNotReady(
+  { tasks, sinks }: ClusterView,
+  partitions: number,
+  mqtt: MqttDoor | undefined,
+  disk: DiskRoom,
+): string[] {
+  const full = disk.reason();
   const stopped = tasks.filter(({ state }) => state !== "running");
   const covered = new Set(tasks.map(({ partition }) => partition));
   const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
@@ -255,6 +279,7 @@ function reasonsNotReady({ tasks, sinks }: ClusterView, partitions: number, mqtt
     ...(sinks ? [] : ["the database is not open"]),
     ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
     ...(sinks?.failures ?? []),
+    ...(full === undefined ? [] : [full]),
     ...(mqtt && !mqtt.status().connected ? ["the MQTT broker is not connected"] : []),
   ];
 }

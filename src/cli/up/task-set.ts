@@ -33,6 +33,13 @@ function watched(pipeline: Pipeline, hotKeys: HotKeys): Pipeline {
         hotKeys.see(message);
         apply(message, ahead, emit);
       };
+      const applyInSteps = program.applyInSteps?.bind(program);
+      if (applyInSteps !== undefined) {
+        program.applyInSteps = (message, ahead, emit) => {
+          hotKeys.see(message);
+          return applyInSteps(message, ahead, emit);
+        };
+      }
       return program;
     },
   };

@@ -78,7 +78,7 @@ t.test("everything is everything: each step, aggregate and window of the public 
   const made = [...Object.keys(EVERY_AGGREGATE), ...Object.keys(EVERY_WINDOW)];
   const others = [
     ...["days", "hours", "milliseconds", "minutes", "seconds"],
-    ...["jsonFields", "jsonLines", "jsonSource", "source", "pipeline", "Topology"],
+    ...["jsonFields", "jsonLines", "jsonSource", "packed", "source", "pipeline", "Topology"],
     ...["forgetTime", "lint", "topologyJson", "topologyMermaid", "topologyText"],
     ...["TestKit", "testSource", "testTarget"],
   ];

@@ -149,11 +149,11 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
 
   *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
-    while (this.#heap.nextMs <= toMs) yield* this.#expire(this.#heap.nextMs);
+    while (this.#heap.nextMs <= toMs) yield* this.#expire(this.#heap.nextMs, this.#heap.pop());
   }
 
-  *#expire(dueMs: number): Steps {
-    for (const slot of yield* popInKeyOrder(this.#heap, this.#table)) {
+  *#expire(dueMs: number, first: number): Steps {
+    for (const slot of yield* popInKeyOrder(this.#heap, this.#table, dueMs, first)) {
       if (this.#runtime.isStepOver()) yield;
       const key = this.#table.keyAt(slot) as Key;
       this.#cut?.preserve(slot, false);

@@ -283,15 +283,17 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
 
   *advanceInSteps(toMs: number): Steps {
     while (this.#heap.nextMs <= toMs || this.#expiry.nextMs <= toMs) {
-      if (this.#heap.nextMs <= this.#expiry.nextMs) yield* this.#fireAt(this.#heap.nextMs);
+      const timeMs = this.#heap.nextMs;
+      if (timeMs <= this.#expiry.nextMs) yield* this.#fireAt(timeMs, this.#heap.pop());
       else this.#expire(this.#expiry.pop(), toMs);
       if (this.#runtime.isStepOver()) yield;
     }
   }
 
   /** Every timer of one time, in key order. */
-  *#fireAt(timeMs: number): Steps {
-    const due = yield* popInKeyOrder(this.#heap, this.#table);
+  *#fireAt(timeMs: number, first: number): Steps {
+    const isAlone = this.#heap.nextMs !== timeMs;
+    const due = isAlone ? [first] : yield* popInKeyOrder(this.#heap, this.#table, timeMs, first);
     for (const slot of due) {
       const key = this.#table.keyAt(slot);
       if (key === undefined || !(this.#timers[slot] as readonly number[]).includes(timeMs)) continue;

@@ -12,11 +12,13 @@ interface Keyed {
   keyOf(slot: number): Key | undefined;
 }
 
-/** Takes everything due next (all timers of the least time): slots in use, each once where no two have one key, in key order. */
-export function* popInKeyOrder(heap: TimerHeap, table: Keyed): Steps<Int32Array> {
-  const { nextMs } = heap;
-  const due: number[] = [];
-  for (let popped = 1; heap.nextMs === nextMs; popped++) {
+/**
+ * Takes everything else that is due at `timeMs` with `first`, which was taken already: slots in use, each once where no two have one key, in
+ * key order.
+ */
+export function* popInKeyOrder(heap: TimerHeap, table: Keyed, timeMs: number, first: number): Steps<Int32Array> {
+  const due: number[] = table.has(first) ? [first] : [];
+  for (let popped = 1; heap.nextMs === timeMs; popped++) {
     const slot = heap.pop();
     if (table.has(slot)) due.push(slot);
     if (popped % STEP === 0) yield;

@@ -1,5 +1,6 @@
 import { mergeInSteps, sortInSteps } from "./key-order.js";
 import { grow, hashKey, type Key } from "./keys.js";
+import { sortByPrefix } from "./prefix-sort.js";
 import { atOnce, type Steps } from "./steps.js";
 import { TextArena } from "./texts.js";
 
@@ -255,7 +256,7 @@ export class KeyTable {
         if (this.#kinds[slot] !== FREE) slots[n++] = slot;
         if (slot % STEP === STEP - 1) yield;
       }
-      this.#order = yield* sortInSteps(slots, this.keyOf);
+      this.#order = yield* this.sort(slots);
     } else if (filled.length > 0 || order.length !== this.size) {
       this.#order = yield* this.#merged(order, filled);
     }
@@ -264,10 +265,45 @@ export class KeyTable {
     return this.#order as Int32Array;
   }
 
+  /** Sorts slots in use by their keys, which must not change between the steps; in place or not. */
+  *sort(slots: Int32Array): Steps<Int32Array> {
+    const prefixes = yield* this.#prefixes(slots);
+    if (prefixes === undefined) return yield* sortInSteps(slots, this.keyOf);
+    return yield* sortByPrefix(prefixes, slots, (slot, other) => {
+      return (this.keyAt(slot) as string) < (this.keyAt(other) as string);
+    });
+  }
+
+  /** What tells most texts apart, behind what all have in common; undefined where keys are numbers or need two bytes a unit. */
+  *#prefixes(slots: Int32Array): Steps<Float64Array | undefined> {
+    const [kinds, values, texts] = [this.#kinds, this.#values, this.#texts];
+    const first = slots[0] ?? 0;
+    let common = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i] as number;
+      const kind = kinds[slot] as number;
+      if (kind < TEXT || ((kind - TEXT) & 1) === 1) return undefined;
+      common = texts.common(
+        values[first] as number,
+        (kinds[first] as number) - TEXT,
+        values[slot] as number,
+        kind - TEXT,
+        common,
+      );
+      if (i % STEP === STEP - 1) yield;
+    }
+    const prefixes = new Float64Array(slots.length);
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i] as number;
+      prefixes[i] = texts.prefix(values[slot] as number, (kinds[slot] as number) - TEXT, common);
+      if (i % STEP === STEP - 1) yield;
+    }
+    return prefixes;
+  }
+
   /** A slot may have been filled more than once, or be in the old order with another key. */
   *#merged(order: Int32Array, filled: readonly number[]): Steps<Int32Array> {
-    if (!this.#removed)
-      return yield* mergeInSteps(order, yield* sortInSteps(Int32Array.from(filled), this.keyOf), this.keyOf);
+    if (!this.#removed) return yield* mergeInSteps(order, yield* this.sort(Int32Array.from(filled)), this.keyOf);
     const isNew = new Uint8Array(this.length);
     const live: number[] = [];
     for (const slot of filled) {
@@ -276,7 +312,7 @@ export class KeyTable {
       live.push(slot);
     }
     yield;
-    const added = yield* sortInSteps(Int32Array.from(live), this.keyOf);
+    const added = yield* this.sort(Int32Array.from(live));
     const old = order.filter((slot) => this.#kinds[slot] !== FREE && isNew[slot] === 0);
     yield;
     return yield* mergeInSteps(old, added, this.keyOf);

@@ -6,6 +6,8 @@ const CHUNK = 1 << CHUNK_BITS;
 const WITHIN = CHUNK - 1;
 const FIRST = 256;
 const NONE = -1;
+/** What fits a double exactly. */
+const PREFIX_BYTES = 6;
 
 /**
  * Many short texts as bytes, each at a place: no object a text, so the garbage collector has nothing to walk through.
@@ -67,6 +69,27 @@ export class TextArena {
     const [at, otherAt, bytes] = [place & WITHIN, otherPlace & WITHIN, bytesOf(form)];
     for (let i = 0; i < bytes; i++) if (a[at + i] !== b[otherAt + i]) return false;
     return true;
+  }
+
+  /** How many bytes two texts of one byte a unit have in common at their start, no more than `most`. */
+  common(place: number, form: number, otherPlace: number, otherForm: number, most: number): number {
+    const a = this.#chunks[place >> CHUNK_BITS] as Buffer;
+    const b = this.#chunks[otherPlace >> CHUNK_BITS] as Buffer;
+    const [at, otherAt] = [place & WITHIN, otherPlace & WITHIN];
+    const length = Math.min(form >> 1, otherForm >> 1, most);
+    let i = 0;
+    while (i < length && a[at + i] === b[otherAt + i]) i++;
+    return i;
+  }
+
+  /** Six bytes of a text of one byte a unit as a number that orders as they do; zeros stand for what is beyond its end. */
+  prefix(place: number, form: number, from: number): number {
+    const chunk = this.#chunks[place >> CHUNK_BITS] as Buffer;
+    const at = place & WITHIN;
+    const end = form >> 1;
+    let prefix = 0;
+    for (let i = from; i < from + PREFIX_BYTES; i++) prefix = prefix * 256 + (i < end ? (chunk[at + i] as number) : 0);
+    return prefix;
   }
 
   get(place: number, form: number): string {

@@ -291,6 +291,14 @@ export class Hop<V> implements Operator, Undoable {
   }
 }
 
+/** The first of the ascending panes at or behind `startMs` and behind `reachedMs`: from the end, for few are new. */
+export function firstFrom<V>(panes: readonly HopPane<V>[], startMs: number, reachedMs: number): number {
+  let i = panes.length;
+  while (i > 0 && (panes[i - 1] as HopPane<V>).startMs >= startMs && (panes[i - 1] as HopPane<V>).startMs > reachedMs)
+    i--;
+  return i;
+}
+
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }

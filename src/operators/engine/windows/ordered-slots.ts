@@ -1,4 +1,4 @@
-import { mergeInSteps, sortInSteps } from "../state/key-order.js";
+import { mergeInSteps } from "../state/key-order.js";
 import type { KeyTable } from "../state/key-table.js";
 import type { Steps } from "../state/steps.js";
 
@@ -24,7 +24,7 @@ export class OrderedSlots {
       this.#removed = 0;
     }
     if (this.#added.length === 0) return;
-    const added = yield* sortInSteps(Int32Array.from(this.#added), table.keyOf);
+    const added = yield* table.sort(Int32Array.from(this.#added));
     this.#added = [];
     this.slots = this.slots.length === 0 ? added : yield* mergeInSteps(this.slots, added, table.keyOf);
   }

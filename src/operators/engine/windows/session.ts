@@ -251,12 +251,19 @@ export class Session<V> implements Operator, Undoable {
 
   *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
-    while (this.#heap.nextMs <= toMs) yield* this.#fireAt(this.#heap.nextMs);
+    const heap = this.#heap;
+    while (heap.nextMs <= toMs) {
+      const timeMs = heap.nextMs;
+      const slot = heap.pop();
+      if (heap.nextMs === timeMs) yield* this.#fireAt(timeMs, slot);
+      else if (this.#keyed.has(slot)) this.#fireOne(slot, this.#keyed.keyOf(slot) as Key, timeMs);
+      if (this.#runtime.isStepOver()) yield;
+    }
   }
 
   /** Everything due at one time, by key, then by start. */
-  *#fireAt(timeMs: number): Steps {
-    const due = yield* popInKeyOrder(this.#heap, this.#keyed);
+  *#fireAt(timeMs: number, first: number): Steps {
+    const due = yield* popInKeyOrder(this.#heap, this.#keyed, timeMs, first);
     for (let from = 0, to = 0; from < due.length; from = to) {
       const owner = this.#get(due[from] as number, OWNER);
       while (to < due.length && this.#get(due[to] as number, OWNER) === owner) to++;

@@ -4,7 +4,7 @@ import { Frame } from "../state/frame.js";
 import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { Held } from "./firing.js";
-import type { HopPane, Slide } from "./hop.js";
+import { firstFrom, type HopPane, type Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
 /** Extra of a key's row: number of the first old pane in the window that holds it + 1 (0 when there is none), and its slot there. */
@@ -75,8 +75,9 @@ export class BlockSlide<V> implements Slide<V> {
       this.#taken[this.#taken.length - 1]?.pane.startMs ??
       this.#front[this.#front.length - 1]?.pane.startMs ??
       Number.NEGATIVE_INFINITY;
-    for (const pane of panes) {
-      if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
+    for (let i = firstFrom(panes, startMs, reachedMs); i < panes.length; i++) {
+      const pane = panes[i] as HopPane<V>;
+      if (pane.startMs >= endMs) break;
       const blockMs = Math.floor((pane.startMs - this.#offsetMs) / this.#sizeMs) * this.#sizeMs + this.#offsetMs;
       if (blockMs !== this.#blockMs && this.#taken.length > 0) yield* this.#flip(startMs);
       this.#blockMs = blockMs;

@@ -3,7 +3,7 @@ import { Frame } from "../state/frame.js";
 import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { Held } from "./firing.js";
-import type { HopPane, Slide } from "./hop.js";
+import { firstFrom, type HopPane, type Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
 /** For aggregates that can be taken away exactly: one row a key, to which panes are added and from which they are subtracted. */
@@ -25,8 +25,9 @@ export class SubtractSlide<V> implements Slide<V> {
       yield* this.#subtract((this.#held.shift() as HopPane<V>).frame);
     yield* this.#order.settle(this.#frame.table);
     const reachedMs = this.#held[this.#held.length - 1]?.startMs ?? Number.NEGATIVE_INFINITY;
-    for (const pane of panes) {
-      if (pane.startMs < startMs || pane.startMs >= endMs || pane.startMs <= reachedMs) continue;
+    for (let i = firstFrom(panes, startMs, reachedMs); i < panes.length; i++) {
+      const pane = panes[i] as HopPane<V>;
+      if (pane.startMs >= endMs) break;
       this.#held.push(pane);
       yield* this.#add(pane.frame);
     }

@@ -78,6 +78,19 @@ t.test("process: an event extends the time to live, one that fails does not; a t
   t.equal(keys(190), 0);
 });
 
+t.test("process: many keys, each forgotten by its own time", async (t) => {
+  const kit = new TestKit<Reading>(
+    keyed("edges")
+      .process<number, never>("p", { ttlMs: 50, init: () => 0, onEvent: (n) => n + 1 })
+      .to(testTarget()),
+  );
+  for (let i = 0; i < 40; i++) kit.event(i, event(i, 0, `k${i}`));
+  for (let i = 0; i < 40; i++) {
+    if (i === 20) kit.cut();
+    t.equal(kit.watermark(i + 50).metrics()[0]?.keys, 39 - i, `at ${i + 50}`);
+  }
+});
+
 t.test("process: a key kept for its timer alone holds no state, and says so", async (t) => {
   const topology = keyed("edges")
     .process<number, number>("p", {
@@ -277,4 +290,47 @@ t.test("unique: saved in one order of days, whatever came first; a time to keep 
   t.equal(saved([3, 1, 2, -1]), saved([-1, 1, 2, 3]));
   for (const ttlMs of [0, -1, Number.NaN])
     t.throws(() => new Seen(0, "seen", ttlMs), { code: "MR_OPTION_INVALID", message: `positive ttlMs, got ${ttlMs}` });
+});
+
+t.test("in order: a value whose event fails is not handed on later", async (t) => {
+  const stream = readings("edges");
+  stream.inOrder("o", { order: ({ id }) => String(id) }).to(testTarget());
+  stream
+    .map(({ x }) => {
+      if (x < 0) throw new Error("planted");
+    })
+    .to({ stream: "", write: () => undefined });
+  const kit = new TestKit<Reading>(stream.topology);
+  for (const [timeMs, x] of [
+    [5, 1],
+    [3, -1],
+    [4, 1],
+    [9, -1],
+  ] as const)
+    kit.event(timeMs, event(timeMs, x));
+  kit.watermark(100);
+  t.same(
+    kit.rows<Reading>().map(({ timeMs }) => timeMs),
+    [4, 5],
+  );
+  t.equal(kit.dead().length, 2);
+});
+
+t.test("state of a step that has become another kind of step is refused by its name", async (t) => {
+  const lagged = keyed("edges").lag("step", { ttlMs: 50 }).to(testTarget());
+  const windowed = keyed("edges")
+    .window("step", tumbling({ sizeMs: 10 }))
+    .aggregate({ n: count() })
+    .to(testTarget());
+  for (const [from, to] of [
+    [lagged, windowed],
+    [windowed, lagged],
+  ] as const) {
+    const kit = new TestKit<Reading>(from);
+    for (const key of ["a", "b", "c"]) kit.event(1, event(1, 1, key));
+    t.throws(() => to.create(CONTEXT).load(kit.save()), {
+      code: "MR_STATE_INCOMPATIBLE",
+      message: "state of operator step incompatible: ",
+    });
+  }
 });

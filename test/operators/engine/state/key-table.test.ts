@@ -118,3 +118,39 @@ t.test(
     t.ok(table.bytes <= empty, "cleared, it holds nothing");
   },
 );
+
+t.test("key table: many whole numbers, sorted in several runs, and many more merged in", async (t) => {
+  for (const keyOf of [(i: number) => (i * 7_919) % 40_009, (i: number) => ((i * 7_919) % 40_009) - 20_000.5]) {
+    const table = new KeyTable();
+    const expected: number[] = [];
+    const insert = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) {
+        table.slotOf(keyOf(i));
+        expected.push(keyOf(i));
+      }
+      expected.sort((a, b) => a - b);
+    };
+    for (const [from, to] of [
+      [0, 8_192],
+      [8_192, 25_000],
+      [25_000, 27_000],
+    ] as const) {
+      insert(from, to);
+      const sorted = Array.from(table.sortedSlots(), (slot) => table.keyAt(slot));
+      t.ok(sorted.length === to && sorted.every((key, i) => key === expected[i]), `${to} keys`);
+    }
+  }
+});
+
+t.test("key table: every other of many keys goes, the others are found where they were", async (t) => {
+  for (const keyOf of [(i: number): Key => i * 64, (i: number): Key => `key ${i}`]) {
+    const table = new KeyTable(1);
+    const slots = Array.from({ length: 2_000 }, (_, i) => table.slotOf(keyOf(i)));
+    for (let i = 0; i < 2_000; i += 2) table.remove(slots[i] as number);
+    const found = slots.map((_, i) => table.find(keyOf(i)));
+    t.same(
+      found,
+      slots.map((slot, i) => (i % 2 === 0 ? -1 : slot)),
+    );
+  }
+});

@@ -86,6 +86,41 @@ t.test("key table: a Map that also tells slots, through any inserts and removals
   t.doesNotThrow(() => fc.assert(property, { seed: 53, numRuns: 500 }));
 });
 
+t.test(
+  "key table: sorts texts as code units order them, long beginnings in common or none, whatever is behind them",
+  async (t) => {
+    const tail = fc.string({ unit: fc.constantFrom("a", "b", "\u0000", "\u0080", "\u00ff"), maxLength: 10 });
+    const wide = fc.constantFrom("", "", "", "\u0100");
+    const property = fc.property(
+      fc.constantFrom("", "k", "a long beginning in common "),
+      fc.uniqueArray(fc.tuple(tail, wide), { maxLength: 60, selector: ([a, b]) => a + b }),
+      (beginning, tails) => {
+        const table = new KeyTable();
+        const keys = tails.map(([a, b]) => beginning + a + b);
+        for (const key of keys) table.slotOf(key);
+        const sorted = Array.from(table.sortedSlots(), (slot) => table.keyAt(slot));
+        assert.deepEqual(sorted, [...keys].sort());
+      },
+    );
+    t.doesNotThrow(() => fc.assert(property, { seed: 55, numRuns: 500 }));
+  },
+);
+
+t.test("key table: a large one is sorted in many short steps", async (t) => {
+  const table = new KeyTable();
+  for (let i = 0; i < 50_000; i++) table.slotOf(`key ${(i * 7_919) % 50_000}`);
+  let turns = 0;
+  const steps = table.sortedInSteps();
+  let done = steps.next();
+  for (; done.done !== true; done = steps.next()) turns++;
+  const sorted = Array.from(done.value, (slot) => table.keyAt(slot) as string);
+  t.ok(
+    sorted.every((key, i) => i === 0 || (sorted[i - 1] as string) < key),
+    "in order",
+  );
+  t.ok(turns >= 16 * (50_000 / 16_384), `${turns} steps`);
+});
+
 t.test("timer heap: gives back by time", async (t) => {
   const property = fc.property(fc.array(fc.integer({ min: -50, max: 50 }), { maxLength: 300 }), (times) => {
     const heap = new TimerHeap();
