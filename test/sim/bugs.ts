@@ -201,6 +201,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: "a sink that takes over does not ask which block may still be on its way",
+    plan: (plan) => ({ ...plan, database: { ...plan.database, isRemote: true, late01: 0.6 } }),
     sinkPorts: (ports) => {
       const asked = new Set<string>();
       return {

@@ -1,17 +1,20 @@
-// npm run test:sim -- [--seeds N] [--from N] [--seed N] [--bugs]: lives through seeds of the simulated world. A seed that fails is
-// shown with its trace, and shows the same again with --seed.
+// npm run test:sim -- [--seeds N] [--from N] [--keep FILE] [--seed N] [--bugs]: lives through seeds of the simulated world. A seed that
+// fails is shown with its trace, and shows the same again with --seed. With --keep a long run that was ended goes on where it was.
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { bugs } from "./bugs.js";
 import { type Bug, type Outcome, simulate } from "./simulate.js";
 
 const BUG_SEEDS = 1_000;
 const PROGRESS = 1_000;
+const KEEP_EVERY = 100;
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     seed: { type: "string" },
+    keep: { type: "string" },
     bugs: { type: "boolean", default: false },
     bug: { type: "string" },
   },
@@ -40,10 +43,12 @@ async function showSeed(seed: number, bug?: Bug): Promise<number> {
 
 async function manySeeds(from: number, count: number): Promise<number> {
   const startedMs = performance.now();
-  const total = { events: 0, lives: 0, outputs: 0 };
+  const kept = values.keep !== undefined && existsSync(values.keep) ? readKept(values.keep) : undefined;
+  const total = kept?.total ?? { events: 0, lives: 0, outputs: 0 };
   let first: Outcome | undefined;
-  let failed = 0;
-  for (let seed = from; seed < from + count; seed++) {
+  let failed = kept?.failed ?? 0;
+  if (kept !== undefined) process.stderr.write(`goes on after seed ${kept.through}\n`);
+  for (let seed = Math.max(from, (kept?.through ?? 0) + 1); seed < from + count; seed++) {
     const outcome = await simulate(seed);
     for (const key of ["events", "lives", "outputs"] as const) total[key] += outcome.counts[key];
     if (outcome.problems.length > 0) {
@@ -52,6 +57,7 @@ async function manySeeds(from: number, count: number): Promise<number> {
       print(`seed ${seed} FAILED: ${outcome.problems[0]}`);
     }
     const done = seed - from + 1;
+    if (values.keep !== undefined && done % KEEP_EVERY === 0) keep(values.keep, { through: seed, failed, total });
     if (done % PROGRESS === 0) process.stderr.write(`${done} seeds, ${failed} failed, ${seconds(startedMs)} s\n`);
   }
   if (first !== undefined) await showSeed(first.seed);
@@ -61,6 +67,23 @@ async function manySeeds(from: number, count: number): Promise<number> {
   );
   if (first !== undefined) print(`again: npm run test:sim -- --seed ${first.seed}`);
   return failed === 0 ? 0 : 1;
+}
+
+/** How far a long run has come. */
+interface Kept {
+  readonly through: number;
+  readonly failed: number;
+  readonly total: { events: number; lives: number; outputs: number };
+}
+
+function readKept(path: string): Kept {
+  return JSON.parse(readFileSync(path, "utf8")) as Kept;
+}
+
+/** Whole or not at all. */
+function keep(path: string, kept: Kept): void {
+  writeFileSync(`${path}.new`, `${JSON.stringify(kept)}\n`);
+  renameSync(`${path}.new`, path);
 }
 
 async function plantBugs(): Promise<number> {

@@ -37,6 +37,8 @@ export interface Bug {
   /** Of the process that changes the partitions. */
   operator?(ports: Ports): Ports;
   sinkPorts?(ports: Ports): Ports;
+  /** Worlds in which it matters, for one that few worlds would show. */
+  plan?(plan: Plan): Plan;
   /** Called before each world. */
   begin?(): void;
 }
@@ -100,7 +102,8 @@ class World {
     this.#bug = bug;
     this.#isTraced = isTraced;
     this.#random = seeded(seed);
-    this.#plan = planOf(this.#random);
+    const plan = planOf(this.#random);
+    this.#plan = bug?.plan?.(plan) ?? plan;
     this.#network = { ...this.#plan.network };
     this.#partitions = this.#plan.partitions;
     this.#broker.partitions = this.#partitions;
