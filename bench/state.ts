@@ -109,30 +109,31 @@ function tick(t: number): Iterator<void> | undefined {
   return program.applyInSteps(message, undefined, ignore);
 }
 
-/** How long this thread has waited for a processor that others had, ms; 0 where the system does not tell. */
-function waitedMs(): number {
+/** What this thread has had of a processor so far, ms; undefined where the system does not tell. */
+function hadMs(): number | undefined {
   try {
-    return Number(readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")[1]) / 1e6;
+    return Number.parseInt(readFileSync("/proc/thread-self/schedstat", "latin1"), 10) / 1e6;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
-/** Stretches of time with what others took of them. */
-const taken: { readonly fromMs: number; readonly toMs: number; readonly waitedMs: number }[] = [];
-let seen = { atMs: performance.now(), waitedMs: waitedMs() };
+/** Stretches of time in which others had the processor for a while, with what this thread had of it. */
+const shared: { readonly fromMs: number; readonly toMs: number; readonly hadMs: number }[] = [];
+let noted = { atMs: performance.now(), hadMs: hadMs() };
 
-function noteWaiting(): void {
-  const now = { atMs: performance.now(), waitedMs: waitedMs() };
-  const waited = now.waitedMs - seen.waitedMs;
-  if (waited > 0.5) taken.push({ fromMs: seen.atMs, toMs: now.atMs, waitedMs: waited });
-  seen = now;
+/** Ends a stretch and begins the next. */
+function noteStretch(): void {
+  const now = { atMs: performance.now(), hadMs: hadMs() };
+  const had = (now.hadMs ?? Number.NaN) - (noted.hadMs ?? Number.NaN);
+  if (had < now.atMs - noted.atMs - 0.5) shared.push({ fromMs: noted.atMs, toMs: now.atMs, hadMs: had });
+  noted = now;
 }
 
-/** A pause less what other programs took of its stretch: what it would at least have been on a machine of its own. */
+/** No more of a pause than the thread had of its stretch: about what it would have been on a machine of its own. */
 function ownMs({ startTime, duration }: Collection): number {
-  const stretch = taken.find(({ fromMs, toMs }) => startTime >= fromMs && startTime < toMs);
-  return Math.max(0, duration - (stretch?.waitedMs ?? 0));
+  const stretch = shared.find(({ fromMs, toMs }) => startTime >= fromMs && startTime < toMs);
+  return Math.min(duration, stretch?.hadMs ?? duration);
 }
 
 function percentile(values: readonly number[], part01: number): number {
@@ -186,7 +187,7 @@ async function fire(t: number, steps: number[]): Promise<void> {
   for (let done = rest === undefined; ; ) {
     steps.push(performance.now() - startedAt);
     if (done) return;
-    noteWaiting();
+    noteStretch();
     await turn();
     startedAt = performance.now();
     done = rest?.next().done === true;
@@ -229,7 +230,7 @@ async function endure(minutes: number): Promise<Result[]> {
         saves++;
       }
     }
-    noteWaiting();
+    noteStretch();
     const leftMs = startedAt + (i / Number(flags.rate)) * 1_000 - performance.now();
     if (leftMs > 1) await wait(leftMs);
     else await turn();

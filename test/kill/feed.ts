@@ -48,10 +48,11 @@ export function feed({ log }: Connection, steps: readonly InputStep[], perSecond
       await announce(t);
     }
   };
-  const send = async (message: NewMessage): Promise<number> => {
+  const send = (message: NewMessage): Promise<number> => insisting(() => log.publish(message));
+  const insisting = async <T>(ask: () => Promise<T>): Promise<T> => {
     for (;;) {
       try {
-        return await log.publish(message);
+        return await ask();
       } catch (error) {
         if (!isMillraceError(error) || error.disposition !== "retry" || signal?.aborted) throw error;
         await delay(RETRY_MS);
@@ -59,7 +60,7 @@ export function feed({ log }: Connection, steps: readonly InputStep[], perSecond
     }
   };
   const announce = async (t: number): Promise<void> => {
-    const { partitions = PARTITIONS } = await log.info("telemetry");
+    const { partitions = PARTITIONS } = await insisting(() => log.info("telemetry"));
     const ticks = Array.from({ length: partitions }, (_, p) => `telemetry.${p}._tick.kill`);
     await Promise.all(ticks.map((subject) => send({ subject, data: tickBody(t) })));
   };
