@@ -283,7 +283,7 @@ export class EngineProgram<V> implements Program {
     });
     let at = 0;
     const save = {
-      parts: [] as readonly Uint8Array[],
+      parts: [head] as readonly Uint8Array[], // all there is where no operator has state
       step: () => {
         const job = jobs[at];
         if (job === undefined) return true;

@@ -326,3 +326,21 @@ t.test("policy of a step: fail stops the task, dead sets the event aside, in eve
     t.throws(() => send(build({ onError })), { message: "planted" }, name);
   }
 });
+
+t.test("a program without stateful steps saves its time, at once and in steps alike", async (t) => {
+  const topology = pipeline("test.stateless");
+  topology
+    .from(testSource<number>())
+    .map(({ value }) => value + 1)
+    .to(testTarget("out"));
+  const create = () =>
+    topology.create({ task: "t/0", partition: 0, partitions: 1, inference: { run: async () => new Float32Array() } });
+  const program = create();
+  const save = program.beginSave?.();
+  t.equal(save?.step(), true);
+  const bytes = Buffer.concat(save?.parts ?? []);
+  t.same(bytes, Buffer.from(program.save()));
+  const next = create();
+  next.load(bytes);
+  t.same(Buffer.from(next.save()), bytes);
+});
