@@ -39,11 +39,29 @@ Examples:
 
 async function run(config: Config): Promise<void> {
   const startedMs = Date.now();
-  const interrupted = new Promise<string>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
-  });
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const running = await start(config, print);
+  let abandon: NodeJS.Timeout | undefined;
+  const abandonSoon = (): void => {
+    abandon ??= setTimeout(() => {
+      print(`still not stopped after ${STOP_MS / 1000} s: leaving the rest; nothing acknowledged is lost`);
+      process.exit(EXIT.failed);
+    }, STOP_MS);
+  };
+  const interruption = new AbortController();
+  const interrupted = new Promise<string>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        resolve(signal);
+        interruption.abort();
+        abandonSoon();
+      });
+    }
+  });
+  const running = await start(config, print, interruption.signal);
+  if (running === undefined) {
+    print("stopped before it was ready");
+    process.exit(EXIT.done); // what was still starting may wait for something that never comes
+  }
   const readyS = ((Date.now() - startedMs) / 1000).toFixed(1);
   print(banner(running, readyS, config));
   const endProgress = showProgress(running.stats, process.stdout);
@@ -52,10 +70,7 @@ async function run(config: Config): Promise<void> {
   const asked = why.startsWith("SIG");
   print(asked ? "stopping: draining what is in flight" : `millrace: ${why}; stopping`);
   if (!asked) process.exitCode = EXIT.failed;
-  const abandon = setTimeout(() => {
-    print(`still not stopped after ${STOP_MS / 1000} s: leaving the rest; nothing acknowledged is lost`);
-    process.exit(EXIT.failed);
-  }, STOP_MS);
+  abandonSoon();
   await running.stop();
   clearTimeout(abandon);
   print("stopped");

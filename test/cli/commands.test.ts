@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
-import { temporaryDir } from "../support/millrace.js";
+import { startMillrace, temporaryDir, waitFor } from "../support/millrace.js";
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
@@ -62,6 +63,29 @@ t.test("up ends by itself, and takes its threads and servers along, when the dat
   const up = run(process.execPath, args, { env, timeout: 20_000 });
   await t.rejects(up, { code: 1, killed: false, stderr: /millrace: connecting to ClickHouse at .* failed/ });
   t.notOk(existsSync(join(dataDir, "instance.json")), "the data directory is free again");
+});
+
+t.test("a broker that is away holds the page up for seconds, not for ever; Ctrl-C works meanwhile", async (t) => {
+  const dataDir = temporaryDir("no-broker");
+  const env = { ...process.env, MQTT_URL: "mqtt://127.0.0.1:1" };
+  const args = [MAIN, "up", "--port", "0", "--no-replay", "--data-dir", dataDir];
+  const early = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  let printed = "";
+  early.stdout.on("data", (chunk: Buffer) => (printed += chunk));
+  await waitFor(60_000, () => existsSync(join(dataDir, "nats", "endpoint.json")) || undefined);
+  early.kill("SIGTERM");
+  const [code] = await once(early, "exit");
+  t.equal(code, 0);
+  t.match(printed, /stopped before it was ready/);
+  t.notOk(existsSync(join(dataDir, "nats", "endpoint.json")), "the log's server has ended too");
+
+  process.env["MQTT_URL"] = env.MQTT_URL;
+  const millrace = await startMillrace(dataDir, ["--no-replay"]).finally(() => delete process.env["MQTT_URL"]);
+  t.teardown(() => millrace.killTree());
+  const answer = await fetch(`${millrace.instance.url}/readyz`);
+  t.equal(answer.status, 503);
+  t.match(await answer.text(), /the MQTT broker is not connected/);
+  await millrace.stop();
 });
 
 t.test("doctor: what is wrong, how to mend it, and exit code 3", async (t) => {

@@ -7,6 +7,7 @@ import {
   packageRoot,
   type ReplayStats,
   type Stats,
+  systemClock,
 } from "../../core/index.js";
 import {
   type Connection,
@@ -40,6 +41,8 @@ import { startWorkers } from "./workers.js";
 const MAX_PAYLOAD_BYTES = 25 * 1024 * 1024 + 4_096;
 /** A query may take ten seconds by itself, and wait for its turn. */
 const QUERY_MS = 60_000;
+/** The door goes on trying; readiness says meanwhile that the broker is not connected. */
+const MQTT_WAIT_MS = 5_000;
 
 export interface Running {
   readonly url: string;
@@ -56,20 +59,37 @@ export interface Running {
 
 /**
  * Starts everything that is not given, in the order in which it is needed: log, streams, database, tasks, doors, gateway, replay, clock.
- * What was started is stopped again when a later step fails.
+ * What was started is stopped again when a later step fails, or the signal aborts before all is ready: then resolves with undefined.
  */
-export async function start(config: Config, report: (line: string) => void): Promise<Running> {
+export async function start(
+  config: Config,
+  report: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Running | undefined> {
   const startedMs = Date.now();
   const logger = createLogger(config.logLevel);
   claimDataDir(config.dataDir);
   const closers: (() => Promise<void>)[] = [async () => releaseDataDir(config.dataDir)];
+  const close = (closer: () => Promise<void>): Promise<void> =>
+    closer().catch((error: unknown) => logger.error({ err: error }, "stopping"));
+  let isStopped = false;
   const stop = async (): Promise<void> => {
-    for (let closer = closers.pop(); closer; closer = closers.pop()) {
-      await closer().catch((error: unknown) => logger.error({ err: error }, "stopping"));
-    }
+    isStopped = true;
+    for (let closer = closers.pop(); closer; closer = closers.pop()) await close(closer);
   };
+  const defer = (closer: () => Promise<void>): void => {
+    if (isStopped) void close(closer);
+    else closers.push(closer);
+  };
+  const interrupted = new Promise<undefined>((resolve) => {
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
   try {
-    return await startAll({ config, report, startedMs, logger, stop, defer: (closer) => void closers.push(closer) });
+    const running = startAll({ config, report, startedMs, logger, stop, defer });
+    running.catch(() => undefined); // what fails after the interruption fails because of it
+    const first = await Promise.race([running, interrupted]);
+    if (first === undefined) await stop();
+    return first;
   } catch (error) {
     await stop();
     throw error;
@@ -129,7 +149,7 @@ async function startAll(context: Context): Promise<Running> {
   );
   if (mqtt) {
     defer(() => mqtt.close());
-    await mqtt.subscribed;
+    await Promise.race([mqtt.subscribed, systemClock.sleep(MQTT_WAIT_MS)]); // a broker that is away is waited for behind the page
   }
   const gateway = await openGateway({
     context,
