@@ -4,6 +4,7 @@ import {
   type Lease,
   type Leases,
   type Membership,
+  MillraceError,
   type Registers,
 } from "../core/index.js";
 import type { Presence } from "./presence.js";
@@ -232,7 +233,8 @@ class Member implements Membership {
       const beats = current === undefined ? {} : decode<Beats>(current.value);
       this.#see(beats);
       if ((await registers.set(this.#key, encode(change(beats)), current?.revision ?? 0)) !== undefined) return;
-      if (tries >= TRIES) throw new Error(`announcing in ${this.#key}: ${TRIES} others were faster`);
+      if (tries >= TRIES)
+        throw new MillraceError("MR_LOG_UNAVAILABLE", `announcing in ${this.#key}: ${TRIES} others were faster`);
       await clock.sleep((periodMs / 300) * (tries % 5)); // others beat at other times
     }
   }

@@ -5,11 +5,15 @@ import { isWrongLastSequence, logError } from "./failures.js";
 
 const BUCKET = "millrace";
 
-/** Registers in a JetStream key-value bucket, created at first use. Errors of all calls: MR_LOG_UNAVAILABLE. */
+/**
+ * Registers in a JetStream key-value bucket, created at first use. The leader is asked, never the nearest replica: one that is cut off
+ * would answer with what was, and every compare-and-set built on that would be refused. Errors of all calls: MR_LOG_UNAVAILABLE.
+ */
 export function openRegisters({ js, replicas }: Link): Registers {
   let opening: Promise<KV> | undefined;
   const bucket = async () => {
-    opening ??= new Kvm(js).create(BUCKET, { history: 1, storage: "file", replicas } as Parameters<Kvm["create"]>[1]);
+    const wanted = { history: 1, storage: "file", replicas, allow_direct: false };
+    opening ??= new Kvm(js).create(BUCKET, wanted as Parameters<Kvm["create"]>[1]);
     try {
       return await opening;
     } catch (cause) {
@@ -31,6 +35,7 @@ export function openRegisters({ js, replicas }: Link): Registers {
     async set(key, value, expectedRevision) {
       const kv = await bucket();
       try {
+        if (expectedRevision === 0) return await kv.create(toKey(key), value); // also over the marker of one that was removed
         return await kv.put(toKey(key), value, { previousSeq: expectedRevision });
       } catch (cause) {
         if (isWrongLastSequence(cause)) return undefined;

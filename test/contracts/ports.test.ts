@@ -204,6 +204,10 @@ for (const [name, open] of Object.entries(portsWorlds)) {
     ]);
     t.equal(await registers.remove("a/b.c d", first), false);
     t.equal(await registers.remove("a/b.c d", second), true);
+    const third = await registers.set("a/b.c d", Buffer.from("again"), 0);
+    t.ok(third !== undefined && third > second, "what was removed can be made again");
+    t.equal(await registers.set("a/b.c d", Buffer.from("twice"), 0), undefined, "once");
+    t.equal(await registers.remove("a/b.c d", third ?? 0), true);
     t.equal(await other.get("a/b.c d"), undefined);
     t.same(
       (await registers.list("a/")).map(({ key }) => key),

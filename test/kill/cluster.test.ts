@@ -7,6 +7,9 @@ const SEED = Number(process.env["MILLRACE_SEED"] ?? Date.now() % 1_000_000);
 /** A smoke; `npm run test:kill -- --servers 3` does more of them, and rolling restarts. */
 const ROUNDS: readonly ClusterVictim[] = ["kill leader", "cut one off"];
 
+/** What a worker said last, when something is wrong. */
+const OUTPUT_BYTES = 20_000;
+
 t.comment(`seed ${SEED}: MILLRACE_SEED=${SEED} repeats the moments of the strikes`);
 
 t.test("three servers: without the leader, or with one cut off, every row is there once", async (t) => {
@@ -14,6 +17,7 @@ t.test("three servers: without the leader, or with one cut off, every row is the
   t.teardown(() => world.stop());
   for (const [round, victim] of ROUNDS.entries()) {
     const result = await runRound(world, round, SEED + round, [victim]);
+    if (!result.ok) for (const worker of world.workers) t.comment(worker.output().slice(-OUTPUT_BYTES));
     t.same(result.differences, [], `${victim}: ${result.rowsFound} rows as DuckDB counts them`);
     t.equal(result.idsTwice, 0, `${victim}: no id twice`);
     t.ok(result.eventsInFlight > 0, `${victim}: ${result.eventsInFlight} events in flight`);

@@ -78,6 +78,7 @@ await serveThread<SinkThreadStatus>(async () => {
       const runs = [...tasks].map(async ([stream, task]) => {
         await task.run(signal).catch((error: unknown) => {
           logger.error({ stream, err: error }, "sink task ended");
+          if (isMillraceError(error, "MR_FENCED")) stopping.abort(); // all of it begins anew, with whoever has the lease then
           failures.push(`sink ${stream}: ${error instanceof Error ? error.message : String(error)}`);
         });
       });

@@ -1,5 +1,8 @@
 import { MillraceError, type Registers } from "../../core/index.js";
 
+/** A former writer announces blocks for as long as it does not know: it is that much faster at most a few times. */
+const TRIES = 20;
+
 /** The rows a writer is about to store in a table: those of the messages `from` to `to`, whole. */
 interface Block {
   /** Largest `_seq` in the table before. */
@@ -50,7 +53,7 @@ export async function takeOver(options: {
     return found !== undefined && Buffer.compare(found.value, value) === 0 ? found.revision : undefined;
   };
 
-  for (;;) {
+  for (let tries = 1; tries <= TRIES; tries++) {
     const found = await registers.get(key);
     const last = found && (JSON.parse(Buffer.from(found.value).toString()) as Announced);
     const { after, from, to } = last?.incarnation === incarnation ? last : {};
@@ -71,4 +74,5 @@ export async function takeOver(options: {
       },
     };
   }
+  throw new MillraceError("MR_LOG_UNAVAILABLE", `taking ${table} over: in ${TRIES} tries another writer was faster`);
 }
