@@ -9,7 +9,7 @@ import { EXIT } from "./exit.js";
 import { connectInstance } from "./log-client.js";
 import { enabledRules, readRuleFiles, rulesMessage } from "./rules/rule-file.js";
 import { formatTable } from "./table.js";
-import { loadPipelines } from "./up/topologies.js";
+import { loadPipelines, pipelineNamed } from "./up/topologies.js";
 
 interface BacktestFlags {
   readonly from: string;
@@ -38,12 +38,7 @@ export function backtestCommand(): Command {
     )
     .action(async (name: string, { from, to, set = [], rules, json, ...flags }: BacktestFlags) => {
       const config = loadConfig({ ...flags });
-      const pipelines = await loadPipelines(config.topologies);
-      const pipeline = pipelines.find((each) => each.name === name);
-      if (pipeline === undefined) {
-        const known = pipelines.map((each) => each.name).join(", ");
-        throw new MillraceError("MR_OPTION_INVALID", `there is no pipeline ${name}; known are ${known}`);
-      }
+      const pipeline = pipelineNamed(await loadPipelines(config.topologies), name);
       const range = { fromMs: timeOption("--from", from), toMs: timeOption("--to", to) };
       const settings = new Map(readSettings(set));
       if (rules !== undefined) settings.set("rules", { ...rulesMessage(enabledRules(await readRuleFiles(rules))) });

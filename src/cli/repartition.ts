@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { MillraceError } from "../core/index.js";
+import { MillraceError, PARTITIONS_MOST } from "../core/index.js";
 import { type DerivedStream, repartition } from "../runtime/index.js";
 import { type Connection, streamSpecs } from "../streams/index.js";
 import { forgetReader, listReaders } from "../workers/keeper/index.js";
@@ -7,12 +7,10 @@ import { askCluster } from "./known-tasks.js";
 import { withStoredLog } from "./stored-log.js";
 import type { LogFlags } from "./with-log.js";
 
-const PARTITIONS_MOST = 64;
-
 export function repartitionCommand(): Command {
   return new Command("repartition")
     .description("give the log another number of partitions, and have everything computed again from its inputs")
-    .requiredOption("--partitions <n>", "1 to 64", partitionCount)
+    .requiredOption("--partitions <n>", `1 to ${PARTITIONS_MOST}`, partitionCount)
     .option("--accept-loss", "also when the beginning of an input has been purged")
     .option("--data-dir <path>", "data directory of the stopped instance")
     .option("--nats-url <url>", "log of the instance")
@@ -71,5 +69,5 @@ function derived(): readonly DerivedStream[] {
 function partitionCount(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= PARTITIONS_MOST) return value;
-  throw new InvalidArgumentError("must be a whole number from 1 to 64");
+  throw new InvalidArgumentError(`must be a whole number from 1 to ${PARTITIONS_MOST}`);
 }

@@ -6,7 +6,7 @@ import { loadConfig } from "./config.js";
 import { tasksOf } from "./known-tasks.js";
 import { withStoredLog } from "./stored-log.js";
 import { formatTable } from "./table.js";
-import { loadPipelines } from "./up/topologies.js";
+import { loadPipelines, pipelineNamed } from "./up/topologies.js";
 import type { LogFlags } from "./with-log.js";
 
 /** Models and long states are cut in the table; --json has all of them. */
@@ -35,21 +35,13 @@ Examples:
     )
     .action(async (name: string, key: string, flags: LogFlags & { json?: boolean; topologies?: string }) => {
       const { json, ...where } = flags;
-      const pipeline = await pipelineNamed(name, loadConfig({ ...where }).topologies);
+      const pipeline = pipelineNamed(await loadPipelines(loadConfig({ ...where }).topologies), name);
       await withStoredLog(where, async (connection) => {
         const found = await stateOf(connection, pipeline, key);
         return json ? JSON.stringify(found, plainNumbers) : plain(found);
       });
     });
   return new Command("state").description("look into the state of a pipeline").addCommand(get);
-}
-
-async function pipelineNamed(name: string, topologies: string | undefined): Promise<Pipeline> {
-  const pipelines = await loadPipelines(topologies);
-  const found = pipelines.find((each) => each.name === name);
-  if (found !== undefined) return found;
-  const known = pipelines.map((each) => each.name).join(", ");
-  throw new MillraceError("MR_OPTION_INVALID", `there is no pipeline ${name}; known are ${known}`);
 }
 
 /** What one task's newest snapshot holds for a key. */

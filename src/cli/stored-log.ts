@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MillraceError } from "../core/index.js";
-import { type Connection, connectLog } from "../streams/index.js";
+import type { Connection } from "../streams/index.js";
 import { loadConfig } from "./config.js";
 import { claimDataDir, isRunning, releaseDataDir } from "./up/instance.js";
 import { openLogServer } from "./up/log-server.js";
-import { type LogFlags, withLog } from "./with-log.js";
+import { type LogFlags, printFrom, withLog } from "./with-log.js";
 
 /**
  * As `withLog`; where the instance of the data directory is stopped, with a server of our own for as long as `work` takes. Nobody
@@ -24,12 +24,7 @@ export async function withStoredLog(flags: LogFlags, work: (connection: Connecti
   try {
     const server = await openLogServer({ ...config, mqttPort: 0 }, "", () => undefined);
     try {
-      const connection = await connectLog({ ...server.log, name: "millrace-cli" });
-      try {
-        process.stdout.write(`${await work(connection)}\n`);
-      } finally {
-        await connection.close();
-      }
+      await printFrom(server.log, work);
     } finally {
       await server.stop();
     }

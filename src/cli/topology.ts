@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { MillraceError } from "../core/index.js";
 import { type Topology, topologyJson, topologyMermaid, topologyText } from "../operators/index.js";
 import { pipelines } from "../pipelines/index.js";
+import { pipelineNamed } from "./up/topologies.js";
 
 export function topologyCommand(): Command {
   return new Command("topology")
@@ -11,7 +12,7 @@ export function topologyCommand(): Command {
     .option("--mermaid", "print a Mermaid flow chart (of one pipeline)")
     .addHelpText("after", "\nExample:\n  millrace topology mine.site --mermaid")
     .action((name: string | undefined, options: { json?: boolean; mermaid?: boolean }) => {
-      const chosen = name === undefined ? pipelines : [named(name)];
+      const chosen = name === undefined ? pipelines : [pipelineNamed(pipelines, name)];
       if (options.mermaid && name === undefined)
         throw new MillraceError("MR_OPTION_INVALID", `a chart is of one pipeline: name one of ${names()}`);
       const text = options.json
@@ -19,13 +20,6 @@ export function topologyCommand(): Command {
         : chosen.map(options.mermaid ? topologyMermaid : plain).join("\n");
       process.stdout.write(text);
     });
-}
-
-function named(name: string): Topology {
-  const found = pipelines.find((pipeline) => pipeline.name === name);
-  if (found === undefined)
-    throw new MillraceError("MR_OPTION_INVALID", `there is no pipeline ${name}; known are ${names()}`);
-  return found;
 }
 
 function names(): string {

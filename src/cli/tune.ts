@@ -1,13 +1,12 @@
 import { Command } from "commander";
-import { type Log, MillraceError } from "../core/index.js";
+import { type Log, MillraceError, type Pipeline } from "../core/index.js";
 import { Topology } from "../operators/index.js";
+import { DETECTOR } from "../pipelines/index.js";
 import { loadConfig } from "./config.js";
 import { tasksOf } from "./known-tasks.js";
-import { loadPipelines } from "./up/topologies.js";
+import { loadPipelines, pipelineNamed } from "./up/topologies.js";
 import { type LogFlags, withLog } from "./with-log.js";
 
-/** The control message's kind, and the table's that reads it. */
-const DETECTOR = "detector";
 const DEFAULT = "default";
 
 type Words = Readonly<Record<string, number>>;
@@ -32,10 +31,8 @@ Examples:
     )
     .action((pipeline: string, changes: readonly string[], flags: LogFlags) =>
       withLog(flags, async ({ log, registers }) => {
-        const pipelines = await loadPipelines(loadConfig({ ...flags }).topologies);
-        const topology = pipelines.find(({ name }) => name === pipeline);
+        const topology = pipelineNamed(await loadPipelines(loadConfig({ ...flags }).topologies), pipeline);
         const partitions = (await tasksOf(registers, pipeline)).map(({ partition }) => partition);
-        if (!(topology instanceof Topology)) return `${pipeline} has no thresholds to change`;
         return tune(log, topology, partitions, changes);
       }),
     );
@@ -44,12 +41,12 @@ Examples:
 /** Resolves with what holds then, for people. Errors: MR_OPTION_INVALID, MR_LOG_UNAVAILABLE. */
 export async function tune(
   log: Log,
-  topology: Topology,
+  topology: Pipeline,
   partitions: readonly number[],
   changes: readonly string[],
 ): Promise<string> {
   const { name, source } = topology;
-  const table = topology.tables.find((each) => each.name === DETECTOR);
+  const table = topology instanceof Topology ? topology.tables.find((each) => each.name === DETECTOR) : undefined;
   if (table === undefined)
     throw new MillraceError("MR_OPTION_INVALID", `tuning ${name}: it has no thresholds that can be changed`);
   const wanted = changes.map(readChange);

@@ -33,7 +33,15 @@ export function findLog(config: Config): FoundLog {
 
 /** Connects, does `work`, prints what it resolves with, and closes. */
 export async function withLog(flags: LogFlags, work: (connection: Connection) => Promise<string>): Promise<void> {
-  const connection = await connectLog({ ...findLog(loadConfig({ ...flags })).log, name: "millrace-cli" });
+  await printFrom(findLog(loadConfig({ ...flags })).log, work);
+}
+
+/** As `withLog`, of the log at hand. */
+export async function printFrom(
+  log: Omit<LogOptions, "name">,
+  work: (connection: Connection) => Promise<string>,
+): Promise<void> {
+  const connection = await connectLog({ ...log, name: "millrace-cli" });
   try {
     process.stdout.write(`${await work(connection)}\n`);
   } finally {

@@ -34,6 +34,9 @@ const channelRules = z.preprocess((given, context) => {
   }
 }, z.array(channelRule).max(1_000));
 
+/** Of the input streams. */
+export const PARTITIONS_MOST = 64;
+
 /** Every option: the same names in flags (`--mqtt-port`), in the environment (see `env`) and in `millrace.yaml` (`mqttPort`). */
 export const configSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
@@ -43,7 +46,7 @@ export const configSchema = z.strictObject({
   speed: z.union([z.literal("max"), z.coerce.number().positive().max(100_000)]).default(1),
   replay: z.union([flag, z.string().min(1)]).default(true),
   rebase: z.enum(["now", "none"]).default("now"),
-  partitions: z.coerce.number().int().min(1).max(64).default(4),
+  partitions: z.coerce.number().int().min(1).max(PARTITIONS_MOST).default(4),
   workers: z.coerce.number().int().min(1).max(64).default(1),
   topologies: z.string().min(1).optional(),
   routing: z.string().min(1).optional(),

@@ -4,7 +4,14 @@ export { canonicalJson } from "./canonical.js";
 export type * from "./channels.js";
 export { systemClock } from "./clock.js";
 export { COMMANDS, type CommandName, type OperatorCommand } from "./commands.js";
-export { CONFIG_HELP, type Config, type ConfigKey, type ConfigSource, resolveConfig } from "./config.js";
+export {
+  CONFIG_HELP,
+  type Config,
+  type ConfigKey,
+  type ConfigSource,
+  PARTITIONS_MOST,
+  resolveConfig,
+} from "./config.js";
 export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
 export {

@@ -1,5 +1,6 @@
 export { CHANNELS } from "./channels.js";
 export { models } from "./models.js";
+export { DETECTOR } from "./thresholds.js";
 
 import type { Topology } from "../operators/index.js";
 import { desk } from "./alarms/desk.js";

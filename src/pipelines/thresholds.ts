@@ -1,7 +1,7 @@
 import type { Key, KeyedStream, Table, Topology } from "../operators/index.js";
 
 /** Kind of the control message, name of the table. */
-const DETECTOR = "detector";
+export const DETECTOR = "detector";
 
 /** What the scores of a pipeline's rules must exceed. */
 export interface Thresholds<R extends string> {

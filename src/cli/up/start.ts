@@ -112,7 +112,7 @@ async function startAll(context: Context): Promise<Running> {
   const webhookSecret = config.githubWebhookSecret ?? secretFile(config.dataDir, "webhook.secret");
   const tracing = await openTracing(process.env);
   defer(() => tracing.close());
-  const disk = await followDisk(context);
+  const disk = await untilStopped(context, (signal) => watchDisk({ path: config.dataDir, logger, signal }));
   const server = await openLogServer(config, key, report);
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
@@ -149,7 +149,9 @@ async function startAll(context: Context): Promise<Running> {
   );
   if (mqtt) {
     defer(() => mqtt.close());
-    await Promise.race([mqtt.subscribed, systemClock.sleep(MQTT_WAIT_MS)]); // a broker that is away is waited for behind the page
+    const waiting = new AbortController(); // a broker that is away is waited for behind the page
+    await Promise.race([mqtt.subscribed, systemClock.sleep(MQTT_WAIT_MS, waiting.signal)]);
+    waiting.abort(); // a timer left behind would hold up the end
   }
   const gateway = await openGateway({
     context,
@@ -210,27 +212,27 @@ function followRules(context: Context, connection: Connection): Promise<void> {
   return follow(context, connection, { subjects, path, read, without: rulesMessage([]) });
 }
 
-async function followDisk({ config, logger, defer }: Context): Promise<DiskRoom> {
+/** What goes on until its signal aborts ends with everything else. */
+async function untilStopped<T extends { readonly ended: Promise<void> }>(
+  { defer }: Context,
+  begin: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const stopping = new AbortController();
-  const room = await watchDisk({ path: config.dataDir, logger, signal: stopping.signal });
+  const begun = await begin(stopping.signal);
   defer(async () => {
     stopping.abort();
-    await room.ended;
+    await begun.ended;
   });
-  return room;
+  return begun;
 }
 
 async function follow(
-  { logger, defer }: Context,
+  context: Context,
   { log }: Connection,
   what: Pick<Parameters<typeof followConfiguration>[0], "subjects" | "path" | "read" | "without">,
 ): Promise<void> {
-  const stopping = new AbortController();
-  const { ended } = await followConfiguration({ log, logger, signal: stopping.signal, ...what });
-  defer(async () => {
-    stopping.abort();
-    await ended;
-  });
+  const { logger } = context;
+  await untilStopped(context, (signal) => followConfiguration({ log, logger, signal, ...what }));
 }
 
 function brokenStart(reason: string): never {

@@ -3,6 +3,14 @@ import { pathToFileURL } from "node:url";
 import { MillraceError, type Pipeline } from "../../core/index.js";
 import { pipelines as builtIn } from "../../pipelines/index.js";
 
+/** The one of a name. Errors: MR_OPTION_INVALID with the names there are. */
+export function pipelineNamed<P extends Pipeline>(pipelines: readonly P[], name: string): P {
+  const found = pipelines.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  const known = pipelines.map((each) => each.name).join(", ");
+  throw new MillraceError("MR_OPTION_INVALID", `there is no pipeline ${name}; known are ${known}`);
+}
+
 /**
  * The pipelines to run: the built-in applications, or those of a module that exports `pipelines`.
  * Errors: MR_OPTION_INVALID when the module cannot be loaded or exports none.
