@@ -18,7 +18,7 @@ export async function strikeCluster(
   const awayMs = 2_000 + random() * 4_000;
   switch (victim) {
     case "kill leader": {
-      const leader = await leaderOf(cluster, "accepted");
+      const leader = await insisting(() => leaderOf(cluster, "accepted"));
       await cluster.kill(leader);
       await delay(awayMs);
       return cluster.start(leader);
@@ -27,7 +27,7 @@ export async function strikeCluster(
       cluster.cutOff();
       await delay(awayMs + 5_000); // longer than an election
       try {
-        await checkCutOff(cluster);
+        await insisting(() => checkCutOff(cluster));
       } finally {
         cluster.heal();
       }
@@ -39,6 +39,17 @@ export async function strikeCluster(
         await cluster.start(name);
         await delay(2_000); // an operator waits until it is back in the group
       }
+  }
+}
+
+/** A group that still elects its leader answers nobody: it is asked again, within reason. */
+async function insisting<T>(ask: () => Promise<T>): Promise<T> {
+  for (const endMs = performance.now() + 30_000; ; await delay(500)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > endMs) throw error;
+    }
   }
 }
 

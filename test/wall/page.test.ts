@@ -61,18 +61,14 @@ t.test("the page in a browser", { skip: found.kind === "missing" ? found.reason 
     const key = new URL(stage.address).searchParams.get("key") ?? "";
     t.equal(new URL(page.url()).search, "");
     t.notMatch(await page.content(), key);
-    t.match(
-      plain(await page.textContent("#sentence")),
-      /^Playing the sample: 42 %\. 10 alerts, 5 open, the plan saves \d+ % diesel\.$/,
-    );
-    t.match(await page.textContent(".card-github"), /5,055.*4,990.*50.*15.*✓ Received = stored/s);
-    t.match(await page.textContent(".card-telemetry"), /214 on the way through/);
-    t.match(
-      await page.textContent(".plan"),
-      /less dieselfor the same .* t.*Before.*L\/t.*After.*shovel-06.*out: no trips/s,
-    );
-    t.match(await page.textContent("#dead"), /payload is not JSON|values has more than 64 entries/);
-    t.match(await page.textContent("#clock"), /13 Nov 23:50:54/);
+    const shows = async (selector: string, expected: RegExp) =>
+      t.match(await said(page, selector, expected), expected, selector);
+    await shows("#sentence", /^Playing the sample: 42 %\. 10 alerts, 5 open, the plan saves \d+ % diesel\.$/);
+    await shows(".card-github", /5,055.*4,990.*50.*15.*✓ Received = stored/s);
+    await shows(".card-telemetry", /214 on the way through/);
+    await shows(".plan", /less dieselfor the same .* t.*Before.*L\/t.*After.*shovel-06.*out: no trips/s);
+    await shows("#dead", /payload is not JSON|values has more than 64 entries/);
+    await shows("#clock", /13 Nov 23:50:54/);
     await page.reload();
     await filled(page);
     t.pass("a reload still has the key");
@@ -172,6 +168,14 @@ async function filled(page: Page): Promise<void> {
   await page.locator(".trips").waitFor();
   for (const nth of [0, 1, 2]) await page.locator("canvas").nth(nth).waitFor();
   await settled(page);
+}
+
+/** The text of an element when it is as expected, or has had ten seconds to become so. */
+async function said(page: Page, selector: string, expected: RegExp): Promise<string> {
+  for (const endMs = performance.now() + 10_000; ; await page.waitForTimeout(50)) {
+    const text = plain(await page.textContent(selector));
+    if (expected.test(text) || performance.now() > endMs) return text;
+  }
 }
 
 /** What was asked for has been drawn: the page draws in the frame after a change, a chart's new size is known a frame later. */
