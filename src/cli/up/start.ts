@@ -24,7 +24,7 @@ import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rule
 import { openTracing, type Tracing } from "../tracing/tracing.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
-import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
+import { type Cluster, statusOf, watchCluster } from "./cluster.js";
 import { followConfiguration } from "./configuration.js";
 import { type DiskRoom, watchDisk } from "./disk-room.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
@@ -32,6 +32,7 @@ import { refuseBetweenLayouts } from "./layout.js";
 import { type LogServer, openLogServer } from "./log-server.js";
 import { foreignMetrics } from "./metrics.js";
 import { startNotify } from "./notify.js";
+import { reasonsNotReady, waitsOf } from "./readiness.js";
 import { type ReplayRun, startReplay } from "./replay.js";
 import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
@@ -282,26 +283,7 @@ async function openGateway(parts: {
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),
     readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt, disk),
-    collect: async () => foreignMetrics(cluster.view(), stats()),
+    waits: () => waitsOf(cluster.view()),
+    collect: async () => foreignMetrics(cluster.view(), stats(), Date.now()),
   });
-}
-
-function reasonsNotReady(
-  { tasks, sinks }: ClusterView,
-  partitions: number,
-  mqtt: MqttDoor | undefined,
-  disk: DiskRoom,
-): string[] {
-  const full = disk.reason();
-  const stopped = tasks.filter(({ state }) => state !== "running");
-  const covered = new Set(tasks.map(({ partition }) => partition));
-  const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
-  return [
-    ...idle.map((partition) => `nobody runs partition ${partition} yet`),
-    ...(sinks ? [] : ["the database is not open"]),
-    ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
-    ...(sinks?.failures ?? []),
-    ...(full === undefined ? [] : [full]),
-    ...(mqtt && !mqtt.status().connected ? ["the MQTT broker is not connected"] : []),
-  ];
 }
