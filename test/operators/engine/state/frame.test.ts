@@ -21,6 +21,7 @@ t.test("a frame doubles while it is small, and grows by an eighth from a megabyt
     const slot = frame.open(key);
     frame.add(slot, { x: key }, key);
     if (frame.rows.length !== rooms.at(-1)) rooms.push(frame.rows.length);
+    if (key === 15) t.same(rooms, [16 * stride], "no sooner than there is no room");
   }
   const expected = [16 * stride];
   while ((expected.at(-1) as number) < 300 * stride) {
@@ -141,3 +142,24 @@ t.test(
     }
   },
 );
+
+t.test("a save in steps writes the keys of its moment, whatever texts come and go", async (t) => {
+  const frame = new Frame(planAggregates<Reading>(folded), new Undo());
+  for (let i = 0; i < 2_000; i++) frame.add(frame.open(`key ${i}`), { x: i }, 1);
+  const expected = new ByteWriter();
+  frame.save(expected);
+  const writer = new ByteWriter();
+  const steps = frame.saveInSteps(writer);
+  steps.next();
+  for (const i of [1_500, 3]) {
+    frame.remove(frame.table.find(`key ${i}`));
+    frame.add(frame.open(`new ${i}`), { x: 1 }, 1); // as long: it would be put in the same place
+  }
+  for (const _step of steps);
+  t.same(Buffer.from(writer.finish()), Buffer.from(expected.finish()));
+  const after = new ByteWriter();
+  frame.save(after);
+  const loaded = new Frame(planAggregates<Reading>(folded), new Undo());
+  loaded.load(new ByteReader(after.finish()));
+  t.same([loaded.table.size, loaded.table.find("key 3"), loaded.table.find("new 3") >= 0], [2_000, -1, true]);
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
-import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
+import { compareKeys, hashKey, type Key } from "../../../../src/operators/engine/state/keys.js";
 import { drive } from "../support/drive.js";
 
 const key: fc.Arbitrary<Key> = fc.oneof(
@@ -11,6 +11,14 @@ const key: fc.Arbitrary<Key> = fc.oneof(
   fc.constantFrom("", "a", "b", "ab", "é", "ÿ", "Ā", "\ud83d\ude80", "\ud800", "1", "x".repeat(300)),
   fc.string({ maxLength: 2 }),
 );
+/** Pairs of one hash each, found by search. */
+const COLLIDING: readonly (readonly [Key, Key])[] = [
+  ["04p6yk0", "1i0e1t2"],
+  ["1lwojt9", "1xd4rlg"],
+  [22_306, "t27241"],
+  ["t91295", 25_020],
+  [16_128, 2_679.5],
+];
 const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("insert" as const), key }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), key }) },
@@ -201,6 +209,7 @@ t.test("key table: freed slots are given again, the latest first, before new one
   table.remove(3);
   t.same([table.has(0), table.has(1), table.has(3), table.has(4), table.length], [true, false, false, false, 4]);
   t.same([table.slotOf(7), table.slotOf("e"), table.slotOf("f"), table.length], [3, 1, 4, 5]);
+  t.same([table.has(20), table.keyAt(20)], [false, undefined], "beyond all room");
   t.same([table.keyAt(3), table.keyAt(1), table.isNumber(3, 7), table.isNumber(1, 7)], [7, "e", true, false]);
 });
 
@@ -250,4 +259,60 @@ t.test("key table: many texts are sorted in steps: 16 384 slots looked at or mov
   const small = new KeyTable();
   for (let i = 0; i < 16_383; i++) small.slotOf(i);
   t.equal(drive(small.sortedInSteps()).pauses, 1 + 1 + 2, "numbers are sorted as such");
+});
+
+t.test(
+  "key table: keys of one hash are told apart, and so are a number and a text at a place of that number",
+  async (t) => {
+    for (const keys of COLLIDING) {
+      t.equal(new Set(keys.map(hashKey)).size, 1, `${keys.join(" and ")} share a hash`);
+      const [table, other] = [new KeyTable(), new KeyTable()];
+      t.same(
+        keys.map((key) => table.slotOf(key)),
+        [0, 1],
+      );
+      t.same(
+        keys.map((key) => table.find(key)),
+        [0, 1],
+      );
+      for (const key of [...keys].reverse()) other.slotOf(key);
+      t.same([other.findOf(table, 0), other.findOf(table, 1)], [1, 0]);
+      table.remove(0);
+      t.same(
+        keys.map((key) => table.find(key)),
+        [-1, 1],
+      );
+      t.equal(other.slotOfOther(table, 1), 0);
+      t.notOk(other.fresh);
+    }
+    const [texts, numbers] = [new KeyTable(), new KeyTable()];
+    const number = 40;
+    const isNear = (key: Key): boolean => ((hashKey(key) ^ hashKey(number)) & 31) === 0;
+    const near = Array.from({ length: 1_000 }, (_, i) => `t${i}`).find((key) => isNear(key)) as string;
+    for (let i = 0; i < 10; i++) texts.slotOf(`${i}abc`); // at the places 0, 4, 8 and so on
+    texts.slotOf(near);
+    numbers.slotOf(number);
+    t.equal(texts.findOf(numbers, 0), -1, `${near} stands at ${number}`);
+    t.equal(numbers.findOf(texts, 10), -1);
+    t.equal(numbers.slotOfOther(texts, 10), 1);
+    t.ok(numbers.fresh);
+    t.equal(numbers.slotOfOther(texts, 10), 1);
+    t.notOk(numbers.fresh);
+    t.equal(texts.slotOfOther(numbers, 0), 11);
+    t.equal(texts.slotOfOther(numbers, 0), 11);
+    const copy = new KeyTable();
+    t.same([copy.slotOfOther(texts, 0), copy.slotOfOther(texts, 0), copy.fresh, copy.size], [0, 0, false, 1]);
+  },
+);
+
+t.test("key table: texts that differ late are sorted as those that differ at once", async (t) => {
+  const keys = ["kaaaaaaab", "kaaaaaaaa", "kaaaaaa", "kb", "k", "kaaaaaaab1", "kaaaaaaaa0", "kaaaaaa\u0000"];
+  for (const order of [keys, [...keys].reverse()]) {
+    const table = new KeyTable();
+    for (const key of order) table.slotOf(key);
+    t.same(
+      Array.from(table.sortedSlots(), (slot) => table.keyAt(slot)),
+      [...keys].sort(),
+    );
+  }
 });

@@ -135,6 +135,23 @@ t.test("records that carry their keys: those of neighbours of one shape are read
   t.equal(read[3], read[2]);
 });
 
+t.test("a shape is found again, whatever the record's values", async (t) => {
+  for (const selfContained of [false, true]) {
+    const writer = new ByteWriter();
+    writer.selfContained = selfContained;
+    const shapes = [{ a: 1 }, { b: 1, a: 1 }, {}].map((record) => writer.shape(record));
+    t.equal(new Set(shapes).size, 3);
+    t.same(
+      [{ a: 2 }, { b: "x", a: null }, {}].map((record) => shapes.indexOf(writer.shape(record))),
+      [0, 1, 2],
+    );
+    t.same(
+      shapes.map(({ keys }) => keys),
+      [["a"], ["b", "a"], []],
+    );
+  }
+});
+
 t.test("a record that begins as another does, or has fewer keys, is another shape", async (t) => {
   const records = [{ a: 1, b: 2 }, { a: 1 }, { a: 1, b: 2, c: 3 }, {}, { a: 1, c: 2 }, { b: 1, a: 2 }];
   for (const selfContained of [false, true]) {
