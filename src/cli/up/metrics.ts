@@ -2,14 +2,17 @@ import type { Stats } from "../../core/index.js";
 import type { TaskStatus } from "../../runtime/index.js";
 import type { ForeignMetric } from "../../ws/index.js";
 import type { ClusterView } from "./cluster.js";
+import type { LogWrites } from "./log-writes.js";
 import type { SinkStatus } from "./sink-thread.js";
 
+export interface Counted extends ClusterView {
+  readonly stats: Stats;
+  readonly logWrites: LogWrites;
+  readonly nowMs: number;
+}
+
 /** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets: task names, domains, tables. */
-export function foreignMetrics(
-  { tasks, solver, sinks }: ClusterView,
-  stats: Stats,
-  nowMs: number,
-): readonly ForeignMetric[] {
+export function foreignMetrics({ tasks, solver, sinks, stats, logWrites, nowMs }: Counted): readonly ForeignMetric[] {
   const perTask = (
     name: string,
     help: string,
@@ -79,6 +82,18 @@ export function foreignMetrics(
     perSink("millrace_sink_waiting_seconds", "How long the database has refused; 0 while it takes rows", ({ wait }) =>
       wait === null ? 0 : Math.max(0, nowMs - wait.sinceMs) / 1000,
     ),
+    {
+      name: "millrace_log_unwritable",
+      help: "1 while the log's server cannot write",
+      type: "gauge",
+      samples: [{ value: logWrites.reason() === undefined ? 0 : 1 }],
+    },
+    {
+      name: "millrace_log_restarts_total",
+      help: "Restarts of our own log server after it could not write",
+      type: "counter",
+      samples: [{ value: logWrites.restarts() }],
+    },
     {
       name: "millrace_solver_plans_total",
       help: "Plans the solver published since the start",
