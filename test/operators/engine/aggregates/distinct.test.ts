@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import t from "tap";
 import { DistinctSketch } from "../../../../src/operators/engine/aggregates/distinct.js";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
@@ -29,7 +30,7 @@ function loaded(bytes: Uint8Array, precision = 12): DistinctSketch {
 /** Hashes of keys, as a sketch of few saves them: ascending. */
 function hashesOf(keys: readonly Key[]): number[] {
   const reader = new ByteReader(saved(sketchOf(keys)));
-  t.equal(reader.u8(), 0, "few are kept as hashes");
+  assert.equal(reader.u8(), 0, "few are kept as hashes");
   return Array.from({ length: reader.uint() }, () => reader.uint());
 }
 
