@@ -60,7 +60,7 @@ export class DistinctSketch implements Undoable {
     if (b === -1) {
       this.#few?.delete(a);
     } else if (b === -2) {
-      this.#few = this.#undo?.kept(a) as Set<number>;
+      this.#few = (this.#undo as Undo).kept(a) as Set<number>;
       this.#registers = undefined;
     } else {
       (this.#registers as Uint8Array)[a] = b;
@@ -210,7 +210,7 @@ class Tally implements Undoable {
   }
 
   undo(index: number, by: number): void {
-    this.change(this.#undo?.kept(index) as Key, -by, undefined);
+    this.change((this.#undo as Undo).kept(index) as Key, -by, undefined);
   }
 }
 
