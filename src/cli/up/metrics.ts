@@ -2,6 +2,7 @@ import type { Stats } from "../../core/index.js";
 import type { TaskStatus } from "../../runtime/index.js";
 import type { ForeignMetric } from "../../ws/index.js";
 import type { ClusterView } from "./cluster.js";
+import { labelled } from "./hot-keys.js";
 import type { LogWrites } from "./log-writes.js";
 import type { SinkStatus } from "./sink-thread.js";
 
@@ -11,7 +12,7 @@ export interface Counted extends ClusterView {
   readonly nowMs: number;
 }
 
-/** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets: task names, domains, tables. */
+/** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets (task names, domains, tables), but for hot keys. */
 export function foreignMetrics({ tasks, solver, sinks, stats, logWrites, nowMs }: Counted): readonly ForeignMetric[] {
   const perTask = (
     name: string,
@@ -66,6 +67,14 @@ export function foreignMetrics({ tasks, solver, sinks, stats, logWrites, nowMs }
       (task) => task.snapshotAt,
     ),
     perTask("millrace_task_running", "1 while the task runs", "gauge", (task) => (task.state === "running" ? 1 : 0)),
+    {
+      name: "millrace_task_hot_key_ratio",
+      help: "Share of a task's messages since it started that its busiest keys make up, an estimate; ten a task at most",
+      type: "gauge",
+      samples: tasks.flatMap(({ task, hotKeys }) =>
+        labelled(hotKeys).map(({ key, share01 }) => ({ labels: { task, key }, value: share01 })),
+      ),
+    },
     {
       name: "millrace_sink_rows",
       help: "Rows in a table",
