@@ -2,14 +2,18 @@ import type { Stats } from "../../core/index.js";
 import type { TaskStatus } from "../../runtime/index.js";
 import type { ForeignMetric } from "../../ws/index.js";
 import type { ClusterView } from "./cluster.js";
+import { labelled } from "./hot-keys.js";
+import type { LogWrites } from "./log-writes.js";
 import type { SinkStatus } from "./sink-thread.js";
 
-/** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets: task names, domains, tables. */
-export function foreignMetrics(
-  { tasks, solver, sinks }: ClusterView,
-  stats: Stats,
-  nowMs: number,
-): readonly ForeignMetric[] {
+export interface Counted extends ClusterView {
+  readonly stats: Stats;
+  readonly logWrites: LogWrites;
+  readonly nowMs: number;
+}
+
+/** What the tasks and the sinks counted, for `/metrics`. Labels come from closed sets (task names, domains, tables), but for hot keys. */
+export function foreignMetrics({ tasks, solver, sinks, stats, logWrites, nowMs }: Counted): readonly ForeignMetric[] {
   const perTask = (
     name: string,
     help: string,
@@ -64,6 +68,14 @@ export function foreignMetrics(
     ),
     perTask("millrace_task_running", "1 while the task runs", "gauge", (task) => (task.state === "running" ? 1 : 0)),
     {
+      name: "millrace_task_hot_key_ratio",
+      help: "Share of a task's messages since it started that its busiest keys make up, an estimate; ten a task at most",
+      type: "gauge",
+      samples: tasks.flatMap(({ task, hotKeys }) =>
+        labelled(hotKeys).map(({ key, share01 }) => ({ labels: { task, key }, value: share01 })),
+      ),
+    },
+    {
       name: "millrace_sink_rows",
       help: "Rows in a table",
       type: "gauge",
@@ -79,6 +91,18 @@ export function foreignMetrics(
     perSink("millrace_sink_waiting_seconds", "How long the database has refused; 0 while it takes rows", ({ wait }) =>
       wait === null ? 0 : Math.max(0, nowMs - wait.sinceMs) / 1000,
     ),
+    {
+      name: "millrace_log_unwritable",
+      help: "1 while the log's server cannot write",
+      type: "gauge",
+      samples: [{ value: logWrites.reason() === undefined ? 0 : 1 }],
+    },
+    {
+      name: "millrace_log_restarts_total",
+      help: "Restarts of our own log server after it could not write",
+      type: "counter",
+      samples: [{ value: logWrites.restarts() }],
+    },
     {
       name: "millrace_solver_plans_total",
       help: "Plans the solver published since the start",

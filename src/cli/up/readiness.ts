@@ -1,16 +1,14 @@
 import { formatTime } from "../../core/index.js";
 import type { MqttDoor } from "../../streams/index.js";
 import type { ClusterView } from "./cluster.js";
-import type { DiskRoom } from "./disk-room.js";
 
-/** Why callers should be sent elsewhere; empty when there is no reason. */
+/** Why callers should be sent elsewhere; empty when there is no reason. `limits`: what disk and log say, where they say something. */
 export function reasonsNotReady(
   { tasks, sinks }: ClusterView,
   partitions: number,
   mqtt: MqttDoor | undefined,
-  disk: DiskRoom,
+  limits: readonly (string | undefined)[],
 ): string[] {
-  const full = disk.reason();
   const stopped = tasks.filter(({ state }) => state !== "running");
   const covered = new Set(tasks.map(({ partition }) => partition));
   const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
@@ -19,7 +17,7 @@ export function reasonsNotReady(
     ...(sinks ? [] : ["the database is not open"]),
     ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
     ...(sinks?.failures ?? []),
-    ...(full === undefined ? [] : [full]),
+    ...limits.filter((reason) => reason !== undefined),
     ...(mqtt && !mqtt.status().connected ? ["the MQTT broker is not connected"] : []),
   ];
 }

@@ -30,6 +30,7 @@ import { type DiskRoom, watchDisk } from "./disk-room.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { refuseBetweenLayouts } from "./layout.js";
 import { type LogServer, openLogServer } from "./log-server.js";
+import { type LogWrites, watchLogWrites } from "./log-writes.js";
 import { foreignMetrics } from "./metrics.js";
 import { startNotify } from "./notify.js";
 import { reasonsNotReady, waitsOf } from "./readiness.js";
@@ -118,6 +119,9 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
   defer(() => connection.close());
+  const logWrites = await untilStopped(context, async (signal) =>
+    watchLogWrites({ server, connection, disk, logger, signal }),
+  );
   await refuseBetweenLayouts(connection.registers);
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
@@ -164,6 +168,7 @@ async function startAll(context: Context): Promise<Running> {
     cluster,
     mqtt,
     disk,
+    logWrites,
     tracing,
   });
   defer(() => gateway.close());
@@ -254,9 +259,10 @@ async function openGateway(parts: {
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
   disk: DiskRoom;
+  logWrites: LogWrites;
   tracing: Tracing;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, disk, tracing } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, disk, logWrites, tracing } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
@@ -282,8 +288,9 @@ async function openGateway(parts: {
     ],
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),
-    readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt, disk),
+    readiness: () =>
+      reasonsNotReady(cluster.view(), context.config.partitions, mqtt, [disk.reason(), logWrites.reason()]),
     waits: () => waitsOf(cluster.view()),
-    collect: async () => foreignMetrics(cluster.view(), stats(), Date.now()),
+    collect: async () => foreignMetrics({ ...cluster.view(), stats: stats(), logWrites, nowMs: Date.now() }),
   });
 }
