@@ -15,6 +15,8 @@ const FILE_FLOOR = 50;
 const { ensureBuilt, ensureInstalled, ROOT, run } = await import("./setup.mjs");
 /** Whole systems that write and are thrown away: a third faster where no disk is asked to sync. */
 const MEMORY = { path: "/dev/shm", leastBytes: 4 * 2 ** 30 };
+/** Over and over what other tests reach too: counting lines would cost a quarter of their time and find none. */
+const LONG = /^build\/test\/(?:e2e\/kill|kill|sim|nexmark|bench)\b/;
 const TAP = join(ROOT, "node_modules", "tap", "dist", "esm", "run.mjs");
 const BIOME = join(ROOT, "node_modules", "@biomejs", "biome", "bin", "biome");
 const total = { pass: 0, fail: 0, skip: 0 };
@@ -39,8 +41,12 @@ async function main() {
   if (process.env.MILLRACE_INSTALL_SYSTEM === "1") await check("chromium", installChromium);
   if (!natsServer) return;
   if (process.env.TMPDIR === undefined) keepTemporaryFilesInMemory();
-  await runTap(process.argv.slice(2));
-  if (process.argv.length === 2) await check("coverage floor", checkCoverage);
+  const [, , ...asked] = process.argv;
+  if (asked.length > 0) return runTap(asked);
+  const files = testFiles();
+  await runTap(["--disable-coverage", ...files.filter((file) => LONG.test(file))]);
+  await runTap(files.filter((file) => !LONG.test(file)));
+  await check("coverage floor", checkCoverage);
 }
 
 /** One step that is not a tap test. Resolves with true when it went well; says why when not. */
@@ -97,6 +103,16 @@ async function installChromium() {
 
 function importBuilt(path) {
   return import(pathToFileURL(join(ROOT, "build", path)).href);
+}
+
+/** Those of `.taprc`. */
+function testFiles() {
+  const folders = ["build/test", ...readdirSync(join(ROOT, "packages")).map((name) => `packages/${name}/dist/test`)];
+  const inFolder = (folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true })
+      .filter((path) => path.endsWith(".test.js"))
+      .map((path) => `${folder}/${path}`);
+  return folders.flatMap(inFolder).sort();
 }
 
 /** Runs tap and shows one line a file, failures in full, and at the end every skip with its reason. */

@@ -1,3 +1,4 @@
+import type { SinkThreadStatus } from "../../src/cli/up/sink-thread.js";
 import { Thread } from "../../src/cli/up/thread.js";
 
 /**
@@ -18,7 +19,7 @@ const tasks = new Thread<{ tasks: readonly { position: number }[] }>(
   { ...shared, partitions: 1, topologies, sabotage: undefined },
   failed,
 );
-const sinks = new Thread<{ place: string; positions: Readonly<Record<string, number>> }>(
+const sinks = new Thread<SinkThreadStatus>(
   new URL("sink-thread.js", up),
   { ...shared, clickhouseUrl: undefined, dataDir },
   failed,
@@ -35,7 +36,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   status: async () => ({
     task: tasks.status?.tasks[0]?.position ?? 0,
-    sink: sinks.status?.positions["features"] ?? 0,
+    sink: sinks.status?.sinks.find(({ stream }) => stream === "features")?.position ?? 0,
   }),
   async stop() {
     await tasks.stop();

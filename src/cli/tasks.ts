@@ -6,20 +6,25 @@ import { listReaders, streamLimits } from "../workers/keeper/index.js";
 import { loadConfig } from "./config.js";
 import { askCluster } from "./known-tasks.js";
 import { formatTable } from "./table.js";
+import type { ClusterView } from "./up/cluster.js";
 import { keeperOptions } from "./up/keeper-options.js";
 import { restingPipelines } from "./wishes.js";
 import { type LogFlags, withLog } from "./with-log.js";
 
 export function tasksCommand(): Command {
   return new Command("tasks")
-    .description("every task: its owner, lag, watermark, state and last snapshot; and who holds back the log")
+    .description(
+      "every task: its owner, lag, watermark, state and last snapshot; the sinks; and who holds back the log",
+    )
     .option("--data-dir <path>", "data directory of the running instance")
     .option("--nats-url <url>", "log of the instance")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  millrace tasks")
     .action(({ json, ...flags }: LogFlags & { json?: boolean }) =>
       withLog(flags, async (connection) => {
-        const tasks = await describeTasks(connection);
+        const view = await askCluster(connection);
+        const tasks = await describeTasks(connection, view);
+        const sinks = await describeSinks(connection, view);
         const { retentionDays } = loadConfig({ ...flags });
         const limits = await streamLimits(keeperOptions(connection, { retentionDays }, createLogger("silent")));
         const streams = await Promise.all(
@@ -28,8 +33,8 @@ export function tasksCommand(): Command {
             return { stream, firstSequence, lastSequence, bytes, purgeableBefore: from, heldBy: heldBy?.what ?? null };
           }),
         );
-        if (json) return JSON.stringify({ tasks, streams });
-        return `${taskTable(tasks)}\n\n${streamTable(streams)}`;
+        if (json) return JSON.stringify({ tasks, sinks, streams });
+        return [taskTable(tasks), sinkTable(sinks), streamTable(streams)].join("\n\n");
       }),
     );
 }
@@ -50,13 +55,9 @@ interface TaskLine {
 }
 
 /** All tasks that have run on this log, running or not. */
-async function describeTasks(connection: Connection): Promise<readonly TaskLine[]> {
+async function describeTasks(connection: Connection, { tasks }: ClusterView): Promise<readonly TaskLine[]> {
   const { log, registers, objects } = connection;
-  const [{ tasks }, readers, resting] = await Promise.all([
-    askCluster(connection),
-    listReaders(registers),
-    restingPipelines(registers),
-  ]);
+  const [readers, resting] = await Promise.all([listReaders(registers), restingPipelines(registers)]);
   const running = new Map(tasks.map((task) => [task.task, task]));
   const known = readers.filter(({ kind }) => kind === "task").sort((a, b) => (a.name < b.name ? -1 : 1));
   return Promise.all(
@@ -82,6 +83,44 @@ async function describeTasks(connection: Connection): Promise<readonly TaskLine[
       };
     }),
   );
+}
+
+interface SinkLine {
+  readonly stream: string;
+  /** Process. */
+  readonly owner: string;
+  readonly state: "storing" | "waiting";
+  /** Messages of the stream that are not stored yet. */
+  readonly lag: number;
+  readonly bufferedBytes: number;
+  readonly waitingSince: string | null;
+  readonly reason: string | null;
+}
+
+/** The sinks that run; none while nobody has the database open. */
+function describeSinks({ log }: Connection, { sinks }: ClusterView): Promise<readonly SinkLine[]> {
+  return Promise.all(
+    (sinks?.sinks ?? []).map(async ({ stream, position, bufferedBytes, wait }): Promise<SinkLine> => {
+      const { lastSequence } = await log.info(stream);
+      return {
+        stream,
+        owner: sinks?.owner ?? "",
+        state: wait === null ? "storing" : "waiting",
+        lag: Math.max(0, lastSequence - position),
+        bufferedBytes,
+        waitingSince: wait === null ? null : formatTime(wait.sinceMs),
+        reason: wait?.reason ?? null,
+      };
+    }),
+  );
+}
+
+function sinkTable(sinks: readonly SinkLine[]): string {
+  if (sinks.length === 0) return "nobody has the database open";
+  const rows = sinks.map(({ stream, owner, state, lag, bufferedBytes, waitingSince, reason }) => {
+    return [stream, owner, state, lag, bufferedBytes, waitingSince ?? "", reason ?? ""];
+  });
+  return formatTable(["sink", "owner", "state", "lag", "buffered bytes", "waiting since", "why"], rows);
 }
 
 function taskTable(tasks: readonly TaskLine[]): string {

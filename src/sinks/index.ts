@@ -22,6 +22,7 @@ export {
   type SinkLimits,
   type SinkTask,
   type SinkTaskOptions,
+  type SinkWait,
 } from "./clickhouse/writer.js";
 export type { Links } from "./notify/blocks.js";
 export { Limiter } from "./notify/limiter.js";

@@ -3,6 +3,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import { connect, type NatsConnection } from "nats";
 import { MillraceError } from "../core/index.js";
 import { logError } from "./failures.js";
+import { type Silences, trackSilences } from "./silences.js";
 
 /** Atomic batches came with 2.12; 2.14 is the first release whose batches we have tested and the oldest we accept. */
 const SERVER_OLDEST = [2, 14] as const;
@@ -31,6 +32,7 @@ export interface Link {
   readonly replicas: number;
   /** Random, one a connection: tells our own marker from that of another owner of the same task. */
   readonly writer: string;
+  readonly silences: Silences;
   /** False while the connection is down. */
   connected(): boolean;
   /** Calls `listener` after each reconnection, when subscriptions are back but server-side consumers may be gone. */
@@ -55,6 +57,8 @@ export async function openLink(options: LogOptions): Promise<Link> {
     });
     const listeners = new Set<() => void>();
     const connected = watchStatus(nc, listeners);
+    const silences = trackSilences();
+    listeners.add(silences.clear);
     return {
       nc,
       jsm,
@@ -62,6 +66,7 @@ export async function openLink(options: LogOptions): Promise<Link> {
       timeoutMs,
       replicas: options.replicas ?? 1,
       writer: randomBytes(6).toString("hex"),
+      silences,
       connected,
       onReconnect(listener) {
         listeners.add(listener);

@@ -12,6 +12,7 @@ import { countSubjects, last, publish } from "./publish.js";
 import { openReader } from "./reader.js";
 import { openRegisters } from "./registers.js";
 import { openRequests, type Requests } from "./requests.js";
+import type { Silence } from "./silences.js";
 import { openSpace, type Space } from "./space.js";
 import { ensureStream, streamInfo } from "./stream.js";
 
@@ -31,6 +32,8 @@ export interface Connection {
   readonly serverVersion: string;
   /** The largest message the server takes, headers included. */
   readonly maxPayloadBytes: number;
+  /** A stream that has answered none of the last messages given to it, since when; undefined when all do. */
+  unstored(): Silence | undefined;
   /** False while the connection is down; it comes back by itself. */
   connected(): boolean;
   /** Flushes what was sent, then frees sockets and timers; open readers end. Safe to call twice. */
@@ -78,6 +81,7 @@ export async function connectLog(options: LogOptions): Promise<Connection> {
     serverVersion: nc.info?.version ?? "unknown",
     maxPayloadBytes,
     connected: link.connected,
+    unstored: link.silences.longest,
     close,
   };
 }

@@ -1,4 +1,4 @@
-import { headers, type MsgHdrs } from "nats";
+import { headers, type MsgHdrs, TimeoutError } from "nats";
 import type { LogMessage, NewMessage } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { type ApiFailure, isNotFound, logError, refusal } from "./failures.js";
@@ -17,7 +17,7 @@ export async function publish(link: Link, message: NewMessage): Promise<number> 
 
 /** Sends one message and waits for the stream's answer. Errors: as `publish`, and MR_LOG_CONFLICT for a failed expectation. */
 export async function request(
-  { nc, timeoutMs }: Link,
+  { nc, timeoutMs, silences }: Link,
   attempt: string,
   subject: string,
   data: Uint8Array,
@@ -28,7 +28,9 @@ export async function request(
     const options = { timeout: timeoutMs, ...(hdrs === undefined ? {} : { headers: hdrs }) };
     const reply = await nc.request(subject, data, options);
     acknowledgement = reply.json<Acknowledgement>();
+    silences.answered(subject);
   } catch (cause) {
+    if (cause instanceof TimeoutError) silences.missed(subject);
     throw logError(attempt, cause);
   }
   if (acknowledgement.error !== undefined) throw refusal(attempt, acknowledgement.error);

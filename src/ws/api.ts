@@ -29,6 +29,8 @@ export type Readiness = readonly string[];
 
 export interface ApiOptions {
   readonly readiness: () => Readiness | Promise<Readiness>;
+  /** What waits for something outside and goes on by itself: a look worth, no reason to send callers elsewhere. @default nothing */
+  readonly waits?: () => readonly string[];
   readonly stats: () => Stats | Promise<Stats>;
   /** Rejects with MR_QUERY_REFUSED or MR_REQUEST_INVALID. */
   readonly query: (sql: string) => Promise<QueryAnswer>;
@@ -42,13 +44,17 @@ export interface ApiOptions {
 const MAX_SQL_BYTES = 64 << 10;
 
 /** What the gateway itself offers over HTTP, beside the doors mounted into it. */
-export function apiRoutes({ readiness, stats, query, metrics, log, mayRead }: ApiOptions): readonly HttpRoute[] {
+export function apiRoutes({ readiness, waits, stats, query, metrics, log, mayRead }: ApiOptions): readonly HttpRoute[] {
   return [
     get("/healthz", async () => jsonReply(200, { status: "alive" })),
     get("/livez", async () => jsonReply(200, { status: "alive" })),
     get("/readyz", async () => {
       const reasons = await readiness();
-      return jsonReply(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+      return jsonReply(reasons.length === 0 ? 200 : 503, {
+        ready: reasons.length === 0,
+        reasons,
+        waits: waits?.() ?? [],
+      });
     }),
     get("/metrics", async () => ({
       status: 200,

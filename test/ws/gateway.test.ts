@@ -100,9 +100,12 @@ for (const transport of TRANSPORTS) {
       ask("/api/v1/query", { method: "POST", body, headers: { ...bearer, "content-type": type } });
 
     t.match(await ask("/healthz"), { status: 200, text: '{"status":"alive"}' });
-    t.match(await ask("/readyz"), { status: 200, text: '{"ready":true,"reasons":[]}' });
+    t.match(await ask("/readyz"), { status: 200, text: '{"ready":true,"reasons":[],"waits":[]}' });
     reasons = ["clickhouse: starting"];
-    t.match(await ask("/readyz"), { status: 503, text: '{"ready":false,"reasons":["clickhouse: starting"]}' });
+    t.match(await ask("/readyz"), {
+      status: 503,
+      text: '{"ready":false,"reasons":["clickhouse: starting"],"waits":[]}',
+    });
     t.equal((await ask("/healthz")).status, 200, "alive all the same");
     t.same((await ask("/api/v1/stats")).json(), stats);
     t.match(await ask("/hooks/github", { method: "POST", body: "raw" }), { status: 202, text: "raw" }, "a door");

@@ -26,7 +26,7 @@ export interface ClusterView {
   /** Plans since the start of each process, added up. */
   readonly solver: SolverCounters;
   /** Of the process that holds the database; undefined while none does. */
-  readonly sinks: SinkThreadStatus | undefined;
+  readonly sinks: (SinkThreadStatus & { readonly owner: string }) | undefined;
 }
 
 export interface Cluster {
@@ -71,7 +71,7 @@ export function merge(processes: readonly ProcessStatus[]): ClusterView {
     }
     for (const name of ["requests", "superseded", "plans", "failed"] as const) solver[name] += counted[name];
   }
-  const sinks = processes.map(({ sinks }) => sinks).find((status) => status !== undefined && status.place !== "");
+  const [sinks] = processes.flatMap(({ process: owner, sinks }) => (sinks?.place ? [{ ...sinks, owner }] : []));
   return { tasks: [...tasks.values()].sort((a, b) => (a.task < b.task ? -1 : 1)), solver, sinks };
 }
 

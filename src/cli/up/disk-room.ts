@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import { type Clock, type Log, type Logger, MillraceError, systemClock } from "../../core/index.js";
 
 const LOOK_EVERY_MS = 2_000;
-/** Enough for what is accepted to be worked off and for a restart; a log server that cannot write at all stays so until it is restarted. */
+/** Enough for what is accepted to be worked off and for a restart; what becomes of a log server that cannot write at all: log-writes.ts. */
 const RESERVE_BYTES = 128 * 1024 * 1024;
 /** So much more must be free before doors take again: no flapping. */
 const AGAIN = 1.25;

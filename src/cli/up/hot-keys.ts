@@ -49,6 +49,22 @@ export function createHotKeys(): HotKeys {
   };
 }
 
+const LABEL_LENGTH = 64;
+
+/**
+ * Hot keys as labels of a metric: keys come from outside, so they are cut to 64 characters, and what is neither a letter, a digit nor
+ * one of `_.-/@` becomes `_`. Keys that are alike then count as one. At most ten, whatever was given.
+ */
+export function labelled(hotKeys: readonly HotKey[]): readonly HotKey[] {
+  const shares = new Map<string, number>();
+  for (const { key, share01 } of hotKeys.slice(0, SHOWN)) {
+    const label = key.replace(/[^\p{L}\p{N}_.\-/@]/gu, "_");
+    const cut = [...label].slice(0, LABEL_LENGTH).join("");
+    shares.set(cut, (shares.get(cut) ?? 0) + share01);
+  }
+  return [...shares].map(([key, share01]) => ({ key, share01 }));
+}
+
 /** The tokens the stream is partitioned by: `site.equipment`, `owner.repo`. Undefined for ticks, marks and control messages. */
 function keyOf(subject: string): string | undefined {
   const [, , first, second] = subject.split(".", 5);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Config, MillraceError } from "../../core/index.js";
-import { type LogOptions, obtainNatsServer, startNatsServer } from "../../streams/index.js";
+import { type LogOptions, type NatsServer, obtainNatsServer, startNatsServer } from "../../streams/index.js";
 import { cacheDir } from "../cache-dir.js";
 
 /** The log and the broker, ours or given. */
@@ -12,6 +12,8 @@ export interface LogServer {
   readonly mqttPort: number | undefined;
   /** Resolves with how the server ended, if it ends by itself. */
   readonly exited: Promise<string>;
+  /** The server that we have started; undefined when it is given. */
+  readonly own: Pick<NatsServer, "writeFailures" | "restart"> | undefined;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export async function openLogServer(
       mqtt: givenMqtt,
       mqttPort: undefined,
       exited: NEVER,
+      own: undefined,
       stop: async () => undefined,
     };
   }
@@ -57,6 +60,7 @@ export async function openLogServer(
     mqtt: givenMqtt ?? ownMqtt,
     mqttPort: server.mqttPort,
     exited: server.exited,
+    own: server,
     stop: () => server.stop(),
   };
 }

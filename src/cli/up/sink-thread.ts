@@ -10,6 +10,7 @@ import {
   RESULT_TABLES,
   type RunQuery,
   type SinkTask,
+  type SinkWait,
 } from "../../sinks/index.js";
 import { type Connection, connectLog, type LogOptions } from "../../streams/index.js";
 import { registerReader } from "../../workers/keeper/index.js";
@@ -34,8 +35,20 @@ export interface SinkThreadStatus {
   readonly place: string;
   /** Why a sink task ended; empty while all run. */
   readonly failures: readonly string[];
-  /** Position of each stream's sink, while it runs here. */
-  readonly positions: Readonly<Record<string, number>>;
+  /** Of each stream's sink, while it runs here. */
+  readonly sinks: readonly SinkStatus[];
+}
+
+export interface SinkStatus {
+  readonly stream: string;
+  /** Every record up to this sequence is stored or set aside. */
+  readonly position: number;
+  /** Messages of the stream after that, as of some seconds ago. */
+  readonly lag: number;
+  /** Read and not stored. */
+  readonly bufferedBytes: number;
+  /** Null while it stores what comes. */
+  readonly wait: SinkWait | null;
 }
 
 const TELL_EVERY_MS = 5_000;
@@ -52,6 +65,7 @@ await serveThread<SinkThreadStatus>(async () => {
   const poisoned = { github: 0, telemetry: 0, notify: 0 };
   const failures: string[] = [];
   let tasks = new Map<string, SinkTask>();
+  const ends = new Map<string, number>();
   let place = "";
   let query: RunQuery | undefined;
   let stopping = new AbortController();
@@ -82,7 +96,7 @@ await serveThread<SinkThreadStatus>(async () => {
           failures.push(`sink ${stream}: ${error instanceof Error ? error.message : String(error)}`);
         });
       });
-      await Promise.all([...runs, tellPositions(connection, tasks, signal)]);
+      await Promise.all([...runs, tellPositions(connection, { tasks, ends }, signal)]);
     } finally {
       unserve();
       query = undefined;
@@ -104,7 +118,13 @@ await serveThread<SinkThreadStatus>(async () => {
       poisoned,
       place,
       failures,
-      positions: Object.fromEntries([...tasks].map(([stream, task]) => [stream, task.position()])),
+      sinks: [...tasks].map(([stream, task]) => ({
+        stream,
+        position: task.position(),
+        lag: Math.max(0, (ends.get(stream) ?? 0) - task.position()),
+        bufferedBytes: Math.round(task.bufferedBytes()),
+        wait: task.wait() ?? null,
+      })),
     }),
     handlers: {
       run: async () => {
@@ -125,16 +145,20 @@ await serveThread<SinkThreadStatus>(async () => {
   };
 });
 
-/** Registers the sinks as readers, with what they have stored: the keeper leaves the rest. Resolves when `signal` aborts. */
+/**
+ * Registers the sinks as readers, with what they have stored: the keeper leaves the rest. Notes in `ends` where the streams end.
+ * Resolves when `signal` aborts.
+ */
 async function tellPositions(
   { log, registers }: Connection,
-  tasks: ReadonlyMap<string, SinkTask>,
+  { tasks, ends }: { readonly tasks: ReadonlyMap<string, SinkTask>; readonly ends: Map<string, number> },
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
       for (const [stream, task] of tasks) {
-        const { incarnation } = await log.info(stream);
+        const { incarnation, lastSequence } = await log.info(stream);
+        ends.set(stream, lastSequence);
         const position = task.position();
         await registerReader(registers, { stream, name: "sink.clickhouse", kind: "position", incarnation, position });
       }

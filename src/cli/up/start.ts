@@ -24,14 +24,16 @@ import { enabledRules, readRuleFiles, rulesMessage, shippedRules } from "../rule
 import { openTracing, type Tracing } from "../tracing/tracing.js";
 import { accessOptions } from "./access.js";
 import { CHANNELS } from "./channels.js";
-import { type Cluster, type ClusterView, statusOf, watchCluster } from "./cluster.js";
+import { type Cluster, statusOf, watchCluster } from "./cluster.js";
 import { followConfiguration } from "./configuration.js";
 import { type DiskRoom, watchDisk } from "./disk-room.js";
 import { claimDataDir, releaseDataDir, secretFile, writeInstance } from "./instance.js";
 import { refuseBetweenLayouts } from "./layout.js";
 import { type LogServer, openLogServer } from "./log-server.js";
+import { type LogWrites, watchLogWrites } from "./log-writes.js";
 import { foreignMetrics } from "./metrics.js";
 import { startNotify } from "./notify.js";
+import { reasonsNotReady, waitsOf } from "./readiness.js";
 import { type ReplayRun, startReplay } from "./replay.js";
 import { sabotageOf } from "./sabotage.js";
 import { assembleStats } from "./stats.js";
@@ -117,6 +119,9 @@ async function startAll(context: Context): Promise<Running> {
   defer(() => server.stop());
   const connection = await connectLog({ ...server.log, name: "millrace" });
   defer(() => connection.close());
+  const logWrites = await untilStopped(context, async (signal) =>
+    watchLogWrites({ server, connection, disk, logger, signal }),
+  );
   await refuseBetweenLayouts(connection.registers);
   for (const spec of streamSpecs(config.partitions)) await connection.log.ensureStream(spec);
 
@@ -163,6 +168,7 @@ async function startAll(context: Context): Promise<Running> {
     cluster,
     mqtt,
     disk,
+    logWrites,
     tracing,
   });
   defer(() => gateway.close());
@@ -253,9 +259,10 @@ async function openGateway(parts: {
   cluster: Cluster;
   mqtt: MqttDoor | undefined;
   disk: DiskRoom;
+  logWrites: LogWrites;
   tracing: Tracing;
 }): Promise<Gateway> {
-  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, disk, tracing } = parts;
+  const { context, connection, key, webhookSecret, ackSecret, stats, cluster, mqtt, disk, logWrites, tracing } = parts;
   const { host, port, transport } = context.config;
   const { log, registers } = connection;
   // uWebSockets.js takes 4 KB of headers unless told otherwise: cookies of other programs on localhost can exceed that.
@@ -281,27 +288,9 @@ async function openGateway(parts: {
     ],
     stats,
     query: (sql) => connection.requests.ask<QueryAnswer>("query", { sql }, QUERY_MS),
-    readiness: () => reasonsNotReady(cluster.view(), context.config.partitions, mqtt, disk),
-    collect: async () => foreignMetrics(cluster.view(), stats()),
+    readiness: () =>
+      reasonsNotReady(cluster.view(), context.config.partitions, mqtt, [disk.reason(), logWrites.reason()]),
+    waits: () => waitsOf(cluster.view()),
+    collect: async () => foreignMetrics({ ...cluster.view(), stats: stats(), logWrites, nowMs: Date.now() }),
   });
-}
-
-function reasonsNotReady(
-  { tasks, sinks }: ClusterView,
-  partitions: number,
-  mqtt: MqttDoor | undefined,
-  disk: DiskRoom,
-): string[] {
-  const full = disk.reason();
-  const stopped = tasks.filter(({ state }) => state !== "running");
-  const covered = new Set(tasks.map(({ partition }) => partition));
-  const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
-  return [
-    ...idle.map((partition) => `nobody runs partition ${partition} yet`),
-    ...(sinks ? [] : ["the database is not open"]),
-    ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
-    ...(sinks?.failures ?? []),
-    ...(full === undefined ? [] : [full]),
-    ...(mqtt && !mqtt.status().connected ? ["the MQTT broker is not connected"] : []),
-  ];
 }

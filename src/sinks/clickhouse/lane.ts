@@ -2,7 +2,7 @@ import { type Clock, isMillraceError, type Logger, type MillraceError } from "..
 import type { Announcer } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
-import type { PoisonRow, SinkLimits } from "./writer.js";
+import type { PoisonRow, SinkLimits, SinkWait } from "./writer.js";
 
 /** One table's share of a stream: rows waiting, and at most one block on its way. */
 export interface Lane {
@@ -22,6 +22,8 @@ export interface Lane {
   bytes(): number;
   /** Rows in the table. */
   stored(): number;
+  /** The block in flight has failed, and is tried again; undefined when it has not. */
+  wait(): SinkWait | undefined;
 }
 
 interface Waiting {
@@ -66,6 +68,7 @@ export function createLane(options: {
   let sendingFrom: number | undefined;
   let sending: Promise<void> | undefined;
   let stored = options.stored;
+  let wait: SinkWait | undefined;
 
   /** The block that is owed, else the longest one allowed: whole messages, at least one. */
   function takeBlock(): Waiting[] {
@@ -105,15 +108,20 @@ export function createLane(options: {
         stored += rows.length;
         position = rows.at(-1)?._seq ?? position;
         if (failures > 0) logger.info({ table, failures }, "block stored after failures");
+        wait = undefined;
         return;
       } catch (err) {
         const good = isMillraceError(err, "MR_EVENT_MALFORMED") ? await withoutBad(rows) : undefined;
         if (good && good.length < rows.length) {
           rows = good; // same token: the block was never stored with its bad rows
-          if (rows.length === 0) return;
+          if (rows.length === 0) {
+            wait = undefined;
+            return;
+          }
           continue;
         }
         failures += 1;
+        wait = waitAfter(wait, err, clock);
         if (lastAttempt || signal.aborted || isMillraceError(err, "MR_FENCED")) throw err;
         if (clock.nowMs() - loggedAtMs >= LOG_EVERY_MS) {
           logger.warn({ err, table, failures, pauseMs }, "block not stored, trying again");
@@ -192,5 +200,12 @@ export function createLane(options: {
     complete: (read) => Math.min(read, (sendingFrom ?? waiting[0]?.row._seq ?? Number.POSITIVE_INFINITY) - 1),
     bytes: () => waitingBytes + sendingBytes,
     stored: () => stored,
+    wait: () => wait,
   };
+}
+
+/** The wait that one more failure begins or prolongs. */
+export function waitAfter(before: SinkWait | undefined, error: unknown, clock: Clock): SinkWait {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { sinceMs: before?.sinceMs ?? clock.nowMs(), failures: (before?.failures ?? 0) + 1, reason };
 }

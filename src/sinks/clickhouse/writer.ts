@@ -10,10 +10,19 @@ import {
   systemClock,
 } from "../../core/index.js";
 import { takeOver } from "./announcer.js";
-import { createLane, type Lane } from "./lane.js";
+import { createLane, type Lane, waitAfter } from "./lane.js";
 import { rowsOf } from "./rows.js";
 import type { TableSink } from "./sink.js";
 import { tablesOf } from "./tables.js";
+
+/** What keeps a sink from storing: it tries again by itself until it can. */
+export interface SinkWait {
+  /** Wall time of the first failure. */
+  readonly sinceMs: number;
+  readonly failures: number;
+  /** The newest failure. */
+  readonly reason: string;
+}
 
 /** A record that did not get into its table. */
 export interface PoisonRow {
@@ -77,6 +86,10 @@ export interface SinkTask {
   lag(): Promise<number>;
   /** Records handed to `onPoison`. */
   poisoned(): number;
+  /** The longest wait of its tables, or its own for the log; undefined while all goes well. */
+  wait(): SinkWait | undefined;
+  /** Bytes read and not stored, at most one read more than `maxBufferedBytes`. */
+  bufferedBytes(): number;
 }
 
 const DEFAULTS: SinkLimits = {
@@ -146,6 +159,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
   let savedAtMs = 0;
   let poisoned = 0;
   let fenced: MillraceError | undefined;
+  let wait: SinkWait | undefined;
 
   const poison = async (row: PoisonRow, reason: string) => {
     await onPoison(row, reason);
@@ -281,9 +295,11 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
           if (lanes.length === 0) await start(signal);
           reader = await log.read({ stream, subjects: [`${stream}.>`], fromSequence: read + 1 });
           pauseMs = 100;
+          wait = undefined;
           await copy(reader, signal);
         } catch (err) {
           if (!isMillraceError(err) || err.disposition !== "retry") throw err;
+          wait = waitAfter(wait, err, clock);
           logger.warn({ err, pauseMs }, "sink interrupted, trying again");
           await clock.sleep(pauseMs, signal);
           pauseMs = Math.min(pauseMs * 2, 10_000);
@@ -298,5 +314,10 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     position,
     lag: async () => Math.max(0, (await log.info(stream)).lastSequence - position()),
     poisoned: () => poisoned,
+    wait: () =>
+      [wait, ...lanes.map((lane) => lane.wait())].reduce((longest, other) =>
+        longest === undefined || (other !== undefined && other.sinceMs < longest.sinceMs) ? other : longest,
+      ),
+    bufferedBytes,
   };
 }

@@ -3,12 +3,14 @@ import { MillraceError } from "../../core/index.js";
 export interface ServerConfig {
   readonly serverName: string;
   readonly storeDir: string;
+  /** Of the clients' listener on 127.0.0.1. Undefined: any free port. */
+  readonly port: number | undefined;
   /** Undefined: no MQTT listener. 0: any free port. */
   readonly mqttPort: number | undefined;
   readonly maxPayloadBytes: number;
   /** Sync to disk before each acknowledgement. */
   readonly syncAlways: boolean;
-  /** Password of the user "millrace", who may do everything. */
+  /** Password of the user "millrace", who may do everything, and of "system", who may ask the server how it is. */
   readonly password: string;
   /** Password of the user "mqtt": devices, which may publish readings over MQTT and do nothing else. */
   readonly mqttPassword: string;
@@ -17,13 +19,16 @@ export interface ServerConfig {
 /** The only subjects a device may publish to: the topics `millrace/v1/…`. */
 export const DEVICE_SUBJECTS = "millrace.v1.>";
 
+/** Of nats-server's own account, which holds no data. */
+export const SYSTEM_USER = "system";
+
 /** nats-server's configuration file. It holds two passwords: write it with mode 0600. */
 export function configText(config: ServerConfig): string {
-  const { serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways } = config;
+  const { serverName, storeDir, port = -1, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways } = config;
   const lines = [
     "# Written by Millrace on every start; changes are lost.",
     `server_name: ${quote(serverName)}`,
-    'listen: "127.0.0.1:-1"',
+    `listen: "127.0.0.1:${port}"`,
     `pid_file: ${quote(`${storeDir}/nats-server.pid`)}`,
     `ports_file_dir: ${quote(storeDir)}`,
     `log_file: ${quote(`${storeDir}/nats-server.log`)}`,
@@ -44,6 +49,7 @@ export function configText(config: ServerConfig): string {
     `      permissions: { publish: { allow: [${quote(DEVICE_SUBJECTS)}] }, subscribe: { deny: [">"] } } }`,
     "  ]",
     "}",
+    `accounts { "$SYS": { users: [ { user: ${quote(SYSTEM_USER)}, password: ${quote(password)} } ] } }`,
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { MillraceError } from "../../core/index.js";
 import { configText } from "./config.js";
 import { type Endpoint, endStaleServer, removeEndpoint, writeEndpoint } from "./endpoint.js";
+import { writeFailures } from "./health.js";
 import { answersNats, answersTcp } from "./probe.js";
 
 export interface NatsServerOptions {
@@ -29,10 +30,19 @@ export interface NatsServerOptions {
 }
 
 export interface NatsServer extends Endpoint {
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** True when a server of a killed predecessor had to be ended first. */
   readonly endedStale: boolean;
-  /** Resolves when the process has ended, asked or not, with how it did ("exit code 1", "SIGKILL"). */
+  /** Resolves when the process has ended, asked or not, but for `restart`, with how it did ("exit code 1", "SIGKILL"). */
   readonly exited: Promise<string>;
+  /** What it cannot write any more, until a restart; empty when all is well. See health.ts. */
+  writeFailures(): Promise<readonly string[]>;
+  /**
+   * Ends the server in order and starts it again on the same ports with the same passwords: clients reconnect. When it cannot be
+   * started again this rejects as `startNatsServer` does, and may be called again.
+   */
+  restart(): Promise<void>;
   /** Ends the server in order, or kills it after `stopTimeoutMs`. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -52,18 +62,83 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await mkdir(options.storeDir, { recursive: true, mode: 0o700 });
   const storeDir = await realpath(options.storeDir);
   const endedStale = (await endStaleServer(storeDir, stopTimeoutMs)) === "ended";
-  await clearRunFiles(storeDir);
-
   const password = randomBytes(24).toString("base64url");
+  const launch = (ports: Ports): Promise<Launched> =>
+    launchServer({ options, ports, storeDir, password, stopTimeoutMs });
+
+  let running: Launched | undefined = await launch({ mqtt: options.mqttPort });
+  const { endpoint } = running;
+  let pid = endpoint.pid;
+  let over: (how: string) => void = () => undefined;
+  const exited = new Promise<string>((resolve) => {
+    over = resolve;
+  });
+  const follow = (launched: Launched): void => {
+    void launched.process.exited.then((how) => launched === running && over(how));
+  };
+  follow(running);
+  const replace = async (): Promise<void> => {
+    const before = running;
+    running = undefined; // its end is asked for
+    await before?.process.end();
+    running = await launch({ client: Number(new URL(endpoint.url).port), mqtt: endpoint.mqttPort });
+    pid = running.endpoint.pid;
+    follow(running);
+  };
+  let replacing: Promise<void> = Promise.resolve();
+  return {
+    ...endpoint,
+    get pid() {
+      return pid;
+    },
+    endedStale,
+    exited,
+    writeFailures: () => writeFailures(endpoint.url, password),
+    restart: () => {
+      replacing = replacing.catch(() => undefined).then(replace);
+      return replacing;
+    },
+    stop: async () => {
+      await replacing.catch(() => undefined);
+      await running?.process.end();
+      await removeEndpoint(storeDir);
+    },
+  };
+}
+
+interface Ports {
+  /** Undefined: any free one. */
+  readonly client?: number;
+  /** As in `NatsServerOptions`. */
+  readonly mqtt: number | undefined;
+}
+
+interface Launched {
+  readonly process: OwnedProcess;
+  readonly endpoint: Endpoint;
+}
+
+/** Starts the program once, and waits until it answers. */
+async function launchServer(what: {
+  options: NatsServerOptions;
+  ports: Ports;
+  storeDir: string;
+  password: string;
+  stopTimeoutMs: number;
+}): Promise<Launched> {
+  const { options, ports, storeDir, password, stopTimeoutMs } = what;
+  await clearRunFiles(storeDir);
   const confPath = join(storeDir, "nats-server.conf");
-  const { mqttPort, mqttPassword, maxPayloadBytes = 8 << 20, syncAlways = false } = options;
+  const { mqttPassword, maxPayloadBytes = 8 << 20, syncAlways = false } = options;
+  const mqttPort = ports.mqtt;
   const serverName = `millrace-${randomBytes(4).toString("hex")}`;
   await writeFile(
     confPath,
-    configText({ serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways }),
-    {
-      mode: 0o600,
-    },
+    configText({
+      ...{ serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways },
+      port: ports.client,
+    }),
+    { mode: 0o600 },
   );
 
   const child = await spawnDetached(options.bin, {
@@ -73,14 +148,10 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   });
   const server = own(child, stopTimeoutMs);
   try {
-    const ready = await waitUntilReady({ storeDir, password, options, exited: server.exited });
+    const ready = await waitUntilReady({ storeDir, password, mqttPort, options, exited: server.exited });
     const endpoint: Endpoint = { ...ready, user: "millrace", password, pid: server.pid, parentPid: process.pid };
     await writeEndpoint(storeDir, endpoint);
-    const stop = async (): Promise<void> => {
-      await server.end();
-      await removeEndpoint(storeDir);
-    };
-    return { ...endpoint, endedStale, exited: server.exited, stop };
+    return { process: server, endpoint };
   } catch (error) {
     await server.end();
     throw error;
@@ -140,11 +211,12 @@ function own(child: ChildProcess, stopTimeoutMs: number): OwnedProcess {
 async function waitUntilReady(context: {
   storeDir: string;
   password: string;
+  mqttPort: number | undefined;
   options: NatsServerOptions;
   exited: Promise<string>;
 }): Promise<{ url: string; mqttPort?: number }> {
-  const { storeDir, password, options, exited } = context;
-  const { mqttPort, readyTimeoutMs = 120_000 } = options;
+  const { storeDir, password, mqttPort, options, exited } = context;
+  const { readyTimeoutMs = 120_000 } = options;
   let ended: string | undefined;
   void exited.then((how) => {
     ended = how;

@@ -58,7 +58,13 @@ export const statsSchema = z
 
 export const aliveSchema = z.object({ status: z.literal("alive") });
 export const readySchema = z
-  .object({ ready: z.boolean(), reasons: z.array(z.string()).meta({ description: "why not; empty when ready" }) })
+  .object({
+    ready: z.boolean(),
+    reasons: z.array(z.string()).meta({ description: "why not; empty when ready" }),
+    waits: z
+      .array(z.string())
+      .meta({ description: "what waits for something outside and goes on by itself: since when and why" }),
+  })
   .meta({ id: "Readiness" });
 
 export const DOMAINS = ["github", "mine", "sensor", "system"] as const;

@@ -1,7 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { watchDisk } from "../../../src/cli/up/disk-room.js";
@@ -10,30 +6,20 @@ import { connectLog, streamSpecs, telemetryDoor } from "../../../src/streams/ind
 import { httpRequest } from "../../support/http.js";
 import { readAll } from "../../support/log.js";
 import { startNats } from "../../support/nats.js";
+import { smallDisk } from "../../support/small-disk.js";
 
 const MB = 1024 * 1024;
 const logger = createLogger("silent");
 
-/** A disk of its own, really full when it is full; undefined where we may not mount one. */
-function smallDisk(): string | undefined {
-  const path = mkdtempSync(join(tmpdir(), "millrace-disk-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=96m", "tmpfs", path], { stdio: "ignore" });
-  } catch {
-    rmSync(path, { recursive: true });
-    return undefined;
-  }
-  return path;
-}
-
 t.test(
   "while another program fills the disk doors refuse; then they take again, and nothing acknowledged is lost",
   async (t) => {
-    const path = smallDisk();
-    if (path === undefined) {
+    const small = smallDisk(96);
+    if (small === undefined) {
       t.comment("skipped: no right to mount a small disk here");
       return;
     }
+    const { path } = small;
     const server = await startNats({ within: path });
     const { log, close } = await connectLog({ url: server.url, name: "test" });
     const stopping = new AbortController();
@@ -43,8 +29,7 @@ t.test(
       await room.ended;
       await close();
       await server.stop();
-      execFileSync("umount", ["-l", path]);
-      rmSync(path, { recursive: true });
+      small.remove();
     });
     for (const spec of streamSpecs(1)) await log.ensureStream({ ...spec, maxBytes: 4 * MB });
     const door = telemetryDoor({ log: room.guarded(log), localKey: "key" });
@@ -62,8 +47,7 @@ t.test(
 
     t.equal(await post(0), 202);
     t.equal(room.reason(), undefined);
-    const { bavail, bsize } = statfsSync(path);
-    writeFileSync(join(path, "filler"), Buffer.alloc(bavail * bsize - 8 * MB));
+    small.fill(8 * MB);
     await until(() => room.reason() !== undefined);
     const refusal = {
       code: "MR_LOG_FULL",
@@ -73,7 +57,7 @@ t.test(
     await t.rejects(post(1), refusal);
     await log.publish({ subject: "alerts.0.mine", data: Buffer.from("{}") });
     t.pass("what is accepted is still worked off");
-    rmSync(join(path, "filler"));
+    small.empty();
     await until(() => room.reason() === undefined);
     t.equal(await post(2), 202);
     const stored = (await readAll(log, "telemetry", "telemetry.*.*.*.*")).map(

@@ -3,8 +3,8 @@
  * engine. So the client's own transport is exercised against the real engine, where no server can be installed.
  *
  * A program: `node http-front.js <directory> <port> [user:password]`. Prints `listening <port>`. Every request has a session
- * of its own, so settings hold for one request, as on a server. `POST /_front/fail?inserts=n&how=refuse|drop` makes the next
- * inserts fail: refused before they run, or stored but never answered.
+ * of its own, so settings hold for one request, as on a server. `POST /_front/fail?inserts=n&how=refuse|away|hang|drop` makes the
+ * next inserts fail: refused by the database, answered 503 by a proxy before it, not answered at all, or stored and never answered.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -66,6 +66,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   if (failing) failures -= 1;
   if (failing && how === "refuse")
     return fail(response, 500, "Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS)");
+  if (failing && how === "away") return void response.writeHead(503).end("no upstream");
+  if (failing && how === "hang") return; // until the client hangs up, or we end
   const session = new Session(directory);
   try {
     const database = url.searchParams.get("database");

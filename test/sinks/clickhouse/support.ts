@@ -70,7 +70,7 @@ export interface Front {
   kill(): Promise<void>;
   start(): Promise<void>;
   /** See http-front.ts. */
-  failInserts(times: number, how: "refuse" | "drop"): Promise<void>;
+  failInserts(times: number, how: "refuse" | "away" | "hang" | "drop"): Promise<void>;
 }
 
 export async function startFront(t: Teardown, directory: string, credentials?: string): Promise<Front> {

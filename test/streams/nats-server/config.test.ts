@@ -5,6 +5,7 @@ const CONFIG: ServerConfig = {
   syncAlways: false,
   serverName: "millrace-1",
   storeDir: "/data/nats",
+  port: undefined,
   mqttPort: 1883,
   maxPayloadBytes: 8 << 20,
   password: "all",
@@ -15,6 +16,8 @@ t.test("the configuration is what the options say", async (t) => {
   const text = configText(CONFIG);
   t.match(text, `mqtt { listen: "127.0.0.1:1883", ack_wait: "5s" }`);
   t.match(text, "max_payload: 8388608");
+  t.match(text, 'listen: "127.0.0.1:-1"', "any free port");
+  t.match(configText({ ...CONFIG, port: 4222 }), 'listen: "127.0.0.1:4222"');
   t.match(text, 'jetstream { store_dir: "/data/nats" }');
   t.match(configText({ ...CONFIG, mqttPort: 0 }), 'mqtt { listen: "127.0.0.1:-1",', "0 is any free port");
   t.notMatch(configText({ ...CONFIG, mqttPort: undefined }), "mqtt {");

@@ -87,6 +87,32 @@ t.test("what a stream has acknowledged is there after stop and start", async (t)
   t.ok(existsSync(join(storeDir, "nats-server.log.1")), "the log of the run before is kept");
 });
 
+t.test("a restart keeps ports and passwords, and what was acknowledged; clients come back", async (t) => {
+  const storeDir = t.testdir({});
+  const server = await start(t, storeDir);
+  const nc = await natsClient(t, server);
+  await (await jetstreamManager(nc)).streams.add({ name: "s", subjects: ["s.>"] });
+  await jetstream(nc).publish("s.a", "1");
+  t.same(await server.writeFailures(), [], "all is well");
+  const { pid, url, mqttPort } = server;
+  let ended: string | undefined;
+  void server.exited.then((how) => (ended = how));
+  await server.restart();
+  t.not(server.pid, pid);
+  t.match(await readEndpoint(storeDir), { pid: server.pid, url, mqttPort });
+  for (let stored = false; !stored; )
+    stored = await jetstream(nc)
+      .publish("s.b", "2")
+      .then(
+        ({ seq }) => seq >= 2,
+        () => false,
+      );
+  t.equal(ended, undefined, "it has not ended");
+  t.match((await mqttClient(t, server, "device")).client.connected, true);
+  await server.stop();
+  t.match(await server.exited, /exit code|SIGTERM/);
+});
+
 t.test("devices publish below millrace/v1 and do nothing else", async (t) => {
   const server = await start(t, t.testdir({}));
   const door = await mqttClient(t, server, "door");

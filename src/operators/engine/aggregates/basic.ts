@@ -53,7 +53,7 @@ export function sumPart<V>(field: string | NumberOf<V>): Part<V> {
     },
     add: (rows, at, value) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) addCompensated(rows, at, x);
+      if (Number.isFinite(x)) addCompensated(rows, at, x as number);
     },
     merge: (rows, at, from, fromAt) => {
       addCompensated(rows, at, from[fromAt] as number);
@@ -89,16 +89,10 @@ export function sumIntegers<V>(field: string | NumberOf<V>): Aggregate<V, number
     id: `sum of integers ${id}`,
     width: 1,
     init: COUNT.init,
-    add: (rows, at, value) => {
-      const x = of(value);
-      if (x !== null && x !== undefined) change(rows, at, x);
-    },
+    add: (rows, at, value) => change(rows, at, of(value) ?? 0),
     merge: (rows, at, from, fromAt) => change(rows, at, from[fromAt] as number),
     subtract: (rows, at, from, fromAt) => change(rows, at, -(from[fromAt] as number)),
-    retract: (rows, at, value) => {
-      const x = of(value);
-      if (x !== null && x !== undefined) change(rows, at, -x);
-    },
+    retract: (rows, at, value) => change(rows, at, -(of(value) ?? 0)),
   };
   return single("sumIntegers", part, (rows, at) => rows[at] as number);
 }
@@ -148,7 +142,7 @@ export function min<V>(field: string | NumberOf<V>): Aggregate<V, number> {
       if (typeof x === "number" && x < (rows[at] as number)) rows[at] = x;
     },
     merge: (rows, at, from, fromAt) => {
-      if ((from[fromAt] as number) < (rows[at] as number)) rows[at] = from[fromAt] as number;
+      rows[at] = Math.min(rows[at] as number, from[fromAt] as number);
     },
   };
   return single("min", part, (rows, at) => (rows[at] === Number.POSITIVE_INFINITY ? Number.NaN : (rows[at] as number)));
@@ -170,7 +164,7 @@ export function max<V>(field: string | NumberOf<V>): Aggregate<V, number> {
       if (typeof x === "number" && x > (rows[at] as number)) rows[at] = x;
     },
     merge: (rows, at, from, fromAt) => {
-      if ((from[fromAt] as number) > (rows[at] as number)) rows[at] = from[fromAt] as number;
+      rows[at] = Math.max(rows[at] as number, from[fromAt] as number);
     },
   };
   return single("max", part, (rows, at) => (rows[at] === Number.NEGATIVE_INFINITY ? Number.NaN : (rows[at] as number)));
@@ -211,8 +205,8 @@ function momentsPart<V>(field: string | NumberOf<V>): Part<V> {
       rows[at + 2] = 0;
     },
     add: (rows, at, value) => {
-      const x = of(value);
-      if (typeof x !== "number" || !Number.isFinite(x)) return;
+      const x = of(value) as number;
+      if (!Number.isFinite(x)) return;
       const n = (rows[at] as number) + 1;
       const delta = x - (rows[at + 1] as number);
       const next = (rows[at + 1] as number) + delta / n;

@@ -21,7 +21,7 @@ class Chosen implements Undoable {
   }
 
   undo(index: number): void {
-    this.best = this.#undo?.kept(index) as Choice | undefined;
+    this.best = (this.#undo as Undo).kept(index) as Choice | undefined;
   }
 }
 
@@ -83,7 +83,7 @@ export function first<V, X>(pick: (value: V) => X): Aggregate<V, X> {
   return celled(
     "first",
     chosen<V>(() => 0, pick, false),
-    (cell) => cell.best?.value as X,
+    (cell) => (cell.best as Choice).value as X,
   );
 }
 
@@ -92,7 +92,7 @@ export function last<V, X>(pick: (value: V) => X): Aggregate<V, X> {
   return celled(
     "last",
     chosen<V>(() => 0, pick, true),
-    (cell) => cell.best?.value as X,
+    (cell) => (cell.best as Choice).value as X,
   );
 }
 
@@ -108,8 +108,7 @@ class Collection implements Undoable {
   dropped = 0;
 
   insert(timeMs: number, item: unknown): number {
-    let i = this.times.length;
-    while (i > 0 && (this.times[i - 1] as number) > timeMs) i--;
+    const i = this.times.findLastIndex((known) => known <= timeMs) + 1;
     this.times.splice(i, 0, timeMs);
     this.items.splice(i, 0, item);
     return i;
@@ -199,7 +198,7 @@ class Held<A> implements Undoable {
   }
 
   undo(index: number): void {
-    this.value = this.#undo?.kept(index) as A;
+    this.value = (this.#undo as Undo).kept(index) as A;
   }
 }
 

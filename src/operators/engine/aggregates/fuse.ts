@@ -14,7 +14,7 @@ export function fieldOf<V, X>(field: string): (value: V) => X {
 export function inTurn<F>(functions: readonly unknown[], params: readonly string[], args: readonly string[]): F {
   const names = functions.map((_, i) => `f${i}`);
   const calls = functions.map((_, i) => `f${i}(${args[i]});`);
-  const body = `return (${params.join(", ")}) => { ${calls.join(" ")} };`;
+  const body = `return (${params.join(", ")}) => { ${calls.join("")} };`;
   return new Function(...names, body)(...functions) as F;
 }
 
@@ -26,10 +26,8 @@ export function recordOf<F>(
   plain: readonly string[],
 ): F {
   const names = Object.keys(functions);
-  // Not computed names ([name]: …): those are defined one by one, at several times the cost. Only __proto__ needs one.
-  const fields = names.map(
-    (name, i) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}: f${i}(${args.join(", ")})`,
-  );
+  // Not computed names ([name]: …): those are defined one by one, at several times the cost.
+  const fields = names.map((name, i) => `${JSON.stringify(name)}: f${i}(${args.join(", ")})`);
   const body = `return (${params.join(", ")}) => ({ ${[...plain, ...fields].join(", ")} });`;
   return new Function(...names.map((_, i) => `f${i}`), body)(...Object.values(functions)) as F;
 }

@@ -7,8 +7,7 @@ class Samples implements Undoable {
   readonly values: number[] = [];
 
   insert(timeMs: number, value: number): number {
-    let i = this.times.length;
-    while (i > 0 && (this.times[i - 1] as number) > timeMs) i--;
+    const i = this.times.findLastIndex((known) => known <= timeMs) + 1;
     this.times.splice(i, 0, timeMs);
     this.values.splice(i, 0, value);
     return i;
@@ -25,7 +24,7 @@ function samples<V>(of: (value: V) => number | null | undefined): Cell<V, Sample
     create: () => new Samples(),
     add: (cell, value, timeMs, undo: Undo) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) undo.note(cell, cell.insert(timeMs, x), 0);
+      if (Number.isFinite(x)) undo.note(cell, cell.insert(timeMs, x as number), 0);
     },
     merge: (cell, from) => from.times.forEach((timeMs, i) => void cell.insert(timeMs, from.values[i] as number)),
     save: (writer, cell) => {
@@ -122,7 +121,7 @@ export function rate<V>(field: string | NumberOf<V>): Aggregate<V, number> {
     },
     add: (rows, at, value, timeMs) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) note(rows, at, timeMs, x);
+      if (Number.isFinite(x)) note(rows, at, timeMs, x as number);
     },
     merge: (rows, at, from, fromAt) => {
       if (from[fromAt] === Number.POSITIVE_INFINITY) return;
@@ -154,13 +153,7 @@ export function ewma<V>(
   // rows: newest time, weighted sum, weight, both as of the newest time.
   const fold = (rows: Float64Array, at: number, timeMs: number, total: number, weight: number): void => {
     const newest = rows[at] as number;
-    if (newest === Number.NEGATIVE_INFINITY) {
-      rows[at] = timeMs;
-      rows[at + 1] = total;
-      rows[at + 2] = weight;
-      return;
-    }
-    const fade = 2 ** (-Math.abs(timeMs - newest) / halfLifeMs);
+    const fade = 2 ** (-Math.abs(timeMs - newest) / halfLifeMs); // 0 of none: they are infinitely old
     const [old, young] = timeMs > newest ? [fade, 1] : [1, fade];
     rows[at] = Math.max(timeMs, newest);
     rows[at + 1] = (rows[at + 1] as number) * old + total * young;
@@ -176,7 +169,7 @@ export function ewma<V>(
     },
     add: (rows, at, value, timeMs) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) fold(rows, at, timeMs, x, 1);
+      if (Number.isFinite(x)) fold(rows, at, timeMs, x as number, 1);
     },
     merge: (rows, at, from, fromAt) => {
       if (from[fromAt] === Number.NEGATIVE_INFINITY) return;

@@ -27,6 +27,7 @@ export interface Plan<V, R> {
   /** Folds a value into the slot's cells. */
   addCells(cells: readonly unknown[][], slot: number, value: V, timeMs: number, undo: Undo): void;
   mergeParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
+  /** Only where `subtractable`. */
   subtractParts(rows: Float64Array, at: number, from: Float64Array, fromAt: number): void;
   /** The row of one window and key. `cells[i][slot]` is the slot's state of cell i. */
   result(
@@ -61,7 +62,7 @@ const ROW_FIELDS = ["key", "startMs", "endMs", "kind", "revision"];
 
 /** Lays aggregates out; equal parts are kept once. `extra` doubles are left for the window's own bookkeeping. */
 export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V, unknown> {
-  const taken = Object.keys(aggregates).find((name) => ROW_FIELDS.includes(name));
+  const taken = Object.keys(aggregates).find((name) => [...ROW_FIELDS, "__proto__"].includes(name));
   if (taken !== undefined)
     throw new MillraceError("MR_OPTION_INVALID", `an aggregate cannot be called ${taken}: every result has that field`);
   const parts: Part<V>[] = [];
@@ -84,7 +85,7 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
     } else {
       const i = cells.push(aggregate.cell as Cell<V, unknown>) - 1;
       results[name] = (rows: Float64Array, at: number, all: readonly unknown[][], slot: number): unknown =>
-        result(rows, at, all[i]?.[slot]);
+        result(rows, at, (all[i] as unknown[])[slot]);
     }
   }
   const each = (pick: (part: Part<V>) => unknown, params: string[], args: (offset: number) => string) =>
@@ -113,7 +114,7 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
       cells.map((_, i) => `cells[${i}][slot], value, timeMs, undo`),
     ),
     mergeParts: each((part) => part.merge, paired, pairArgs),
-    subtractParts: each((part) => part.subtract ?? cannot, paired, pairArgs),
+    subtractParts: each((part) => part.subtract, paired, pairArgs),
     result: recordOf(
       results,
       ["rows", "at", "cells", "slot", ...ROW_FIELDS],
@@ -123,10 +124,6 @@ export function planAggregates<V>(aggregates: Aggregates<V>, extra = 0): Plan<V,
   };
 }
 
-function cannot(): void {
-  throw new TypeError("this aggregate cannot take a value away again");
-}
-
 export function saveCells(
   plan: Plan<never, unknown>,
   cells: readonly unknown[][],
@@ -134,7 +131,7 @@ export function saveCells(
   writer: ByteWriter,
 ): void {
   writer.selfContained = true; // a save in steps writes cells apart from their frame
-  plan.cells.forEach((cell, i) => cell.save(writer, cells[i]?.[slot]));
+  plan.cells.forEach((cell, i) => cell.save(writer, (cells[i] as unknown[])[slot]));
   writer.selfContained = false;
 }
 

@@ -25,8 +25,7 @@ class Bins {
 
   #cover(bin: number): void {
     const margin = this.counts.length;
-    const first = bin < this.first ? bin - margin : this.first;
-    const end = bin < this.first ? this.first + margin : bin + margin;
+    const [first, end] = bin < this.first ? [bin - margin, this.first + margin] : [this.first, bin + margin];
     const counts = new Float64Array(end - first);
     counts.set(this.counts, this.first - first);
     this.first = first;
@@ -85,7 +84,7 @@ export class QuantileSketch implements Undoable {
   }
 
   #codeOf(x: number): number {
-    const sign = x > SMALLEST ? 1 : x < -SMALLEST ? -1 : 0;
+    const sign = x >= SMALLEST ? 1 : x <= -SMALLEST ? -1 : 0;
     const bin = sign === 0 ? 0 : Math.ceil(Math.log(Math.abs(x)) / this.#logGamma);
     return (bin + CENTRE) * 3 + sign + 1;
   }
@@ -183,11 +182,11 @@ export function quantiles<V>(
     create: () => new QuantileSketch(accuracy),
     add: (sketch, value, _timeMs, undo) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) undo.note(sketch, sketch.add(x), 1);
+      if (Number.isFinite(x)) undo.note(sketch, sketch.add(x as number), 1);
     },
     retract: (sketch, value, _timeMs, undo) => {
       const x = of(value);
-      if (typeof x === "number" && Number.isFinite(x)) undo.note(sketch, sketch.remove(x), -1);
+      if (Number.isFinite(x)) undo.note(sketch, sketch.remove(x as number), -1);
     },
     merge: (sketch, from) => sketch.addAll(from, 1),
     subtract: (sketch, from) => sketch.addAll(from, -1),

@@ -59,7 +59,7 @@ export class TopSketch implements Undoable {
       this.counters.set(least, { count: count - 1, error });
       return;
     }
-    const key = this.#undo?.kept(index) as Key;
+    const key = (this.#undo as Undo).kept(index) as Key;
     if (what === -2) this.counters.delete(key);
     else (this.counters.get(key) as Counter).count--;
   }

@@ -71,8 +71,11 @@ export class Session<V> implements Operator, Undoable {
     const { now } = this.#runtime;
     const { timeMs, key } = now;
     const owner = this.#owners.find(key);
-    if (owner >= 0) this.#cut?.preserve(owner, false);
-    const sessions = owner < 0 ? NONE : (this.#sessions[owner] as readonly number[]);
+    let sessions = NONE;
+    if (owner >= 0) {
+      this.#cut?.preserve(owner, false);
+      sessions = this.#sessions[owner] as readonly number[];
+    }
     const only = sessions.length === 1 ? (sessions[0] as number) : -1;
     if (only >= 0 && this.#fits(only, timeMs)) {
       this.#extend(only, key, value, timeMs);

@@ -10,7 +10,7 @@ import { OrderedSlots } from "./ordered-slots.js";
 /** Extra of a key's row: number of the first old pane in the window that holds it + 1 (0 when there is none), and its slot there. */
 const FRONT = 0;
 const FRONT_SLOT = 1;
-/** Panes of the new block that hold it. */
+/** 1 when a pane of the new block holds it. */
 const BACK = 2;
 const EXTRAS = 3;
 
@@ -106,8 +106,7 @@ export class BlockSlide<V> implements Slide<V> {
       slots[from] = slot;
       this.#stir(slot);
       merge(this.#plan, back, slot, pane.frame, from, pane.frame.plan.stride);
-      const at = slot * stride + extraAt + BACK;
-      back.rows[at] = (back.rows[at] as number) + 1;
+      back.rows[slot * stride + extraAt + BACK] = 1;
     }
     this.#taken.push({ pane, slots });
   }

@@ -167,18 +167,17 @@ export class Tumble<V> implements Operator, Undoable {
 
   *#firePane(pane: Pane<V>, toMs: number): Steps {
     const endMs = pane.startMs + this.#spec.sizeMs;
-    if (!pane.fired && endMs <= toMs) {
-      pane.fired = true;
-      this.#current = undefined;
-      yield* this.#fireAll(pane, "final");
-    } else if (!pane.fired) {
+    if (endMs > toMs) {
       yield* this.#fireAll(pane, "early");
       while (pane.nextEarlyMs <= toMs) pane.nextEarlyMs += this.#spec.earlyEveryMs as number;
+      return;
     }
-    if (pane.fired && endMs + this.#latenessMs <= toMs) {
-      this.#panes.delete(pane.startMs);
-      if (this.#current === pane) this.#current = undefined;
+    this.#current = undefined;
+    if (!pane.fired) {
+      pane.fired = true;
+      yield* this.#fireAll(pane, "final");
     }
+    if (endMs + this.#latenessMs <= toMs) this.#panes.delete(pane.startMs);
   }
 
   *#fireAll({ frame, startMs }: Pane<V>, kind: ResultKind): Steps {

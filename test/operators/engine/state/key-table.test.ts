@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
-import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
+import { compareKeys, hashKey, type Key } from "../../../../src/operators/engine/state/keys.js";
+import { drive } from "../support/drive.js";
 
 const key: fc.Arbitrary<Key> = fc.oneof(
   fc.integer({ min: -5, max: 40 }),
@@ -10,6 +11,14 @@ const key: fc.Arbitrary<Key> = fc.oneof(
   fc.constantFrom("", "a", "b", "ab", "é", "ÿ", "Ā", "\ud83d\ude80", "\ud800", "1", "x".repeat(300)),
   fc.string({ maxLength: 2 }),
 );
+/** Pairs of one hash each, found by search. */
+const COLLIDING: readonly (readonly [Key, Key])[] = [
+  ["04p6yk0", "1i0e1t2"],
+  ["1lwojt9", "1xd4rlg"],
+  [22_306, "t27241"],
+  ["t91295", 25_020],
+  [16_128, 2_679.5],
+];
 const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("insert" as const), key }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), key }) },
@@ -151,6 +160,159 @@ t.test("key table: every other of many keys goes, the others are found where the
     t.same(
       found,
       slots.map((slot, i) => (i % 2 === 0 ? -1 : slot)),
+    );
+  }
+});
+
+t.test(
+  "key table: 16 bytes a slot and an index full to two thirds, made for as many keys as are expected",
+  async (t) => {
+    for (const [capacity, slots, places] of [
+      [1, 16, 32],
+      [16, 16, 32],
+      [21, 21, 32],
+      [22, 22, 64],
+      [42, 42, 64],
+      [43, 43, 128],
+      [1_000, 1_000, 2_048],
+    ] as const) {
+      const table = new KeyTable(capacity);
+      t.equal(table.bytes, slots * 16 + places * 4, `made for ${capacity}`);
+      for (let i = 0; i < capacity; i++) table.slotOf(i);
+      t.equal(table.bytes, slots * 16 + places * 4, "and nothing grew");
+    }
+    const table = new KeyTable();
+    const grew: [keys: number, bytes: number][] = [];
+    for (let i = 0, before = table.bytes; i < 100; i++) {
+      table.slotOf(i);
+      if (table.bytes !== before) grew.push([table.size, table.bytes - before]);
+      before = table.bytes;
+    }
+    t.same(grew, [
+      [17, 16 * 16],
+      [22, 32 * 4],
+      [33, 32 * 16],
+      [43, 64 * 4],
+      [65, 64 * 16],
+      [86, 128 * 4],
+    ]);
+    table.clear();
+    t.same([table.bytes, table.size, table.length, table.find(5)], [16 * 16 + 32 * 4, 0, 0, -1]);
+    t.same([table.slotOf("a"), table.slotOf(5), table.find("a")], [0, 1, 0], "and begins anew");
+  },
+);
+
+t.test("key table: freed slots are given again, the latest first, before new ones", async (t) => {
+  const table = new KeyTable();
+  for (const key of ["a", "b", "c", "d"]) table.slotOf(key);
+  table.remove(1);
+  table.remove(3);
+  t.same([table.has(0), table.has(1), table.has(3), table.has(4), table.length], [true, false, false, false, 4]);
+  t.same([table.slotOf(7), table.slotOf("e"), table.slotOf("f"), table.length], [3, 1, 4, 5]);
+  t.same([table.has(20), table.keyAt(20)], [false, undefined], "beyond all room");
+  t.same([table.keyAt(3), table.keyAt(1), table.isNumber(3, 7), table.isNumber(1, 7)], [7, "e", true, false]);
+});
+
+t.test("key table: the order is kept from one look to the next, and only what is new is sorted", async (t) => {
+  const table = new KeyTable();
+  for (let i = 0; i < 1_000; i++) table.slotOf(`\u0100${String((i * 7) % 1_000).padStart(4, "0")}`);
+  let looks = 0;
+  const keyAt = table.keyAt.bind(table);
+  table.keyAt = (slot) => {
+    looks++;
+    return keyAt(slot);
+  };
+  const looked = (): number => {
+    looks = 0;
+    const slots = table.sortedSlots();
+    const found = looks;
+    t.ok(slots.length === table.size && slots.every((slot, i) => i === 0 || isBefore(slots[i - 1] as number, slot)));
+    return found;
+  };
+  const isBefore = (slot: number, other: number): boolean => (keyAt(slot) as string) < (keyAt(other) as string);
+  t.ok(looked() >= 1_000, "all of them the first time");
+  t.equal(looked(), 0);
+  t.equal(table.sortedSlots(), table.sortedSlots(), "the same list while nothing changes");
+  table.slotOf("\u01019");
+  t.ok(looked() <= 30, `${looks} looks for a new key behind all others`);
+  t.equal(looked(), 0);
+  table.slotOf("\u01018");
+  table.remove(table.find("\u01018"));
+  t.ok(looked() <= 30, `${looks} looks for a key that came and went`);
+  table.remove(table.find("\u01000500"));
+  looked();
+  t.equal(looked(), 0);
+  const replaced = table.slotOf("\u01000500x"); // a slot of the old order, with another key
+  t.equal(keyAt(replaced), "\u01000500x");
+  t.ok(looked() <= 1_100);
+  t.equal(looked(), 0);
+});
+
+t.test("key table: many texts are sorted in steps: 16 384 slots looked at or moved", async (t) => {
+  const count = 20_000;
+  const table = new KeyTable(count);
+  for (let i = 0; i < count; i++) table.slotOf(`key ${(i * 7_919) % count}`);
+  t.equal(drive(table.sortedInSteps()).pauses, 1 + 1 + 1 + 18, "slots, beginnings, prefixes, moves");
+  t.equal(drive(table.sortedInSteps()).pauses, 0);
+  table.remove(table.find("key 5"));
+  t.equal(drive(table.sortedInSteps()).pauses, 1, "the old order is looked through");
+  const small = new KeyTable();
+  for (let i = 0; i < 16_383; i++) small.slotOf(i);
+  t.equal(drive(small.sortedInSteps()).pauses, 1 + 1 + 2, "numbers are sorted as such");
+});
+
+t.test(
+  "key table: keys of one hash are told apart, and so are a number and a text at a place of that number",
+  async (t) => {
+    for (const keys of COLLIDING) {
+      t.equal(new Set(keys.map(hashKey)).size, 1, `${keys.join(" and ")} share a hash`);
+      const [table, other] = [new KeyTable(), new KeyTable()];
+      t.same(
+        keys.map((key) => table.slotOf(key)),
+        [0, 1],
+      );
+      t.same(
+        keys.map((key) => table.find(key)),
+        [0, 1],
+      );
+      for (const key of [...keys].reverse()) other.slotOf(key);
+      t.same([other.findOf(table, 0), other.findOf(table, 1)], [1, 0]);
+      table.remove(0);
+      t.same(
+        keys.map((key) => table.find(key)),
+        [-1, 1],
+      );
+      t.equal(other.slotOfOther(table, 1), 0);
+      t.notOk(other.fresh);
+    }
+    const [texts, numbers] = [new KeyTable(), new KeyTable()];
+    const number = 40;
+    const isNear = (key: Key): boolean => ((hashKey(key) ^ hashKey(number)) & 31) === 0;
+    const near = Array.from({ length: 1_000 }, (_, i) => `t${i}`).find((key) => isNear(key)) as string;
+    for (let i = 0; i < 10; i++) texts.slotOf(`${i}abc`); // at the places 0, 4, 8 and so on
+    texts.slotOf(near);
+    numbers.slotOf(number);
+    t.equal(texts.findOf(numbers, 0), -1, `${near} stands at ${number}`);
+    t.equal(numbers.findOf(texts, 10), -1);
+    t.equal(numbers.slotOfOther(texts, 10), 1);
+    t.ok(numbers.fresh);
+    t.equal(numbers.slotOfOther(texts, 10), 1);
+    t.notOk(numbers.fresh);
+    t.equal(texts.slotOfOther(numbers, 0), 11);
+    t.equal(texts.slotOfOther(numbers, 0), 11);
+    const copy = new KeyTable();
+    t.same([copy.slotOfOther(texts, 0), copy.slotOfOther(texts, 0), copy.fresh, copy.size], [0, 0, false, 1]);
+  },
+);
+
+t.test("key table: texts that differ late are sorted as those that differ at once", async (t) => {
+  const keys = ["kaaaaaaab", "kaaaaaaaa", "kaaaaaa", "kb", "k", "kaaaaaaab1", "kaaaaaaaa0", "kaaaaaa\u0000"];
+  for (const order of [keys, [...keys].reverse()]) {
+    const table = new KeyTable();
+    for (const key of order) table.slotOf(key);
+    t.same(
+      Array.from(table.sortedSlots(), (slot) => table.keyAt(slot)),
+      [...keys].sort(),
     );
   }
 });

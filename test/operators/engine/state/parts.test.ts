@@ -97,6 +97,28 @@ t.test("undo: references of a large unit of work are let go", async (t) => {
   t.equal(undo.kept(0), "next");
 });
 
+t.test("undo: room for rows doubles, or is what one row needs; none is given away again", async (t) => {
+  const undo = new Undo();
+  const target = { undo: () => undefined };
+  const noted = (count: number): number => {
+    undo.row(target, 0, new Float64Array(count).fill(7), 0, count);
+    return undo.doubles.length;
+  };
+  undo.begin();
+  t.same(
+    [undo.doubles.length, noted(200), noted(56), noted(1), noted(255), noted(1)],
+    [256, 256, 256, 512, 512, 1_024],
+  );
+  undo.begin();
+  t.same([noted(1_024), noted(2_000)], [1_024, 3_024]);
+  t.ok(undo.doubles.every((value) => value === 7));
+  undo.begin();
+  for (let i = 0; i < 64; i++) undo.keep(i);
+  undo.begin();
+  t.equal(undo.kept(63), 63, "the references of a small unit of work may stay, to be written over");
+  t.equal(undo.keep("next"), 0);
+});
+
 t.test("timer heap: in any mix of pushes and pops the earliest comes first, with its own number", async (t) => {
   const action = fc.oneof(
     { weight: 3, arbitrary: fc.integer({ min: -30, max: 30 }) },

@@ -14,6 +14,10 @@ import {
   testSource,
   testTarget,
 } from "../../../../src/operators/engine/index.js";
+import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { readKey } from "../../../../src/operators/engine/state/keys.js";
+import { SlotCut } from "../../../../src/operators/engine/state/slot-cut.js";
 import { type Reading, type Step, steps } from "../support/arrivals.js";
 import { readingOf } from "../support/run.js";
 
@@ -192,4 +196,52 @@ t.test("many keys: states that rest as bytes, in pieces, are copied, read and re
   }
   kit.cut();
   t.ok(Buffer.from(kit.save()).equals(twin.save()), "and are read back");
+});
+
+t.test("a cut keeps an image of what changes before its turn, once, and none of what was not there", async (t) => {
+  const table = new KeyTable();
+  for (const key of ["a", "b", "c", "d", "e"]) table.slotOf(key);
+  table.remove(3);
+  let version = 0;
+  const images: [slot: number, keep: boolean][] = [];
+  const cut = new SlotCut(table, (slot, keep) => {
+    images.push([slot, keep]);
+    return version;
+  });
+  cut.preserve(2, false);
+  version = 1;
+  cut.preserve(2, false);
+  table.slotOf("new");
+  cut.preserve(3, true);
+  cut.preserve(table.slotOf("beyond"), true);
+  cut.preserve(4, false);
+  table.remove(4);
+  t.same(images, [
+    [2, true],
+    [4, true],
+  ]);
+  t.same(
+    [0, 1, 2, 3, 4].map((slot) => cut.keyAt(slot)),
+    ["a", "b", "c", undefined, "e"],
+  );
+  const written: unknown[][] = [];
+  const writer = new ByteWriter();
+  const write = (image: number, slot: number, changed: boolean, entry: object): void =>
+    void written.push([slot, image, changed, entry]);
+  const copied: [number, boolean][] = [];
+  for (const _step of cut.steps(writer, write, (slot, changed) => copied.push([slot, changed]) > 0 && slot === 0));
+  t.same(copied, [
+    [0, false],
+    [1, false],
+    [2, true],
+    [4, true],
+  ]);
+  t.same(written, [
+    [1, 1, false, { piece: 0, from: 1 }],
+    [2, 0, true, { piece: 0, from: 4 }],
+    [4, 1, true, { piece: 0, from: 7 }],
+  ]);
+  t.same(images.slice(2), [[1, false]], "what did not change is looked at when its turn comes");
+  const reader = new ByteReader(writer.finish());
+  t.same([reader.uint(), readKey(reader), readKey(reader), readKey(reader), reader.left], [4, "b", "c", "e", 0]);
 });

@@ -186,3 +186,61 @@ t.test(
     }
   },
 );
+
+t.test("marks: a source is known from the moment it is announced, whoever was looked at last", async (t) => {
+  const ticked = new Marks({ disorderMs: 5, idleAfterMs: 50, maxAheadMs: 10 });
+  ticked.observe("a", 999); // unannounced
+  ticked.tick({ source: "a", t: 100 });
+  ticked.observe("a", 98);
+  ticked.tick({ source: "a", t: 101 });
+  t.equal(ticked.watermarkMs, 93);
+  ticked.observe("b", 98);
+  ticked.tick({ source: "b", t: 200 });
+  t.ok(ticked.isAhead("a", 112) && !ticked.isAhead("b", 112), "each by its own clock");
+  t.ok(ticked.isAhead("b", 211) && !ticked.isAhead("b", 210));
+
+  const told = new Marks({ maxAheadMs: 10 });
+  told.observe("up/0", 5);
+  told.setProducers(["up/0"], isProducer);
+  told.tick({ source: "up/0", t: 7 });
+  told.observe("up/0", 6);
+  told.tick({ source: "up/0", t: 8 });
+  t.equal(told.watermarkMs, 6);
+
+  const other = new Marks({ disorderMs: 5, idleAfterMs: 50, maxAheadMs: 10 });
+  other.tick({ source: "b", t: 1 });
+  t.ok(other.isAhead("a", 50));
+  const writer = new ByteWriter();
+  ticked.save(writer);
+  other.load(new ByteReader(writer.finish()));
+  t.notOk(other.isAhead("a", 111), "the clock that was loaded");
+  other.observe("a", 111);
+  other.tick({ source: "b", t: 202, retire: true });
+  other.tick({ source: "a", t: 103 });
+  t.equal(other.watermarkMs, 98);
+});
+
+t.test("marks: a tick that says nothing new is ignored, a promise or a farewell at the same time is not", async (t) => {
+  const marks = new Marks({ idleAfterMs: 100 });
+  const tick = (at: number, rest: Partial<Tick> = {}): boolean => marks.tick({ source: "a", t: at, ...rest });
+  t.ok(tick(100));
+  t.equal(marks.watermarkMs, 0);
+  marks.observe("a", 95);
+  marks.observe("a", 60);
+  t.notOk(tick(100));
+  t.equal(marks.watermarkMs, 0, "what came since counts from the next tick on");
+  t.notOk(tick(99, { mark: 500 }), "from before");
+  t.equal(marks.watermarkMs, 0);
+  t.ok(tick(100, { mark: 5 }));
+  t.equal(marks.watermarkMs, 95, "the newest event, not the latest");
+  t.ok(tick(100, { mark: 97 }));
+  t.notOk(tick(100, { mark: 97 }));
+  t.notOk(tick(101, { mark: 96 }), "a smaller promise takes nothing back");
+  t.equal(marks.watermarkMs, 97);
+  t.ok(tick(101, { retire: true }));
+  t.equal(marks.watermarkMs, 101);
+  t.notOk(tick(101, { mark: 200 }), "gone");
+  t.equal(marks.watermarkMs, 101);
+  t.ok(tick(102, { mark: 150 }), "back");
+  t.equal(marks.watermarkMs, 150);
+});

@@ -12,6 +12,7 @@ import {
   testTarget,
 } from "../../../../src/operators/engine/index.js";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
 import { Seen } from "../../../../src/operators/engine/time/seen.js";
 
 interface Event {
@@ -175,4 +176,110 @@ t.test("a save writes what came since the last one, in short steps, and shares t
   loaded.save(writer);
   t.ok(Buffer.from(writer.finish()).equals(bytes), "the same whether or not it was loaded in between");
   t.notOk(loaded.isNew(id(50_999), 0));
+});
+
+/** How many keys leave the table while `work` runs. */
+function removedBy(work: () => void): number {
+  const { remove } = KeyTable.prototype;
+  let removed = 0;
+  KeyTable.prototype.remove = function (slot) {
+    removed++;
+    remove.call(this, slot);
+  };
+  try {
+    work();
+  } finally {
+    KeyTable.prototype.remove = remove;
+  }
+  return removed;
+}
+
+t.test("a day that is over leaves 4 096 identities a tick and 4 an event, and makes room for the next", async (t) => {
+  const seen = new Seen(0, "s", DAY_MS);
+  const fill = (many: number, day: number): void => {
+    for (let i = 0; i < many; i++) seen.isNew(`${day} ${String(i).padStart(6, "0")}`, day * DAY_MS);
+  };
+  fill(9_000, 0);
+  const { bytes } = seen.metrics();
+  const tick = (day: number): number => removedBy(() => seen.advance(day * DAY_MS));
+  t.equal(tick(1.5), 0, "kept for its time");
+  t.equal(tick(2), 0, "forgotten, but still there");
+  t.equal(
+    removedBy(() => fill(10, 2)),
+    40,
+  );
+  t.same([tick(2), tick(2), tick(2), tick(2)], [4_096, 4_096, 9_000 - 40 - 2 * 4_096, 0]);
+  fill(8_990, 3);
+  t.equal(seen.metrics().keys, 9_000);
+  t.ok(seen.metrics().bytes <= bytes + 64 + 3_000, "in the room of those that left");
+  t.equal(tick(4), 0);
+  t.same([tick(4), tick(4)], [10, 0]);
+  t.equal(tick(9), 0);
+  t.same([tick(9), tick(9), tick(9)], [4_096, 4_096, 798]);
+  t.equal(seen.metrics().keys, 0);
+});
+
+t.test("each of many is known, whatever their number", async (t) => {
+  const seen = new Seen(0, "s", DAY_MS);
+  for (let i = 0; i < 70; i++) {
+    t.ok(seen.isNew(`id ${i}`, (i % 3) * DAY_MS));
+    for (let j = 0; j <= i; j++) if (seen.isNew(`id ${j}`, 0)) t.fail(`id ${j} of ${i}`);
+  }
+  t.equal(seen.metrics().keys, 70);
+});
+
+t.test("taken back: only what is there, and a day with nothing left is not saved", async (t) => {
+  const seen = new Seen(0, "s", DAY_MS);
+  const saved = (): string => {
+    const writer = new ByteWriter();
+    seen.save(writer);
+    return Buffer.from(writer.finish()).toString("hex");
+  };
+  const empty = saved();
+  seen.takeBack("never there");
+  seen.isNew("a", 0);
+  const one = saved();
+  seen.takeBack("never there");
+  seen.isNew("b", 0);
+  seen.takeBack("b");
+  t.equal(saved(), one);
+  seen.isNew("c", DAY_MS);
+  seen.takeBack("c");
+  t.equal(saved(), one, "no day without identities");
+  t.match(seen.metrics(), { name: "s", keys: 1 });
+  const second = new Seen(0, "s", DAY_MS);
+  second.isNew("c", DAY_MS);
+  second.takeBack("c");
+  const writer = new ByteWriter();
+  second.save(writer);
+  t.equal(Buffer.from(writer.finish()).toString("hex"), empty);
+});
+
+t.test("loaded into one that was in use, it holds what was saved and nothing else", async (t) => {
+  const used = new Seen(0, "s", DAY_MS);
+  for (let i = 0; i < 5_000; i++) used.isNew(`old ${i}`, 0);
+  used.isNew("other", DAY_MS * 4);
+  used.advance(5 * DAY_MS);
+  used.advance(5 * DAY_MS);
+  const from = new Seen(0, "s", DAY_MS);
+  for (let i = 0; i < 5_000; i++) from.isNew(`new ${i}`, 0);
+  const writer = new ByteWriter();
+  from.save(writer);
+  used.load(new ByteReader(writer.finish()));
+  t.equal(used.metrics().keys, 5_000);
+  t.notOk(used.isNew("new 1", 0));
+  t.ok(used.isNew("other", 0));
+  const again = new ByteWriter();
+  used.takeBack("other");
+  used.save(again);
+  t.same(Buffer.from(again.finish()), Buffer.from(writer.finish()));
+  t.equal(
+    removedBy(() => used.advance(3 * DAY_MS)),
+    0,
+  );
+  t.equal(used.metrics().keys, 0, "forgotten, although a later time was forgotten before");
+  t.same(
+    [1, 2, 3].map(() => removedBy(() => used.advance(3 * DAY_MS))),
+    [4_096, 904, 0],
+  );
 });

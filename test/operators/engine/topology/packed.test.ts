@@ -75,6 +75,21 @@ t.test("an unknown schema, garbage and a body without schema are dead letters, w
   t.same(kit.rows(), []);
 });
 
+t.test("where the reason is all there is, it is told as it is", async (t) => {
+  const kit = loads();
+  kit.message(Buffer.of(1, 2, 3), headers("load/3"));
+  t.match(kit.dead()[0]?.reason, /^reading a pack of load\/3: /);
+  kit.message("{}");
+  t.match(kit.dead()[1]?.reason, /^a pack without schema; known: load\/3, load\/1, load\/2$/);
+  const alone = packed({ schema: first });
+  const said: string[] = [];
+  alone(
+    { sequence: 1, subject: "s", data: new Uint8Array(0), header: () => "load/9" },
+    { event: () => undefined, malformed: (reason) => void said.push(reason) },
+  );
+  t.same(said, ["schema load/9 is not known here; known: load/1"]);
+});
+
 t.test("an event that cannot be raised does not take its neighbours along", async (t) => {
   const kit = loads();
   const events = [1, -1, 2].map((kg, i) => ({ truck: "a", kg, ts: i }));
@@ -95,5 +110,10 @@ t.test("a version that leads nowhere is refused before the first event", async (
   const other = packSchema({ name: "other", version: 2, fields: { x: "int" } });
   const up = (event: Readonly<Record<string, unknown>>) => event;
   for (const wrong of [[{ from: first, up }], [{ from: other, up }], [{ from: third, up }]])
-    t.throws(() => packed({ schema: third, upcasters: wrong }), { code: "MR_OPTION_INVALID" });
+    t.throws(() => packed({ schema: third, upcasters: wrong }), {
+      code: "MR_OPTION_INVALID",
+      message:
+        /^an upcaster from (load\/1|other\/2|load\/3) does not lead to load\/3: each version needs one to the next$/,
+    });
+  t.ok(packed({ schema: third, upcasters: [{ from: second, up }] }), "older ones need not be read");
 });

@@ -96,6 +96,32 @@ t.test("Mermaid: every step with its shape, every edge", async (t) => {
       "",
     ].join("\n"),
   );
+  t.equal(
+    topologyMermaid(diamond()),
+    [
+      "flowchart LR",
+      '  n0[("#quot;names#quot;<br/><small>table of _ctl.name</small>")]',
+      '  n1(["from test<br/><small>test</small>"])',
+      "  n1 --> n2",
+      '  n2["map<br/><small>function</small>"]',
+      "  n2 --> n3",
+      "  n2 --> n4",
+      '  n3["filter<br/><small>high</small>"]',
+      "  n3 --> n5",
+      '  n4["filter<br/><small>rest</small>"]',
+      "  n4 --> n5",
+      '  n5["union<br/><small>2 streams</small>"]',
+      "  n5 --> n6",
+      '  n6["lookup #quot;names#quot;<br/><small>latest</small>"]',
+      "  n6 --> n7",
+      '  n7[/"to nowhere"/]',
+      "",
+    ].join("\n"),
+  );
+  const named = pipeline("named");
+  named.declare({ name: "same", kind: "operator", detail: "same", make: () => [] });
+  t.equal(topologyMermaid(named), 'flowchart LR\n  n0["same"]\n');
+  t.equal(topologyText(named), "named: named\n  same\n");
   t.match(topologyMermaid(diamond()), /n0\[\("#quot;names#quot;<br\/>/);
 });
 
@@ -190,6 +216,12 @@ t.test("every step says what it does, with its numbers", async (t) => {
     "control command": ["source", "_ctl.command"],
     silence: ["source", "sources silent for 12 ms"],
   });
+  t.match(diamond().steps[5], { name: "union", kind: "operator", detail: "2 streams" });
+  t.same(
+    [...new Set(diamond().steps.map(({ kind }) => kind))].sort(),
+    ["operator", "sink", "source"],
+    "and of no other kind",
+  );
   const stateful = topology.nodes.filter(({ stateful }) => stateful).map(({ name }) => name);
   const stateless = ["from test", "map", "keyBy", "lookup table", "control command"];
   t.same(

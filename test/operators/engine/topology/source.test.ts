@@ -43,6 +43,11 @@ t.test("one event a line; empty lines are skipped, and a bad line does not take 
   t.same(read(byFields, pack), expected, "by fields");
 });
 
+t.test("a byte order mark is no JSON", async (t) => {
+  const data = Buffer.from('\ufeff{"name":"a","n":1}');
+  for (const decode of [byParse, byFields]) t.match(read(decode, data), [{ malformed: data.toString() }]);
+});
+
 t.test("the decoder of fields says what the reference says, of any pack", async () => {
   const value = fc.record({
     name: fc.oneof(fc.string({ unit: "binary" }), fc.integer()),

@@ -1,0 +1,165 @@
+import t from "tap";
+import { planAggregates } from "../../../../src/operators/engine/aggregates/plan.js";
+import { collect, count, max, sum } from "../../../../src/operators/engine/index.js";
+import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import { Frame } from "../../../../src/operators/engine/state/frame.js";
+import { Undo } from "../../../../src/operators/engine/state/undo.js";
+
+interface Reading {
+  readonly x: number;
+}
+
+const x = (reading: Reading): number => reading.x;
+const folded = { n: count(), total: sum(x), high: max(x) };
+
+t.test("a frame doubles while it is small, and grows by an eighth from a megabyte on", async (t) => {
+  const plan = planAggregates<Reading>(folded, 1_024);
+  const { stride } = plan;
+  const frame = new Frame(plan, new Undo());
+  const rooms = [frame.rows.length];
+  for (let key = 0; key < 300; key++) {
+    const slot = frame.open(key);
+    frame.add(slot, { x: key }, key);
+    if (frame.rows.length !== rooms.at(-1)) rooms.push(frame.rows.length);
+    if (key === 15) t.same(rooms, [16 * stride], "no sooner than there is no room");
+  }
+  const expected = [16 * stride];
+  while ((expected.at(-1) as number) < 300 * stride) {
+    const room = expected.at(-1) as number;
+    expected.push(Math.ceil((room * (room < 2 ** 17 ? 2 : 1.125)) / stride) * stride);
+  }
+  t.same(rooms, expected);
+  t.ok(rooms.length > 6, "of both kinds");
+  for (let key = 0; key < 300; key++)
+    t.match(frame.result(frame.table.find(key), key, 0, 1, "final", 0), { n: 1, total: key, high: key });
+  t.equal(frame.bytes, frame.rows.byteLength + frame.table.bytes);
+});
+
+t.test("a slot that is used again begins with nothing, in rows, extras and cells", async (t) => {
+  const plan = planAggregates<Reading>({ ...folded, all: collect(x, { limit: 3 }) }, 2);
+  const frame = new Frame(plan, new Undo(), 1);
+  const slot = frame.open("a");
+  frame.add(slot, { x: 5 }, 1);
+  frame.rows.fill(9, slot * plan.stride + plan.extraAt, (slot + 1) * plan.stride);
+  t.match(frame.held("a", 0, 10), [
+    { startMs: 0, endMs: 10, value: { n: 1, total: 5, high: 5, all: { items: [5], dropped: 0 } } },
+  ]);
+  t.same(frame.held("b", 0, 10), []);
+  frame.remove(slot);
+  t.equal(frame.cells[0]?.[slot], undefined, "let go");
+  t.equal(frame.open("b"), slot);
+  t.same([...frame.rows.subarray(slot * plan.stride + plan.extraAt, (slot + 1) * plan.stride)], [0, 0]);
+  t.match(frame.held("b", 0, 10), [{ value: { n: 0, total: 0, all: { items: [] } } }]);
+  frame.add(slot, { x: 6 }, 1);
+  frame.rows.fill(8, slot * plan.stride + plan.extraAt, (slot + 1) * plan.stride);
+  frame.reset(slot);
+  t.match(frame.held("b", 0, 10), [{ value: { n: 0, total: 0, all: { items: [] } } }], "started over");
+  t.same(
+    [...frame.rows.subarray(slot * plan.stride + plan.extraAt, (slot + 1) * plan.stride)],
+    [8, 8],
+    "but for extras",
+  );
+});
+
+t.test("what a unit of work did to a frame is taken back: rows, keys, the slot opened last", async (t) => {
+  const undo = new Undo();
+  const plan = planAggregates<Reading>(folded, 1);
+  const frame = new Frame(plan, undo);
+  const other = new Frame(plan, undo);
+  const add = (key: string | number, x: number): void => {
+    const slot = frame.open(key);
+    frame.add(slot, { x }, 1);
+    frame.rows[slot * plan.stride + plan.extraAt] = x;
+  };
+  const saved = (): string => {
+    const writer = new ByteWriter();
+    frame.save(writer);
+    return Buffer.from(writer.finish()).toString("hex");
+  };
+  undo.begin();
+  for (const key of [1, "a", 2]) add(key, 3);
+  undo.commit();
+  const before = saved();
+  undo.begin();
+  for (const key of [2, 2, 1, "a", "new", 4, 4, 5, 1]) add(key, 10);
+  other.open(77);
+  frame.openOther(other, other.table.find(77));
+  t.equal(frame.table.fresh, true);
+  frame.openOther(other, other.table.find(77));
+  t.equal(frame.table.size, 7);
+  undo.rollback();
+  t.equal(saved(), before);
+  t.equal(other.table.size, 0);
+  undo.begin();
+  add(4, 1); // opened last by what was taken back
+  undo.commit();
+  t.match(frame.held(4, 0, 1), [{ value: { n: 1, total: 1 } }]);
+  const loaded = new Frame(plan, new Undo());
+  loaded.load(new ByteReader(Buffer.from(saved(), "hex")));
+  t.same(loaded.held(4, 0, 1), frame.held(4, 0, 1));
+  t.equal(loaded.table.size, 4);
+});
+
+t.test(
+  "a save in steps copies a chunk of 1 024 slots before its first change, and 8 where there are cells",
+  async (t) => {
+    for (const [chunk, aggregates] of [
+      [1_024, folded],
+      [8, { ...folded, all: collect(x, { limit: 3 }) }],
+    ] as const) {
+      const frame = new Frame(planAggregates<Reading>(aggregates), new Undo());
+      const length = 2 * chunk + 3;
+      for (let key = 0; key < length; key++) frame.add(frame.open(key), { x: key }, 1);
+      frame.remove(frame.table.find(chunk)); // a free slot
+      const expected = new ByteWriter();
+      frame.save(expected);
+      const copied: [from: number, to: number][] = [];
+      const imageOf = frame.table.imageOf.bind(frame.table);
+      frame.table.imageOf = (from, to) => {
+        copied.push([from, to]);
+        return imageOf(from, to);
+      };
+      const writer = new ByteWriter();
+      const steps = frame.saveInSteps(writer);
+      steps.next();
+      const change = (key: number): void => frame.add(frame.open(key), { x: 1 }, 1);
+      change(2);
+      change(3);
+      t.same(copied, [[0, chunk]], "once");
+      t.equal(frame.open(-5), chunk, "a new key in the free slot");
+      t.same(copied.at(-1), [chunk, 2 * chunk]);
+      frame.remove(frame.table.find(chunk + 1));
+      change(-6);
+      change(-7);
+      t.equal(frame.table.length, length + 1, "a slot that was not there at the time");
+      t.equal(copied.length, 2);
+      change(length - 1);
+      t.same(copied.at(-1), [2 * chunk, length]);
+      for (const _step of steps);
+      t.same(Buffer.from(writer.finish()), Buffer.from(expected.finish()));
+      change(4);
+      t.equal(copied.length, 3, "nothing is copied once the save is over");
+    }
+  },
+);
+
+t.test("a save in steps writes the keys of its moment, whatever texts come and go", async (t) => {
+  const frame = new Frame(planAggregates<Reading>(folded), new Undo());
+  for (let i = 0; i < 2_000; i++) frame.add(frame.open(`key ${i}`), { x: i }, 1);
+  const expected = new ByteWriter();
+  frame.save(expected);
+  const writer = new ByteWriter();
+  const steps = frame.saveInSteps(writer);
+  steps.next();
+  for (const i of [1_500, 3]) {
+    frame.remove(frame.table.find(`key ${i}`));
+    frame.add(frame.open(`new ${i}`), { x: 1 }, 1); // as long: it would be put in the same place
+  }
+  for (const _step of steps);
+  t.same(Buffer.from(writer.finish()), Buffer.from(expected.finish()));
+  const after = new ByteWriter();
+  frame.save(after);
+  const loaded = new Frame(planAggregates<Reading>(folded), new Undo());
+  loaded.load(new ByteReader(after.finish()));
+  t.same([loaded.table.size, loaded.table.find("key 3"), loaded.table.find("new 3") >= 0], [2_000, -1, true]);
+});
