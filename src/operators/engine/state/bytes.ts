@@ -251,7 +251,7 @@ export class ByteReader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength); // what a Buffer slices is no copy
     this.#texts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as Slices;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import { IntervalJoin } from "../../../../src/operators/engine/joins/interval-join.js";
+import { WindowJoin } from "../../../../src/operators/engine/joins/window-join.js";
+import { type Reading, type Step, steps } from "../support/arrivals.js";
+import { Driven } from "../support/driven.js";
+
+const both = (a: Reading, b: Reading): string => `${a.id} ${b.id}`;
+const alone = ({ id }: Reading): string => `${id} alone`;
+type Join = IntervalJoin<Reading, Reading, string> | WindowJoin<Reading, Reading, string, string>;
+const push = ({ left, right }: Join, value: Reading): void => (value.x < 0 ? left : right)(value);
+const interval = (more: object = {}) =>
+  new Driven<Join>(
+    (runtime, next) =>
+      new IntervalJoin(0, "j", runtime, { beforeMs: 5, afterMs: 12, combine: both, unmatched: alone, ...more }, next),
+    push,
+  );
+const windowed = () =>
+  new Driven<Join>((runtime, next) => new WindowJoin(0, "j", runtime, { sizeMs: 10, combine: both }, next), push);
+
+const JOINS: Readonly<Record<string, () => Driven<Join>>> = {
+  interval,
+  "interval with lateness": () => interval({ latenessMs: 7 }),
+  "interval, soon forgotten": () => interval({ ttlMs: 4 }),
+  windowed,
+};
+
+for (const [name, create] of Object.entries(JOINS)) {
+  t.test(`${name}: one long advance says what short ones say, and nothing is due before it says so`, async (t) => {
+    const property = fc.property(steps({ spanMs: 40 }), (all: Step[]) => {
+      const [long, short] = [create(), create()];
+      let reachedMs = -100;
+      for (const step of all) {
+        if (step.kind === "event") {
+          for (const one of [long, short]) one.event(step.event);
+          continue;
+        }
+        const toMs = Math.min(step.timeMs, 100);
+        long.advance(toMs);
+        while (reachedMs < toMs) {
+          reachedMs++;
+          const dueMs = short.operator.nextMs();
+          const before = short.rows.length;
+          short.advance(reachedMs);
+          if (short.rows.length > before) assert.ok(dueMs <= reachedMs, `said at ${reachedMs}, due at ${dueMs}`);
+          assert.ok(short.operator.nextMs() > reachedMs, `nothing is left at ${reachedMs}`);
+        }
+        assert.deepEqual(long.rows, short.rows);
+        assert.deepEqual(long.late, short.late);
+        assert.deepEqual(long.saved(), short.saved());
+        assert.equal(create().load(short.saved()).operator.nextMs(), long.operator.nextMs());
+      }
+      for (const { operator } of [long, short]) {
+        assert.equal(operator.nextMs(), Number.POSITIVE_INFINITY, "nothing held, nothing due");
+        assert.equal(operator.metrics().keys, 0);
+      }
+    });
+    t.doesNotThrow(() => fc.assert(property, { seed: 25, numRuns: 150 }));
+  });
+
+  t.test(`${name}: many keys are left behind in steps that are short, and no more of them than needed`, async (t) => {
+    const KEYS = 1_500;
+    const driven = create();
+    const empty = driven.operator.metrics().bytes;
+    for (let id = 0; id < KEYS; id++) driven.event({ id, key: `k${id}`, timeMs: 5, x: -1 });
+    if (name === "windowed") for (let id = 0; id < KEYS; id++) driven.event({ id, key: `k${id}`, timeMs: 6, x: 1 });
+    const { keys, bytes } = driven.operator.metrics();
+    t.equal(keys, KEYS);
+    t.ok(bytes >= empty + KEYS * 4 && bytes <= KEYS * 200, `${bytes - empty} bytes`);
+    const sizes = driven.stepwise(1_000);
+    t.equal(driven.rows.length, KEYS);
+    t.ok(Math.max(...sizes) <= 256, `${Math.max(...sizes)} rows in the longest`);
+    t.ok(sizes.length <= KEYS / 60, `${sizes.length} steps`);
+  });
+}
+
+t.test("interval: what leaves takes its key along only when the other side is empty too", async (t) => {
+  const driven = interval({ unmatched: undefined });
+  const send = (id: number, timeMs: number, x: number): void => driven.event({ id, key: "a", timeMs, x });
+  send(1, 0, -1); // a left is kept for its 12 ms
+  send(2, 0, 1); // a right for 5
+  t.same(driven.rows, ["1 2"]);
+  const held = (): unknown => driven.operator.held("a").map(({ value }) => value);
+  const row = (id: number, x: number) => ({ timeMs: 0, value: { id, key: "a", timeMs: 0, x }, matched: false });
+  t.same(held(), [{ left: [row(1, -1)], right: [row(2, 1)] }]);
+  driven.advance(5);
+  t.same(held(), [{ left: [row(1, -1)], right: [row(2, 1)] }]);
+  driven.advance(6);
+  t.same(held(), [{ left: [row(1, -1)], right: [] }]);
+  t.same([...driven.operator.heldKeys()], ["a"]);
+  t.same(driven.operator.held("b"), []);
+  driven.advance(12);
+  t.equal(driven.operator.metrics().keys, 1);
+  driven.advance(13);
+  t.same([driven.operator.metrics().keys, driven.operator.nextMs()], [0, Number.POSITIVE_INFINITY]);
+});
+
+t.test("window: what is held of a key, window by window; bytes are those of every open window", async (t) => {
+  const driven = windowed();
+  for (const [id, timeMs, x] of [
+    [1, 25, 1],
+    [2, 5, -1],
+    [3, 9, 1],
+  ] as const)
+    for (const key of ["b", "a"]) driven.event({ id, key, timeMs, x });
+  const row = (id: number, timeMs: number, x: number) => [timeMs, { id, key: "a", timeMs, x }];
+  const wanted = [
+    { startMs: 0, endMs: 10, value: { left: [row(2, 5, -1)], right: [row(3, 9, 1)] } },
+    { startMs: 20, endMs: 30, value: { left: [], right: [row(1, 25, 1)] } },
+  ];
+  const one = windowed();
+  one.event({ id: 1, key: "a", timeMs: 25, x: 1 });
+  for (const found of [driven, windowed().load(driven.saved())]) {
+    t.same(found.operator.held("a"), wanted);
+    t.same(found.operator.held("c"), []);
+    t.same([...found.operator.heldKeys()].sort(), ["a", "a", "b", "b"]);
+    t.equal(found.operator.metrics().keys, 4);
+    t.equal(found.operator.metrics().bytes, 2 * one.operator.metrics().bytes);
+  }
+});
