@@ -44,31 +44,32 @@ let timer: NodeJS.Timeout | undefined;
 let offered = 0;
 let due = 0;
 
-/** At a fixed rate: what was due while the loop was busy is made up for, and counted as late by its time stamp. */
+/**
+ * At a fixed rate, each text when it is due: an interval drifts, and where it does, two texts leave in one write. What was due while the
+ * loop was busy is made up for, and counted as late by its time stamp.
+ */
 function offer({ rate, bytes, groups, channels }: Extract<Command, { op: "offer" }>): void {
-  clearInterval(timer);
+  clearTimeout(timer);
   if (rate === 0) return;
   const startMs = performance.now();
   const before = offered;
+  const dueMs = () => ((offered - before + 1) * 1_000) / rate;
   const text = (stampUs: number) => {
     const head = `{"t":${stampUs},"severity":"critical","key":"g${offered % groups}","text":"`;
     return `${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`;
   };
-  timer = setInterval(
-    () => {
-      const elapsedMs = performance.now() - startMs;
-      const wanted = before + Math.floor((elapsedMs * rate) / 1_000);
-      due = wanted;
-      while (offered < wanted) {
-        const dueMs = ((offered - before + 1) * 1_000) / rate;
-        const stampUs = Math.round((performance.timeOrigin + startMs + dueMs) * 1_000);
-        const stamped = text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000)));
-        broadcast(stamped, channels ? offered % groups : undefined);
-        offered++;
-      }
-    },
-    Math.min(10, 1_000 / rate),
-  );
+  const next = () => {
+    const elapsedMs = performance.now() - startMs;
+    due = before + Math.floor((elapsedMs * rate) / 1_000);
+    while (offered < due) {
+      const stampUs = Math.round((performance.timeOrigin + startMs + dueMs()) * 1_000);
+      const stamped = text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000)));
+      broadcast(stamped, channels ? offered % groups : undefined);
+      offered++;
+    }
+    timer = setTimeout(next, Math.ceil(dueMs() + startMs - performance.now()));
+  };
+  next();
 }
 
 process.on("message", (command: Command) => {
