@@ -1,10 +1,8 @@
-import assert from "node:assert/strict";
-import fc from "fast-check";
 import t from "tap";
 import { IntervalJoin } from "../../../../src/operators/engine/joins/interval-join.js";
 import { WindowJoin } from "../../../../src/operators/engine/joins/window-join.js";
-import { type Reading, type Step, steps } from "../support/arrivals.js";
-import { Driven } from "../support/driven.js";
+import type { Reading } from "../support/arrivals.js";
+import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
 
 const both = (a: Reading, b: Reading): string => `${a.id} ${b.id}`;
 const alone = ({ id }: Reading): string => `${id} alone`;
@@ -28,35 +26,11 @@ const JOINS: Readonly<Record<string, () => Driven<Join>>> = {
 
 for (const [name, create] of Object.entries(JOINS)) {
   t.test(`${name}: one long advance says what short ones say, and nothing is due before it says so`, async (t) => {
-    const property = fc.property(steps({ spanMs: 40 }), (all: Step[]) => {
-      const [long, short] = [create(), create()];
-      let reachedMs = -100;
-      for (const step of all) {
-        if (step.kind === "event") {
-          for (const one of [long, short]) one.event(step.event);
-          continue;
-        }
-        const toMs = Math.min(step.timeMs, 100);
-        long.advance(toMs);
-        while (reachedMs < toMs) {
-          reachedMs++;
-          const dueMs = short.operator.nextMs();
-          const before = short.rows.length;
-          short.advance(reachedMs);
-          if (short.rows.length > before) assert.ok(dueMs <= reachedMs, `said at ${reachedMs}, due at ${dueMs}`);
-          assert.ok(short.operator.nextMs() > reachedMs, `nothing is left at ${reachedMs}`);
-        }
-        assert.deepEqual(long.rows, short.rows);
-        assert.deepEqual(long.late, short.late);
-        assert.deepEqual(long.saved(), short.saved());
-        assert.equal(create().load(short.saved()).operator.nextMs(), long.operator.nextMs());
-      }
-      for (const { operator } of [long, short]) {
-        assert.equal(operator.nextMs(), Number.POSITIVE_INFINITY, "nothing held, nothing due");
-        assert.equal(operator.metrics().keys, 0);
-      }
-    });
-    t.doesNotThrow(() => fc.assert(property, { seed: 25, numRuns: 150 }));
+    t.doesNotThrow(() => takesAnyStride(create, 25));
+  });
+
+  t.test(`${name}: an event that fails leaves no trace`, async (t) => {
+    t.doesNotThrow(() => leavesNoTrace(create, 26));
   });
 
   t.test(`${name}: many keys are left behind in steps that are short, and no more of them than needed`, async (t) => {
