@@ -1,6 +1,8 @@
 import t from "tap";
+import { planAggregates } from "../../../../src/operators/engine/aggregates/plan.js";
 import {
   count,
+  countOf,
   hopping,
   max,
   session,
@@ -8,7 +10,12 @@ import {
   tumbling,
   type WindowSpec,
 } from "../../../../src/operators/engine/index.js";
+import { Frame } from "../../../../src/operators/engine/state/frame.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { Undo } from "../../../../src/operators/engine/state/undo.js";
+import { COUNT_EXTRA } from "../../../../src/operators/engine/windows/count.js";
 import { makeWindow } from "../../../../src/operators/engine/windows/make.js";
+import { SESSION_EXTRA } from "../../../../src/operators/engine/windows/session.js";
 import type { Reading } from "../support/arrivals.js";
 import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
 
@@ -75,4 +82,50 @@ t.test("session: what its events make due already is said with the event, correc
   t.same(driven.rows.slice(1), []);
   driven.advance(55);
   t.match(driven.rows.slice(1), [{ kind: "update", startMs: 25, endMs: 55, revision: 2, n: 4 }]);
+});
+
+t.test("metrics: keys of every window at hand, bytes of each and of what is moved between them", async (t) => {
+  const at = (driven: ReturnType<typeof drivenBy>, key: string, timeMs: number): [keys: number, bytes: number] => {
+    driven.event({ id: 0, key, timeMs, x: 1 });
+    const { keys, bytes } = driven.operator.metrics();
+    return [keys, bytes];
+  };
+  for (const name of ["tumbling", "tumbling with lateness", "hopping, merged", "hopping, subtracted"]) {
+    const [spec, exact] = SPECS[name] as (typeof SPECS)[string];
+    const driven = drivenBy(spec, exact);
+    const none = driven.operator.metrics().bytes;
+    const [[one, b1], [two, b2], [three, b3]] = [at(driven, "a", 4), at(driven, "b", 4), at(driven, "a", 34)];
+    t.same([one, two, three], [1, 2, 3], name);
+    t.ok(b1 > none && b2 - b1 < 200 && b3 - b2 >= b1 - none, `${none} ${b1} ${b2} ${b3}`);
+    t.equal(driven.operator.metrics().name, "w");
+  }
+  const hop = drivenBy(hopping({ sizeMs: 20, slideMs: 10 }), true);
+  for (const key of ["a", "b"]) hop.event({ id: 0, key, timeMs: 5, x: 1 });
+  hop.event({ id: 0, key: "a", timeMs: 15, x: 1 });
+  hop.advance(10);
+  t.equal(hop.operator.metrics().keys, 3 + 2, "panes, and the window at hand");
+  hop.advance(20);
+  t.equal(hop.operator.metrics().keys, 1 + 2, "no window needs the first pane any more");
+  hop.advance(30);
+  t.equal(hop.operator.metrics().keys, 0);
+  const counted = drivenBy(countOf(3), true);
+  const plan = planAggregates<Reading>({ n: count(), total: sumIntegers("x") }, COUNT_EXTRA);
+  t.equal(counted.operator.metrics().bytes, new Frame(plan, new Undo()).bytes);
+  t.same(
+    [at(counted, "a", 1)[0], at(counted, "b", 1)[0], at(counted, "a", 2)[0], at(counted, "a", 3)[0]],
+    [1, 2, 2, 1],
+  );
+  const joined = drivenBy(session({ gapMs: 10 }), true);
+  const rows = planAggregates<Reading>({ n: count(), total: sumIntegers("x") }, SESSION_EXTRA);
+  t.equal(joined.operator.metrics().bytes, new Frame(rows, new Undo()).bytes + new KeyTable().bytes);
+  t.same(
+    [at(joined, "a", 1)[0], at(joined, "b", 1)[0], at(joined, "a", 20)[0], at(joined, "a", 10.5)[0]],
+    [1, 2, 3, 2],
+  );
+});
+
+t.test("count: an event that fails leaves no trace, time has no part in it", async (t) => {
+  const create = () => drivenBy(countOf(3), true);
+  t.doesNotThrow(() => leavesNoTrace(create, 20));
+  t.equal(create().operator.nextMs(), Number.POSITIVE_INFINITY);
 });
