@@ -3,6 +3,7 @@ import { planAggregates } from "../../../../src/operators/engine/aggregates/plan
 import {
   count,
   countOf,
+  custom,
   hopping,
   max,
   session,
@@ -17,7 +18,7 @@ import { COUNT_EXTRA } from "../../../../src/operators/engine/windows/count.js";
 import { makeWindow } from "../../../../src/operators/engine/windows/make.js";
 import { SESSION_EXTRA } from "../../../../src/operators/engine/windows/session.js";
 import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
+import { Driven, leavesNoTrace, PLANTED, takesAnyStride } from "../support/driven.js";
 
 function drivenBy(spec: WindowSpec, exact: boolean) {
   const aggregates = exact ? { n: count(), total: sumIntegers("x") } : { n: count(), high: max("x") };
@@ -129,3 +130,127 @@ t.test("count: an event that fails leaves no trace, time has no part in it", asy
   t.doesNotThrow(() => leavesNoTrace(create, 20));
   t.equal(create().operator.nextMs(), Number.POSITIVE_INFINITY);
 });
+
+t.test("a row that cannot be made is set aside by itself, with its key and the window's last ms", async (t) => {
+  const careful = custom<Reading, number, number>({
+    name: "careful",
+    init: () => 0,
+    add: (total, { x }) => total + x,
+    merge: (a, b) => a + b,
+    result(total) {
+      if (total === 99) throw PLANTED;
+      return total;
+    },
+  });
+  for (const spec of [tumbling({ sizeMs: 10 }), hopping({ sizeMs: 10, slideMs: 10 }), session({ gapMs: 8 })]) {
+    const driven = new Driven(
+      (runtime, next) => makeWindow<Reading>(0, "w", runtime, spec, { careful }, next),
+      ({ push }, value) => push(value),
+    );
+    for (const [key, x] of [
+      ["a", 1],
+      ["b", 99],
+      ["c", 3],
+    ] as const)
+      driven.event({ id: 0, key, timeMs: 2, x });
+    driven.advance(30);
+    t.match(driven.rows, [
+      { key: "a", careful: 1 },
+      { key: "c", careful: 3 },
+    ]);
+    t.same(driven.dead, [["b", 9]], spec.kind);
+    t.same(driven.times, [9, 9]);
+  }
+});
+
+t.test("a row that fails behind the window is set aside by itself", async (t) => {
+  for (const [name, [spec]] of Object.entries(SPECS)) {
+    const said: unknown[] = [];
+    const driven = new Driven(
+      (runtime) =>
+        makeWindow<Reading>(0, "w", runtime, spec, { n: count() }, ({ key }: { key: string }) => {
+          if (key === "b") throw PLANTED;
+          said.push(key);
+        }),
+      ({ push }, value) => push(value),
+    );
+    for (const key of ["c", "b", "a"]) driven.event({ id: 0, key, timeMs: 4, x: 1 });
+    driven.advance(30);
+    const windows = said.length / 2;
+    t.ok(windows >= 1, name);
+    t.same(said, Array.from({ length: windows }, () => ["a", "c"]).flat());
+    t.equal(driven.dead.length, windows);
+  }
+});
+
+t.test("what is held is told in the order of time, whatever came first", async (t) => {
+  for (const name of ["tumbling", "hopping, merged", "hopping, subtracted"]) {
+    const driven = drivenBy(...(SPECS[name] as (typeof SPECS)[string]));
+    for (const timeMs of [45, 5, 25]) driven.event({ id: 0, key: "a", timeMs, x: 1 });
+    const starts = driven.held("a").map(({ startMs }) => startMs as number);
+    t.equal(starts.length, 3);
+    t.same(
+      starts,
+      [...starts].sort((a, b) => a - b),
+    );
+  }
+});
+
+t.test("hopping: windows begin where they should, whatever else is due between", async (t) => {
+  for (const exact of [true, false]) {
+    const driven = drivenBy(hopping({ sizeMs: 20, slideMs: 5, latenessMs: 12 }), exact);
+    for (const timeMs of [3, 22, 31]) driven.event({ id: 0, key: "a", timeMs, x: 1 });
+    for (let atMs = -20; atMs <= 90; atMs++) driven.advance(atMs);
+    t.same(
+      driven.rows.map((row) => [(row as { startMs: number }).startMs, (row as { n: number }).n]),
+      [
+        [-15, 1],
+        [-10, 1],
+        [-5, 1],
+        [0, 1],
+        [5, 1],
+        [10, 1],
+        [15, 2],
+        [20, 2],
+        [25, 1],
+        [30, 1],
+      ],
+    );
+  }
+});
+
+t.test(
+  "tumbling: an early row has the time it is said at, and comes at multiples counted from the start",
+  async (t) => {
+    const driven = drivenBy(tumbling({ sizeMs: 20, earlyEveryMs: 6, latenessMs: 5, retract: true }), false);
+    driven.advance(107);
+    driven.event({ id: 0, key: "a", timeMs: 104, x: 1 });
+    t.equal(driven.operator.nextMs(), 112, "106 is over");
+    driven.advance(112);
+    t.match(driven.rows, [{ kind: "early", startMs: 100, endMs: 120, revision: 0 }]);
+    driven.advance(120);
+    driven.event({ id: 1, key: "a", timeMs: 119, x: 2 });
+    driven.event({ id: 2, key: "b", timeMs: 119, x: 2 });
+    t.same(
+      driven.rows.slice(1).map((row) => {
+        const { key, kind, revision, n } = row as Record<string, unknown>;
+        return [key, kind, revision, n];
+      }),
+      [
+        ["a", "final", 1, 1],
+        ["a", "retract", 1, 1],
+        ["a", "update", 2, 2],
+        ["b", "update", 0, 1],
+      ],
+    );
+    t.same(driven.times.slice(0, 2), [111, 119]);
+    t.equal(driven.operator.nextMs(), 125);
+    driven.advance(125);
+    driven.event({ id: 3, key: "a", timeMs: 119, x: 2 });
+    t.same(driven.late, [5]);
+    const due = drivenBy(tumbling({ sizeMs: 20, latenessMs: 5 }), false);
+    due.advance(120);
+    due.event({ id: 4, key: "a", timeMs: 119, x: 2 });
+    t.match(due.rows, [{ kind: "update", revision: 0 }], "a window that ends just now is over");
+  },
+);
