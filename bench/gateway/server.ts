@@ -1,5 +1,6 @@
 // One server under test in a process of its own. Commands and answers go over the IPC channel.
 import { millraceOnLog, relayOnLog } from "./log-servers.js";
+import { waitedUs } from "./scheduler.js";
 import { type Broadcaster, bareUws, millrace, plainWs, socketIo } from "./servers.js";
 
 /** `…-log`: on a real log, whose address is the second argument. */
@@ -24,6 +25,8 @@ export interface Usage {
   readonly cpuUs: number;
   readonly systemUs: number;
   readonly rssBytes: number;
+  /** Ready to run and kept from it, because something else had the core: since the start, of the main thread. */
+  readonly waitedUs: number;
   /** Texts handed over since the start, and how many there should have been. */
   readonly offered: number;
   readonly due: number;
@@ -81,6 +84,7 @@ process.on("message", (command: Command) => {
       cpuUs: user + system,
       systemUs: system,
       rssBytes: process.memoryUsage.rss(),
+      waitedUs: waitedUs(process.pid),
       offered,
       due,
     } satisfies Usage);
