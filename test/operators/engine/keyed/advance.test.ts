@@ -180,6 +180,27 @@ t.test("process: one key more than the bound, and that longest without an event 
   t.equal(driven.operator.nextMs(), Number.POSITIVE_INFINITY);
 });
 
+t.test("process: a key without state is forgotten at once, unless a timer is still to come", async (t) => {
+  const driven = processed();
+  const keysAfter = (x: number): number => {
+    driven.event({ id: x, key: "a", timeMs: 1, x });
+    return driven.operator.metrics().keys;
+  };
+  t.equal(keysAfter(35), 0, "no state, no timer");
+  t.equal(keysAfter(14), 1, "no state, a timer");
+  t.same(driven.held("a"), [{ value: { state: null, atMs: 1, timers: [15] } }]);
+  t.equal(keysAfter(11), 1);
+  t.same(driven.held("a"), [{ value: { state: { n: 101 }, atMs: 1, timers: [15] } }]);
+  const late = processed({ maxKeys: 2 });
+  for (const [key, timeMs] of [
+    ["a", 10],
+    ["b", 20],
+    ["c", 5],
+  ] as const)
+    late.event({ id: 1, key, timeMs, x: 1 });
+  t.same(late.heldKeys(), ["b", "c"], "the newcomer stays, however old its event");
+});
+
 t.test("score: models by key, or one; the time of the newest event says which of too many goes", async (t) => {
   const driven = scored({ maxKeys: 2 });
   const send = (key: string, timeMs: number, x: number): void => driven.event({ id: timeMs, key, timeMs, x });
