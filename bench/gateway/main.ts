@@ -11,7 +11,8 @@ import type { Kind } from "./server.js";
  *
  * The gateway (key, filter and offsets on) beside `ws`, Socket.IO and a bare uWebSockets.js server, each in a process of its own on core
  * 0, a C load client on core 1. Rounds are interleaved and their order turned round each time; what is judged is the median of ratios
- * within a round. CPU is that of the whole server process. Absolute figures depend on the machine; ratios hardly do.
+ * within a round. CPU is that of the whole server process. Absolute figures depend on the machine; ratios hardly do. Where a server was
+ * held up by other programs for more than a tenth of the time, latencies are theirs, and ratios are blurred too.
  */
 
 const { values } = parseArgs({
@@ -111,6 +112,12 @@ async function fanOut(): Promise<void> {
       of(list, ({ clientBusy01 }) => clientBusy01),
       "of a core",
     );
+    add(
+      `fan-out 100 K/s: ${name}`,
+      "held up by other programs",
+      of(list, ({ heldUp01 }) => heldUp01),
+      "of the time",
+    );
     add(`fan-out 100 K/s: ${name}`, "RSS", of(list, ({ rssBytes }) => rssBytes) / 2 ** 20, "MiB");
   }
   const cpu = ({ cpuUs }: Round) => cpuUs;
@@ -135,7 +142,9 @@ async function channels(): Promise<void> {
   for (const [name, list] of Object.entries(found)) {
     const label = `1,000 channels of 10, 50 K/s: ${name}`;
     add(label, "server CPU per delivery", median(list.map(({ cpuUs }) => cpuUs)), "µs");
+    add(label, "p50", median(list.map(({ p50Ms }) => p50Ms)), "ms");
     add(label, "p99", median(list.map(({ p99Ms }) => p99Ms)), "ms");
+    add(label, "held up by other programs", median(list.map(({ heldUp01 }) => heldUp01)), "of the time");
     add(label, "delivered", median(list.map(({ delivered01 }) => delivered01)), "of due", null, "higher");
   }
   const cpu = ({ cpuUs }: Round) => cpuUs;

@@ -12,7 +12,8 @@ const KEPT = 8_192;
 export function queueLog(): QueueLog {
   const messages: LogMessage[] = [];
   let last = 0;
-  const waiting = new Set<() => void>();
+  /** By the first token of what they read: a log wakes nobody for a message of somebody else's. */
+  const readers = new Map<string, Set<(message: LogMessage) => void>>();
   const unused = () => Promise.reject(new Error("not needed here"));
   const info = async (name: string) => ({
     name,
@@ -23,34 +24,28 @@ export function queueLog(): QueueLog {
     bytes: 0,
   });
   const read: Log["read"] = async ({ subjects, fromSequence }) => {
-    const [first = ""] = subjects[0]?.split(".") ?? [];
-    let position = fromSequence;
-    let closed = false;
-    let wake: (() => void) | undefined;
+    const first = firstToken(subjects[0] ?? "");
+    let unread = messages.filter(({ sequence, subject }) => sequence >= fromSequence && firstToken(subject) === first);
+    let wake: ((found: readonly LogMessage[]) => void) | undefined;
+    const take = (message: LogMessage) => {
+      if (!wake) unread.push(message);
+      else {
+        wake([message]);
+        wake = undefined;
+      }
+    };
+    const mine = readers.get(first) ?? new Set();
+    readers.set(first, mine.add(take));
     const reader: LogReader = {
-      async next(maxMessages) {
-        for (;;) {
-          if (closed) return [];
-          const start = Math.max(0, position - (messages[0]?.sequence ?? last + 1));
-          const found = messages
-            .slice(start, start + maxMessages)
-            .filter(({ sequence, subject }) => sequence >= position && subject.startsWith(`${first}.`));
-          if (found.length > 0) {
-            position = (found.at(-1) as LogMessage).sequence + 1;
-            return found;
-          }
-          await new Promise<void>((resolve) => {
-            wake = () => {
-              waiting.delete(resolve);
-              resolve();
-            };
-            waiting.add(resolve);
-          });
-        }
+      next(maxMessages) {
+        if (unread.length === 0) return new Promise((resolve) => (wake = resolve));
+        const found = unread.slice(0, maxMessages);
+        unread = unread.slice(maxMessages);
+        return Promise.resolve(found);
       },
       async close() {
-        closed = true;
-        wake?.();
+        mine.delete(take);
+        wake?.([]);
       },
     };
     return reader;
@@ -69,11 +64,14 @@ export function queueLog(): QueueLog {
   return {
     log,
     append(subject, text) {
-      messages.push({ sequence: ++last, subject, data: Buffer.from(text), header: () => undefined });
+      const message = { sequence: ++last, subject, data: Buffer.from(text), header: () => undefined };
+      messages.push(message);
       if (messages.length > 2 * KEPT) messages.splice(0, messages.length - KEPT);
-      const wakers = [...waiting];
-      waiting.clear();
-      for (const wake of wakers) wake();
+      for (const take of readers.get(firstToken(subject)) ?? []) take(message);
     },
   };
+}
+
+function firstToken(subject: string): string {
+  return subject.slice(0, subject.indexOf("."));
 }

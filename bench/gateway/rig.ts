@@ -5,6 +5,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { packageRoot } from "../../src/core/index.js";
+import { waitedUs } from "./scheduler.js";
 import type { Command, Kind, Usage } from "./server.js";
 import { KEY } from "./servers.js";
 
@@ -46,6 +47,8 @@ export interface Load {
   readonly samples: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** The load client was ready and had no core for so much of the time. */
+  readonly waited01: number;
 }
 
 /** Server and load client on a core each, where there are two. */
@@ -147,8 +150,10 @@ export async function connectClients(
   await line();
   return {
     async measure(seconds) {
+      const before = waitedUs(child.pid ?? 0);
       child.stdin.write(`measure ${seconds}\n`);
-      return JSON.parse(await line()) as Load;
+      const load = JSON.parse(await line()) as Omit<Load, "waited01">;
+      return { ...load, waited01: (waitedUs(child.pid ?? 0) - before) / 1e6 / load.seconds };
     },
     stop: () => child.kill("SIGKILL"),
   };

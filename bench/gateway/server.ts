@@ -1,5 +1,6 @@
 // One server under test in a process of its own. Commands and answers go over the IPC channel.
 import { millraceOnLog, relayOnLog } from "./log-servers.js";
+import { waitedUs } from "./scheduler.js";
 import { type Broadcaster, bareUws, millrace, plainWs, socketIo } from "./servers.js";
 
 /** `…-log`: on a real log, whose address is the second argument. */
@@ -24,6 +25,8 @@ export interface Usage {
   readonly cpuUs: number;
   readonly systemUs: number;
   readonly rssBytes: number;
+  /** Ready to run and kept from it, because something else had the core: since the start, of the main thread. */
+  readonly waitedUs: number;
   /** Texts handed over since the start, and how many there should have been. */
   readonly offered: number;
   readonly due: number;
@@ -44,31 +47,32 @@ let timer: NodeJS.Timeout | undefined;
 let offered = 0;
 let due = 0;
 
-/** At a fixed rate: what was due while the loop was busy is made up for, and counted as late by its time stamp. */
+/**
+ * At a fixed rate, each text when it is due: an interval drifts, and where it does, two texts leave in one write. What was due while the
+ * loop was busy is made up for, and counted as late by its time stamp.
+ */
 function offer({ rate, bytes, groups, channels }: Extract<Command, { op: "offer" }>): void {
-  clearInterval(timer);
+  clearTimeout(timer);
   if (rate === 0) return;
   const startMs = performance.now();
   const before = offered;
+  const dueMs = () => ((offered - before + 1) * 1_000) / rate;
   const text = (stampUs: number) => {
     const head = `{"t":${stampUs},"severity":"critical","key":"g${offered % groups}","text":"`;
     return `${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`;
   };
-  timer = setInterval(
-    () => {
-      const elapsedMs = performance.now() - startMs;
-      const wanted = before + Math.floor((elapsedMs * rate) / 1_000);
-      due = wanted;
-      while (offered < wanted) {
-        const dueMs = ((offered - before + 1) * 1_000) / rate;
-        const stampUs = Math.round((performance.timeOrigin + startMs + dueMs) * 1_000);
-        const stamped = text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000)));
-        broadcast(stamped, channels ? offered % groups : undefined);
-        offered++;
-      }
-    },
-    Math.min(10, 1_000 / rate),
-  );
+  const next = () => {
+    const elapsedMs = performance.now() - startMs;
+    due = before + Math.floor((elapsedMs * rate) / 1_000);
+    while (offered < due) {
+      const stampUs = Math.round((performance.timeOrigin + startMs + dueMs()) * 1_000);
+      const stamped = text(Math.min(stampUs, Math.round((performance.timeOrigin + performance.now()) * 1_000)));
+      broadcast(stamped, channels ? offered % groups : undefined);
+      offered++;
+    }
+    timer = setTimeout(next, Math.ceil(dueMs() + startMs - performance.now()));
+  };
+  next();
 }
 
 process.on("message", (command: Command) => {
@@ -80,6 +84,7 @@ process.on("message", (command: Command) => {
       cpuUs: user + system,
       systemUs: system,
       rssBytes: process.memoryUsage.rss(),
+      waitedUs: waitedUs(process.pid),
       offered,
       due,
     } satisfies Usage);

@@ -159,7 +159,12 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
           const messages = await reader.next(BATCH);
           if (messages.length === 0 || signal.aborted) return;
           waitMs = RETRY_MS_FIRST;
-          await publish(messages, signal);
+          for (let from = 0; from < messages.length; ) {
+            from = publish(messages, from);
+            if (from === messages.length && from < BATCH) break;
+            await nextTurn();
+            if (signal.aborted) return;
+          }
           if (readyPlace()) ready(true);
         }
       } catch (err) {
@@ -196,10 +201,12 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
       for (const member of [...channel.members()]) (member as Subscriber).replaced();
   }
 
-  async function publish(messages: readonly LogMessage[], signal: AbortSignal): Promise<void> {
+  /** Hands on what one turn should hold, from `from` on; returns where it stopped. */
+  function publish(messages: readonly LogMessage[], from: number): number {
     const now = place as Place;
-    let bytes = 0;
-    for (const message of messages) {
+    let at = from;
+    for (let bytes = 0; at < messages.length && bytes < TURN_BYTES; at++) {
+      const message = messages[at] as LogMessage;
       const names = shape.namesOf(message.subject);
       const entry = names.length === 0 ? undefined : toEntry(message);
       if (entry) {
@@ -209,12 +216,8 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
       }
       now.position = message.sequence;
       bytes += message.data.byteLength;
-      if (bytes < TURN_BYTES) continue;
-      bytes = 0;
-      await nextTurn();
-      if (signal.aborted) return;
     }
-    if (messages.length === BATCH) await nextTurn();
+    return at;
   }
 
   function toEntry({ sequence, subject, data }: LogMessage): Entry | undefined {

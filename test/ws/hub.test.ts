@@ -88,6 +88,27 @@ t.test("since: recovered or not", async (t) => {
   }
 });
 
+t.test("what is read at once and is more than one turn holds arrives whole", async (t) => {
+  const gateway = await setup();
+  const a = gateway.connect();
+  a.say({ op: "subscribe", id: 1, channel: "alerts" });
+  const text = "x".repeat(100_000);
+  const wanted = Array.from({ length: 300 }, (_, n) => n);
+  // None is awaited, so that the reader finds many together.
+  await Promise.all(wanted.map((n) => gateway.alert(n, n % 100 < 10 ? { text } : {})));
+  await settle();
+  await settle();
+  t.same(numbers(a), wanted);
+  t.doesNotThrow(() => assertChain(a));
+  for (const asked of ["first", "again"])
+    t.match(
+      await gateway.metrics.text(),
+      /millrace_ws_frames_total\{channel="alerts"\} 300\n/,
+      `counted once: ${asked}`,
+    );
+  await gateway.close();
+});
+
 t.test("replay to the end of a stream whose last records are of other kinds", async (t) => {
   const gateway = await setup({}, async (log) => {
     await log.publish({ subject: "alerts.0.mine", data: Buffer.from('{"n":1}') });

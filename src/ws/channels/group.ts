@@ -57,6 +57,7 @@ const EARLY_LENGTH = 256 << 10;
 const TELL_MS = 1_000;
 /** How soon a member without room is looked at again. */
 const AGAIN_MS = 20;
+const DONE = Promise.resolve();
 
 /**
  * Subscriptions that get the very same frames: one channel, filter, class, timing and encoding. A frame is made once and handed to the
@@ -78,6 +79,10 @@ export class Group {
   #flushedMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #due = false;
+  readonly #flushDue = () => {
+    this.#due = false;
+    if (this.size > 0) this.flush();
+  };
 
   constructor(options: GroupOptions) {
     this.#options = options;
@@ -158,11 +163,8 @@ export class Group {
     if (waitMs > 0) this.#scheduleIn(waitMs);
     else if (!this.#due) {
       this.#due = true;
-      // After everything that was read together, so that it is written together.
-      queueMicrotask(() => {
-        this.#due = false;
-        if (this.size > 0) this.flush();
-      });
+      // After everything that was read together, so that it is written together. A promise costs a third of `queueMicrotask`.
+      void DONE.then(this.#flushDue);
     }
   }
 

@@ -10,9 +10,13 @@ const EXACT_UP_TO = 128;
 /** 53 well-mixed bits as a non-negative integer. */
 function wideHash(key: Key): number {
   const low = hashKey(key);
-  let high = typeof key === "string" ? 0x2545f491 ^ key.length : Math.imul(low, 0x27d4eb2f);
-  if (typeof key === "string")
+  let high: number;
+  if (typeof key === "string") {
+    high = 0x2545f491 ^ key.length;
     for (let i = 0; i < key.length; i++) high = Math.imul(high ^ key.charCodeAt(i), 0x5bd1e995) ^ (high >>> 15);
+  } else {
+    high = Math.imul(low, 0x27d4eb2f);
+  }
   high = Math.imul(high ^ (high >>> 16) ^ low, 0x85ebca6b);
   high = Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
   high ^= high >>> 16;
@@ -58,7 +62,7 @@ export class DistinctSketch implements Undoable {
 
   undo(a: number, b: number): void {
     if (b === -1) {
-      this.#few?.delete(a);
+      (this.#few as Set<number>).delete(a);
     } else if (b === -2) {
       this.#few = (this.#undo as Undo).kept(a) as Set<number>;
       this.#registers = undefined;
@@ -105,7 +109,7 @@ export class DistinctSketch implements Undoable {
       this.#few = undefined;
       this.#registers = reader.bytes().slice();
     } else {
-      for (let left = reader.uint(); left > 0; left--) this.#few?.add(reader.uint());
+      for (let left = reader.uint(); left > 0; left--) (this.#few as Set<number>).add(reader.uint());
     }
   }
 }
@@ -127,7 +131,6 @@ function estimate(registers: Uint8Array, bits: number): number {
 }
 
 function sigma(x: number): number {
-  if (x === 1) return Number.POSITIVE_INFINITY;
   let power = x;
   let y = 1;
   let z = x;
@@ -141,7 +144,6 @@ function sigma(x: number): number {
 }
 
 function tau(x: number): number {
-  if (x === 0 || x === 1) return 0;
   let root = x;
   let y = 1;
   let z = 1 - x;

@@ -221,7 +221,7 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
 
   metrics(): OperatorMetrics {
     let rows = 0;
-    for (const side of this.#rows) for (const list of side) rows += list?.length ?? 0;
+    for (const side of this.#rows) for (const list of side) rows += list.length;
     return { name: this.name, keys: this.#table.size, bytes: this.#table.bytes + rows * 48 };
   }
 }

@@ -3,7 +3,6 @@ import { KeyTable } from "../state/key-table.js";
 import { type Key, readKey, writeKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
-import type { Undoable } from "../state/undo.js";
 import { readValue, writeValue } from "../state/values.js";
 import type { HeldPart, Operator, OperatorMetrics, Runtime } from "../topology/runtime.js";
 
@@ -53,7 +52,7 @@ export class Table<T> {
 }
 
 /** State: the versions of each key, newest last; superseded ones go once `keepVersionsMs` behind the watermark. */
-class TableState<T> implements Operator, Undoable {
+class TableState<T> implements Operator {
   readonly id: number;
   readonly name: string;
   readonly #table: Table<T>;
@@ -75,7 +74,7 @@ class TableState<T> implements Operator, Undoable {
     const slot = this.#keys.find(key);
     if (slot < 0) return undefined;
     const versions = this.#rows[slot] as readonly Version<T>[];
-    if (!this.#table.versioned) return versions[versions.length - 1]?.value;
+    if (!this.#table.versioned) return (versions[versions.length - 1] as Version<T>).value;
     for (let i = versions.length - 1; i >= 0; i--) {
       const version = versions[i] as Version<T>;
       if (version.fromMs <= timeMs) return version.value;
@@ -87,37 +86,30 @@ class TableState<T> implements Operator, Undoable {
     const { read, keepVersionsMs = 0 } = this.#table.options;
     this.#runtime.step = this.id;
     const { key, value, fromMs = Number.NEGATIVE_INFINITY } = read(body);
-    const { undo, now } = this.#runtime;
     const slot = this.#keys.find(key);
-    const old = slot < 0 ? undefined : this.#rows[slot];
-    undo.note(this, undo.keep({ key, old }), 0);
     if (!this.#table.versioned) {
-      this.#put(key, value === undefined ? undefined : [{ fromMs, value }]);
+      if (value !== undefined) this.#put(key, [{ fromMs, value }]);
+      else if (slot >= 0) this.#remove(slot);
       return;
     }
-    const versions = [...(old ?? []).filter((version) => version.fromMs !== fromMs), { fromMs, value }];
+    const old = slot < 0 ? [] : (this.#rows[slot] as readonly Version<T>[]);
+    const versions = [...old.filter((version) => version.fromMs !== fromMs), { fromMs, value }];
     versions.sort((a, b) => a.fromMs - b.fromMs);
-    const horizonMs = now.watermarkMs - keepVersionsMs;
+    const horizonMs = this.#runtime.now.watermarkMs - keepVersionsMs;
     while (versions.length > 1 && (versions[1] as Version<T>).fromMs <= horizonMs) versions.shift();
     this.#put(key, versions);
   };
 
-  #put(key: Key, versions: readonly Version<T>[] | undefined): void {
-    if (versions === undefined) {
-      const slot = this.#keys.find(key);
-      if (slot < 0) return;
-      this.#cut?.preserve(slot, false);
-      this.#keys.remove(slot);
-      return;
-    }
+  #remove(slot: number): void {
+    this.#cut?.preserve(slot, false);
+    this.#keys.remove(slot);
+  }
+
+  // Nothing of the user's comes behind a change, so it is never taken back.
+  #put(key: Key, versions: readonly Version<T>[]): void {
     const slot = this.#keys.slotOf(key);
     this.#cut?.preserve(slot, this.#keys.fresh);
     this.#rows[slot] = versions;
-  }
-
-  undo(kept: number): void {
-    const { key, old } = this.#runtime.undo.kept(kept) as { key: Key; old: readonly Version<T>[] | undefined };
-    this.#put(key, old);
   }
 
   nextMs(): number {

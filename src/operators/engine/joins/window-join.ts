@@ -76,18 +76,18 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
       pane.rows[0][slot] = [];
       pane.rows[1][slot] = [];
     }
-    pane.rows[side][slot]?.push([now.timeMs, value]);
+    (pane.rows[side][slot] as Row[]).push([now.timeMs, value]);
     undo.note(this, startMs, slot * 2 + side);
   }
 
   /** Takes the last value off again, and the key and the window that held nothing else. */
   undo(startMs: number, code: number): void {
-    const pane = this.#panes.get(startMs);
-    if (pane === undefined) return;
+    const { table, rows } = this.#panes.get(startMs) as Pane;
     const slot = code >> 1;
-    pane.rows[code & 1]?.[slot]?.pop();
-    if (pane.rows[0][slot]?.length === 0 && pane.rows[1][slot]?.length === 0) pane.table.remove(slot);
-    if (pane.table.size === 0) this.#panes.delete(startMs);
+    const [lefts, rights] = [rows[0][slot] as Row[], rows[1][slot] as Row[]];
+    (code % 2 === 0 ? lefts : rights).pop();
+    if (lefts.length + rights.length === 0) table.remove(slot);
+    if (table.size === 0) this.#panes.delete(startMs);
   }
 
   nextMs(): number {
@@ -100,7 +100,6 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
 
   *advanceInSteps(toMs: number): Steps {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
-    if (this.#nextMs > toMs) return;
     const { sizeMs } = this.#options;
     const due = [...this.#panes.keys()].filter((startMs) => startMs + sizeMs <= toMs).sort((a, b) => a - b);
     for (const startMs of due) {
@@ -117,8 +116,7 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
     for (const slot of yield* table.sortedInSteps()) {
       if (this.#runtime.isStepOver()) yield;
       const key = table.keyAt(slot) as K;
-      const [lefts, rights] = [inTime(rows[0][slot]), inTime(rows[1][slot])];
-      if (lefts.length === 0 || rights.length === 0) continue;
+      const [lefts, rights] = [inTime(rows[0][slot] as Row[]), inTime(rows[1][slot] as Row[])];
       const window = { key, startMs, endMs };
       for (const [, left] of lefts) {
         for (const [, right] of rights) {
@@ -205,6 +203,6 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
 }
 
 /** By time; equal times as they came. */
-function inTime(rows: readonly Row[] = []): readonly Row[] {
+function inTime(rows: readonly Row[]): readonly Row[] {
   return [...rows].sort(([a], [b]) => a - b);
 }

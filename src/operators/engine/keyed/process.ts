@@ -76,9 +76,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #states: unknown[] = [];
   #resting = new Resting();
   /** While a save is under way: keeps what is about to change, and what will rest when it is over. */
-  #cut: SlotCut<Image> | undefined;
-  #nextResting: Resting | undefined;
-  #copier: Copier | undefined;
+  #saving: { readonly cut: SlotCut<Image>; readonly resting: Resting; readonly copier: Copier } | undefined;
   /** Latest event time by slot. */
   #touched = new Float64Array(16);
   /** Ascending; replaced, never changed in place. */
@@ -137,7 +135,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const { timeMs, key } = runtime.now;
     const slot = this.#table.slotOf(key);
     const isNew = this.#table.fresh;
-    if (this.#cut !== undefined) this.#preserve(slot, isNew);
+    this.#preserve(slot, isNew);
     if (isNew) {
       runtime.undo.note(this, slot, -1);
       if (this.#table.size > (this.#function.maxKeys ?? Number.POSITIVE_INFINITY)) this.#evict(slot);
@@ -156,9 +154,11 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   };
 
   #preserve(slot: number, isNew: boolean): void {
-    this.#cut?.preserve(slot, isNew);
-    this.#copier?.flush();
-    this.#nextResting?.forget(slot);
+    const saving = this.#saving;
+    if (saving === undefined) return;
+    saving.cut.preserve(slot, isNew);
+    saving.copier.flush();
+    saving.resting.forget(slot);
   }
 
   #growTouched(): void {
@@ -195,7 +195,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       if (key !== undefined && slot !== newest) others.push([key, this.#touched[slot] as number]);
     }
     const slot = this.#table.find(longestUnused(others) as Key);
-    if (this.#cut !== undefined) this.#preserve(slot, false);
+    this.#preserve(slot, false);
     this.#stateOf(slot); // what rests as bytes could not be put back
     this.#forget(slot);
   }
@@ -303,7 +303,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #fireTimer(slot: number, key: Key, timeMs: number): void {
-    if (this.#cut !== undefined) this.#preserve(slot, false);
+    this.#preserve(slot, false);
     const run = (): void => {
       this.#putTimers(
         slot,
@@ -326,7 +326,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const endMs = (this.#touched[slot] as number) + this.#function.ttlMs;
     const lastTimerMs = this.#timers[slot]?.at(-1) ?? Number.NEGATIVE_INFINITY;
     if (endMs <= toMs && lastTimerMs === Number.NEGATIVE_INFINITY) {
-      if (this.#cut !== undefined) this.#preserve(slot, false);
+      this.#preserve(slot, false);
       this.#forget(slot);
     } else {
       this.#expiry.push(Math.max(endMs, lastTimerMs), slot);
@@ -354,11 +354,10 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   *saveInSteps(writer: ByteWriter): Steps {
     const resting = new Resting(this.#table.length);
     const copier = this.#resting.copier(writer, resting);
-    this.#cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
-    this.#nextResting = resting;
-    this.#copier = copier;
+    const cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
+    this.#saving = { cut, resting, copier };
     yield;
-    yield* this.#cut.steps(
+    yield* cut.steps(
       writer,
       (image, slot, changed, entry) => this.#write(writer, image, slot, entry, changed ? undefined : resting),
       (slot, changed) => {
@@ -371,9 +370,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     copier.flush();
     resting.pieces = writer.finishPieces();
     this.#resting = resting;
-    this.#cut = undefined;
-    this.#nextResting = undefined;
-    this.#copier = undefined;
+    this.#saving = undefined;
     for (let slot = 0; slot < this.#states.length; slot++) {
       if (resting.has(slot)) this.#states[slot] = undefined; // in steps too: what changes meanwhile rests no more
       if (slot % STEP === STEP - 1) yield;

@@ -131,8 +131,7 @@ export class ByteWriter {
       this.#append(bytes);
       return;
     }
-    this.uint(value.length * 2 + 1);
-    this.#reserve(value.length * 2);
+    this.uint(value.length * 2 + 1); // `text` has made room for more than this
     for (let i = 0; i < value.length; i++, this.#at += 2) this.#view.setUint16(this.#at, value.charCodeAt(i), true);
   }
 
@@ -252,7 +251,7 @@ export class ByteReader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength); // what a Buffer slices is no copy
     this.#texts = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as Slices;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }

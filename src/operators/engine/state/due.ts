@@ -25,5 +25,5 @@ export function* popInKeyOrder(heap: TimerHeap, table: Keyed, timeMs: number, fi
   }
   if (due.length < 2) return Int32Array.from(due);
   const sorted = yield* sortInSteps(Int32Array.from(due), table.keyOf);
-  return sorted.filter((slot, i) => i === 0 || slot !== sorted[i - 1]);
+  return sorted.filter((slot, i) => slot !== sorted[i - 1]);
 }

@@ -260,7 +260,7 @@ export class KeyTable {
     } else if (filled.length > 0 || order.length !== this.size) {
       this.#order = yield* this.#merged(order, filled);
     }
-    if (filled.length > 0) this.#filled = [];
+    this.#filled = [];
     this.#removed = false;
     return this.#order as Int32Array;
   }

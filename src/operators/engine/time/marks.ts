@@ -128,8 +128,8 @@ export class Marks {
 
   /** True when the event lies more than `maxAheadMs` beyond its source's clock. */
   isAhead(name: string, eventTimeMs: number): boolean {
-    const t = this.#clockOf(name)?.t ?? this.latestMs();
-    return t !== undefined && eventTimeMs - t > this.#maxAheadMs;
+    const t = this.#clockOf(name)?.t ?? this.latestMs() ?? Number.POSITIVE_INFINITY;
+    return eventTimeMs - t > this.#maxAheadMs;
   }
 
   /** Notes an event that is in the log. */

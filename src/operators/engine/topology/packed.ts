@@ -58,7 +58,7 @@ export function packed<F extends PackFields>({ schema, upcasters = [], plain }: 
       return;
     }
     const { data } = message;
-    const read = id === undefined ? undefined : known.get(id);
+    const read = known.get(id ?? "");
     if (read === undefined) {
       const reason = id === undefined ? "a pack without schema" : `schema ${id} is not known here`;
       found.malformed(`${reason}; known: ${[...known.keys()].join(", ")}`, 0, data.length);

@@ -372,7 +372,7 @@ export class Session<V> implements Operator, Undoable {
         loadCells(this.#plan, this.#frame.cells, slot, reader);
         this.#set(slot, OWNER, owner);
         slots.push(slot);
-        this.#heap.push(this.#endOf(slot) + (this.#get(slot, SAID) > 0 ? this.#latenessMs : 0), slot);
+        this.#heap.push(this.#endOf(slot), slot);
       }
       this.#sessions[owner] = slots;
     }

@@ -138,11 +138,13 @@ t.test("merged: the sketch of all keys, of which the other keeps its own", async
     t.ok(saved(from).equals(before));
     into.merge(into);
     t.ok(saved(from).equals(before));
-    const again = loaded(saved(into));
+    const bytes = saved(into);
+    const again = loaded(bytes);
     t.equal(again.estimate(), into.estimate());
-    again.add("another", undefined);
-    into.add("another", undefined);
+    for (const one of [again, into]) for (const key of names(20, 1_000)) one.add(key, undefined);
     t.ok(saved(again).equals(saved(into)), "loaded, it goes on");
+    t.notOk(saved(again).equals(bytes));
+    t.ok(saved(loaded(bytes)).equals(bytes), "and the bytes stay as they were");
   }
 });
 
@@ -158,6 +160,11 @@ t.test("what a unit of work has added is taken back: hashes, the change to regis
       undo.rollback();
       t.ok(saved(sketch).equals(saved(sketchOf(kept, 5))), `${before} keys, ${round}`);
     }
+    undo.begin();
+    undo.keep("something else");
+    sketch.add("just one", undo);
+    undo.rollback();
+    t.ok(saved(sketch).equals(saved(sketchOf(kept, 5))), `${before} keys, one more`);
     undo.begin();
     sketch.add("stays", undo);
     undo.commit();

@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { pipeline, TestKit, testSource, testTarget } from "../../../../src/operators/engine/index.js";
+import { Table } from "../../../../src/operators/engine/joins/table.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import type { Operator } from "../../../../src/operators/engine/topology/runtime.js";
+import { Driven } from "../support/driven.js";
 
 interface Question {
   readonly key: string;
@@ -121,3 +125,91 @@ t.test("table: what it holds of a key are its versions; a key that is taken out 
     ],
   );
 });
+
+t.test(
+  "table: a version that is told again is replaced, one long superseded is dropped with the next change",
+  async (t) => {
+    const read = (body: unknown) => body as { key: string; value: number | undefined; fromMs: number };
+    for (const keepVersionsMs of [KEEP_MS, 0]) {
+      const table = new Table<number>(3, "t", { kind: "t", read, keepVersionsMs });
+      const driven = new Driven(
+        (runtime) => {
+          table.readerIn(runtime);
+          return runtime.operators[0] as Operator;
+        },
+        () => undefined,
+      );
+      const { runtime, operator } = driven;
+      const tell = (key: string, fromMs: number, value?: number): void => {
+        for (const handle of runtime.controls.get("t") ?? []) runtime.attempt(handle, { key, fromMs, value });
+      };
+      const versions = (): unknown =>
+        driven
+          .held("a")
+          .map(({ value }) => (value as { fromMs: number; value: number }[]).map((one) => [one.fromMs, one.value]));
+      const keys = new KeyTable();
+      for (const key of ["a", "b"]) keys.slotOf(key);
+      for (const [fromMs, value] of [
+        [30, 3],
+        [10, 1],
+        [20, 2],
+        [10, 7],
+      ] as const)
+        tell("a", fromMs, value);
+      const isVersioned = keepVersionsMs > 0;
+      t.same(
+        versions(),
+        isVersioned
+          ? [
+              [
+                [10, 7],
+                [20, 2],
+                [30, 3],
+              ],
+            ]
+          : [[[10, 7]]],
+      );
+      runtime.now.watermarkMs = 20 + KEEP_MS - 1;
+      tell("a", 40, 4);
+      t.same(
+        versions(),
+        isVersioned
+          ? [
+              [
+                [10, 7],
+                [20, 2],
+                [30, 3],
+                [40, 4],
+              ],
+            ]
+          : [[[40, 4]]],
+      );
+      runtime.now.watermarkMs = 20 + KEEP_MS;
+      tell("a", 40, 5);
+      t.same(
+        versions(),
+        isVersioned
+          ? [
+              [
+                [20, 2],
+                [30, 3],
+                [40, 5],
+              ],
+            ]
+          : [[[40, 5]]],
+      );
+      tell("b", 0, 1);
+      t.same(driven.heldKeys(), ["a", "b"]);
+      t.equal(operator.metrics().bytes, keys.bytes + 2 * 64);
+      t.same([table.readerIn(runtime)("b", -1), table.readerIn(runtime)("b", 0)], [isVersioned ? undefined : 1, 1]);
+      const saved = driven.saved();
+      for (let i = 0; i < 2; i++) tell("b", 0);
+      t.equal(table.readerIn(runtime)("b", 9), undefined);
+      t.same(driven.heldKeys(), isVersioned ? ["a", "b"] : ["a"]);
+      t.equal(operator.nextMs(), Number.POSITIVE_INFINITY);
+      driven.load(saved);
+      t.same([driven.heldKeys(), table.readerIn(runtime)("b", 9)], [["a", "b"], 1]);
+      t.equal(runtime.operators.length, 1, "one table, however many look into it");
+    }
+  },
+);

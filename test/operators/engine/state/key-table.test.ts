@@ -213,6 +213,18 @@ t.test("key table: freed slots are given again, the latest first, before new one
   t.same([table.keyAt(3), table.keyAt(1), table.isNumber(3, 7), table.isNumber(1, 7)], [7, "e", true, false]);
 });
 
+t.test("key table: a text that goes gives its room back, the empty one too", async (t) => {
+  for (const key of ["", "a", "ж", "a longer one"]) {
+    const table = new KeyTable();
+    table.slotOf("stays");
+    table.remove(table.slotOf(key));
+    const { bytes } = table;
+    for (let i = 0; i < 500; i++) table.remove(table.slotOf(key));
+    t.equal(table.bytes, bytes, key);
+    t.equal(table.length, 2);
+  }
+});
+
 t.test("key table: the order is kept from one look to the next, and only what is new is sorted", async (t) => {
   const table = new KeyTable();
   for (let i = 0; i < 1_000; i++) table.slotOf(`\u0100${String((i * 7) % 1_000).padStart(4, "0")}`);

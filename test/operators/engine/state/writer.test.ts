@@ -152,6 +152,22 @@ t.test("a shape is found again, whatever the record's values", async (t) => {
   }
 });
 
+t.test("sixteen shapes are kept, and a new one takes the place of none while there is room", async (t) => {
+  const writer = new ByteWriter();
+  const shapes = Array.from({ length: 16 }, (_, i) => {
+    const shape = writer.shape({ [`k${i}`]: 1 });
+    writer.shape({ k0: 2 });
+    return shape;
+  });
+  t.ok(
+    shapes.every((shape, i) => writer.shape({ [`k${i}`]: 3 }) === shape),
+    "all of them",
+  );
+  writer.shape({ k16: 1 });
+  const known = shapes.filter((_, i) => writer.shape({ [`k${15 - i}`]: 4 }) === shapes[15 - i]).length;
+  t.ok(known < 16, "one made room");
+});
+
 t.test("a record that begins as another does, or has fewer keys, is another shape", async (t) => {
   const records = [{ a: 1, b: 2 }, { a: 1 }, { a: 1, b: 2, c: 3 }, {}, { a: 1, c: 2 }, { b: 1, a: 2 }];
   for (const selfContained of [false, true]) {

@@ -255,6 +255,17 @@ t.test("taken back: only what is there, and a day with nothing left is not saved
   t.equal(Buffer.from(writer.finish()).toString("hex"), empty);
 });
 
+t.test("saved bytes do not show which day came first", async (t) => {
+  const saved = (days: readonly number[]): string => {
+    const seen = new Seen(0, "s", DAY_MS);
+    for (const day of days) seen.isNew(`of ${day}`, day * DAY_MS);
+    const writer = new ByteWriter();
+    seen.save(writer);
+    return Buffer.from(writer.finish()).toString("hex");
+  };
+  t.equal(saved([12, 3, 7]), saved([3, 7, 12]));
+});
+
 t.test("loaded into one that was in use, it holds what was saved and nothing else", async (t) => {
   const used = new Seen(0, "s", DAY_MS);
   for (let i = 0; i < 5_000; i++) used.isNew(`old ${i}`, 0);

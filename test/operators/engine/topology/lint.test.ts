@@ -107,6 +107,9 @@ t.test("state that is never forgotten, in every step that takes a ttlMs", async 
     .joinInterval("before", stream, { ...endless, beforeMs: Number.POSITIVE_INFINITY, afterMs: 0 })
     .to(testTarget());
   stream.joinInterval("bounded", stream, { ...endless, ttlMs: 1_000 }).to(testTarget());
+  stream
+    .process<number, number>("few keys", { ttlMs, maxKeys: 9, init: () => 0, onEvent: (n) => n + 1 })
+    .to(testTarget());
   t.same(said(stream.topology), [
     "warning lag: lag: state is never forgotten (ttlMs is Infinity)",
     "warning changed: changed: state is never forgotten (ttlMs is Infinity)",

@@ -222,6 +222,45 @@ t.test("every step says what it does, with its numbers", async (t) => {
     ["operator", "sink", "source"],
     "and of no other kind",
   );
+  const unkeyed = ["from test", "map", "dedupe", "in order", "embedded", "table", "control command", "silence"];
+  t.same(
+    topology.nodes.filter(({ keyed }) => !keyed).map(({ name }) => name),
+    topology.steps.map(({ name }) => name).filter((name) => unkeyed.includes(name)),
+    "all others are filed by key",
+  );
+  const flags = (node: { readonly name: string; readonly keyed: boolean }) => [node.name, node.keyed];
+  stream.filter(() => true).flatMap(() => undefined);
+  keyed
+    .filter(() => true)
+    .flatMap<Reading>(() => undefined)
+    .map(x)
+    .to(testTarget());
+  t.same(topology.nodes.slice(-6).map(flags), [
+    ["filter", false],
+    ["flatMap", false],
+    ["filter", true],
+    ["flatMap", true],
+    ["map", true],
+    ["to out", false],
+  ]);
+  topology.nodes.splice(-6);
+  const named = pipeline("test.names")
+    .from(testSource<Reading>())
+    .filter(function kept() {
+      return true;
+    })
+    .flatMap<Reading>(function split() {})
+    .map(function made(value) {
+      return value;
+    })
+    .keyBy(function filed({ key }) {
+      return key;
+    });
+  t.same(
+    named.topology.steps.map(({ name, detail }) => `${name} ${detail}`),
+    ["from test test", "filter kept", "flatMap split", "map made", "keyBy filed"],
+    "a function by its name",
+  );
   const stateful = topology.nodes.filter(({ stateful }) => stateful).map(({ name }) => name);
   const stateless = ["from test", "map", "keyBy", "lookup table", "control command"];
   t.same(

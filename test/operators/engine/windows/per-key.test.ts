@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { count, max, pipeline, sum, TestKit, testSource, testTarget } from "../../../../src/operators/engine/index.js";
+import { Process } from "../../../../src/operators/engine/keyed/process.js";
+import { perKeyWindows } from "../../../../src/operators/engine/windows/per-key.js";
 import { type Reading, steps } from "../support/arrivals.js";
+import { Driven, leavesNoTrace } from "../support/driven.js";
 import { readingOf } from "../support/run.js";
 
 const OPTIONS = { sizeMs: 10, disorderMs: 4, maxDelayMs: 25 };
@@ -95,4 +98,28 @@ t.test("windows per key: late by the key's own clock, or by the partition's and 
       ["other", 5],
     ],
   );
+});
+
+t.test("windows per key: a window that was said has no timer left, one that is open has its own", async (t) => {
+  const plain = perKeyWindows<string, Reading, { n: ReturnType<typeof count> }>("w", OPTIONS, { n: count() });
+  const create = () =>
+    new Driven(
+      (runtime, next) => new Process(0, "w", runtime, plain, next),
+      ({ push }, value) => push(value),
+    );
+  const driven = create();
+  const send = (timeMs: number): void => driven.event({ id: 0, key: "a", timeMs, x: 0 });
+  const timers = (): unknown => driven.held("a").map(({ value }) => (value as { timers: unknown }).timers);
+  for (const timeMs of [112, 105, 107]) send(timeMs);
+  t.same(timers(), [[135, 145]], "at the end and the longest delay");
+  send(114);
+  t.same(driven.rows, [{ key: "a", startMs: 100, endMs: 110, kind: "final", revision: 0, n: 2 }]);
+  t.same(timers(), [[145]]);
+  driven.advance(134);
+  send(109);
+  t.same(driven.late, [0]);
+  driven.advance(145);
+  t.match(driven.rows.slice(1), [{ startMs: 110, endMs: 120, n: 2 }]);
+  t.same(timers(), [[]]);
+  t.doesNotThrow(() => leavesNoTrace(create, 85));
 });

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
+import type { Key } from "../../../../src/operators/engine/state/keys.js";
+import { type HeldPart, type Operator, Runtime } from "../../../../src/operators/engine/topology/runtime.js";
+import { type Reading, steps } from "./arrivals.js";
+
+const PLANTED = new Error("planted");
+
+/** An operator by itself, without the program that drives it: what each call of its own says. */
+export class Driven<O extends Operator> {
+  readonly rows: unknown[] = [];
+  readonly late: number[] = [];
+  readonly runtime = new Runtime({
+    onLate: ({ lateByMs }) => this.late.push(lateByMs),
+    onDead: (error) => {
+      if (error !== PLANTED) throw error;
+    },
+  });
+  readonly operator: O;
+  readonly #push: (value: Reading) => void;
+
+  constructor(
+    make: (runtime: Runtime, next: (row: unknown) => void) => O,
+    pushOf: (operator: O, value: Reading) => void,
+  ) {
+    this.operator = make(this.runtime, (row) => this.rows.push(row));
+    this.#push = (value) => pushOf(this.operator, value);
+  }
+
+  event(event: Reading): void {
+    this.runtime.now.key = event.key;
+    this.runtime.now.timeMs = event.timeMs;
+    this.runtime.attempt(this.#push, event);
+  }
+
+  /** An event of which something that follows throws: all it has changed is taken back. */
+  fails(event: Reading): void {
+    const [rows, late] = [this.rows.length, this.late.length];
+    this.runtime.now.key = event.key;
+    this.runtime.now.timeMs = event.timeMs;
+    this.runtime.attempt((value: Reading) => {
+      this.#push(value);
+      throw PLANTED;
+    }, event);
+    this.rows.length = rows;
+    this.late.length = late;
+  }
+
+  /** Moves it on as a program does. */
+  advance(toMs: number): void {
+    this.runtime.now.watermarkMs = toMs;
+    this.operator.advance(toMs);
+  }
+
+  /** The rows of each step of an advance. */
+  stepwise(toMs: number): number[] {
+    this.runtime.now.watermarkMs = toMs;
+    const sizes: number[] = [];
+    const rest = this.operator.advanceInSteps?.(toMs);
+    for (let done = false; rest !== undefined && !done; ) {
+      const before = this.rows.length;
+      done = rest.next().done === true;
+      sizes.push(this.rows.length - before);
+    }
+    return sizes;
+  }
+
+  held(key: Key): readonly HeldPart[] {
+    return this.operator.held?.(key) ?? [];
+  }
+
+  heldKeys(): readonly Key[] {
+    return [...(this.operator.heldKeys?.() ?? [])].sort();
+  }
+
+  saved(): Uint8Array {
+    const writer = new ByteWriter();
+    this.operator.save(writer);
+    return writer.finish();
+  }
+
+  load(bytes: Uint8Array): this {
+    this.operator.load(new ByteReader(bytes));
+    return this;
+  }
+}
+
+/** What fails leaves no trace, not in what is saved and not in what is said later, whatever else has happened. */
+export function leavesNoTrace<O extends Operator>(create: () => Driven<O>, seed: number): void {
+  const property = fc.property(steps({ spanMs: 30 }), fc.nat(4), (all, nth) => {
+    const [driven, twin] = [create(), create()];
+    for (const step of all) {
+      if (step.kind === "mark") {
+        for (const one of [driven, twin]) one.advance(step.timeMs);
+        driven.operator.advance(step.timeMs - 4); // time does not go back
+      } else if (step.event.id % 5 === nth) {
+        const before = driven.saved();
+        driven.fails(step.event);
+        assert.deepEqual(driven.saved(), before, `event ${step.event.id}`);
+      } else {
+        for (const one of [driven, twin]) one.event(step.event);
+      }
+      assert.deepEqual(driven.rows, twin.rows);
+    }
+    assert.deepEqual(driven.late, twin.late);
+    assert.deepEqual(driven.saved(), twin.saved());
+    assert.equal(driven.runtime.lateCount, twin.runtime.lateCount);
+    assert.deepEqual(driven.operator.metrics().keys, twin.operator.metrics().keys);
+  });
+  fc.assert(property, { seed, numRuns: 90 });
+}
+
+/** One long advance says and leaves what short ones do; whatever is said was due, and what is due is not left behind. */
+export function takesAnyStride<O extends Operator>(create: () => Driven<O>, seed: number): void {
+  const property = fc.property(steps({ spanMs: 40 }), (all) => {
+    const [long, short] = [create(), create()];
+    let reachedMs = -100;
+    for (const step of all) {
+      if (step.kind === "event") {
+        for (const one of [long, short]) one.event(step.event);
+        continue;
+      }
+      const toMs = Math.min(step.timeMs, 200);
+      long.advance(toMs);
+      while (reachedMs < toMs) {
+        reachedMs++;
+        const dueMs = short.operator.nextMs();
+        const before = short.rows.length;
+        short.advance(reachedMs);
+        if (short.rows.length > before) assert.ok(dueMs <= reachedMs, `said at ${reachedMs}, due at ${dueMs}`);
+        assert.ok(short.operator.nextMs() > reachedMs, `nothing is left at ${reachedMs}`);
+      }
+      assert.deepEqual(long.rows, short.rows);
+      assert.deepEqual(long.late, short.late);
+      assert.deepEqual(long.saved(), short.saved());
+      const loaded = create().load(short.saved());
+      loaded.advance(toMs);
+      assert.ok(loaded.operator.nextMs() > toMs, "nor when it is loaded");
+      assert.ok(loaded.operator.nextMs() >= short.operator.nextMs(), "timers that hold no more are not saved");
+      assert.deepEqual([loaded.rows, loaded.saved()], [[], short.saved()]);
+    }
+    for (const { operator } of [long, short]) {
+      assert.equal(operator.nextMs(), Number.POSITIVE_INFINITY, "nothing held, nothing due");
+      assert.equal(operator.metrics().keys, 0);
+    }
+  });
+  fc.assert(property, { seed, numRuns: 90 });
+}
