@@ -2,14 +2,17 @@ import { type KV, Kvm } from "@nats-io/kv";
 import type { Registers } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { isWrongLastSequence, logError } from "./failures.js";
+import { countSubjects } from "./publish.js";
 
 const BUCKET = "millrace";
+const SUBJECT = `$KV.${BUCKET}.`;
 
 /**
  * Registers in a JetStream key-value bucket, created at first use. The leader is asked, never the nearest replica: one that is cut off
  * would answer with what was, and every compare-and-set built on that would be refused. Errors of all calls: MR_LOG_UNAVAILABLE.
  */
-export function openRegisters({ js, replicas }: Link): Registers {
+export function openRegisters(link: Link): Registers {
+  const { js, replicas } = link;
   let opening: Promise<KV> | undefined;
   const bucket = async () => {
     const wanted = { history: 1, storage: "file", replicas, allow_direct: false };
@@ -53,16 +56,13 @@ export function openRegisters({ js, replicas }: Link): Registers {
       }
     },
     async list(prefix) {
-      const kv = await bucket();
-      try {
-        const names: string[] = [];
-        for await (const name of await kv.keys()) names.push(name);
-        const wanted = names.map(fromKey).filter((key) => key.startsWith(prefix));
-        const found = await Promise.all(wanted.sort().map(async (key) => ({ key, entry: await this.get(key) })));
-        return found.flatMap(({ key, entry }) => (entry === undefined ? [] : [{ key, ...entry }]));
-      } catch (cause) {
-        throw logError(`listing registers ${prefix}`, cause);
-      }
+      await bucket();
+      // By subjects: the client's own list leaves a consumer behind for five minutes, and a stream takes no more than a thousand.
+      const subjects = await countSubjects(link, `KV_${BUCKET}`, `${SUBJECT}*`);
+      const keys = [...subjects.keys()].map((subject) => fromKey(subject.slice(SUBJECT.length)));
+      const wanted = keys.filter((key) => key.startsWith(prefix)).sort();
+      const found = await Promise.all(wanted.map(async (key) => ({ key, entry: await this.get(key) })));
+      return found.flatMap(({ key, entry }) => (entry === undefined ? [] : [{ key, ...entry }]));
     },
   };
 }

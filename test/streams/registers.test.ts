@@ -1,3 +1,5 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "nats";
 import t from "tap";
 import { connectLog } from "../../src/streams/index.js";
 import { startNats } from "../support/nats.js";
@@ -21,6 +23,26 @@ t.test("registers change by compare-and-set", async (t) => {
   await t.test("of many at once one wins", async (t) => {
     const results = await Promise.all(Array.from({ length: 20 }, (_, i) => registers.set("race", bytes(String(i)), 0)));
     t.equal(results.filter((revision) => revision !== undefined).length, 1);
+  });
+  await t.test("a list has what is there, and leaves nothing behind at the server", async (t) => {
+    const revision = await registers.set("list/ä", bytes("1"), 0);
+    await registers.set("list/b c", bytes("2"), 0);
+    await registers.set("list/gone", bytes("3"), 0);
+    await registers.remove("list/gone", (await registers.get("list/gone"))?.revision ?? 0);
+    const found = await registers.list("list/");
+    t.same(
+      found.map(({ key, value }) => [key, text(value)]),
+      [
+        ["list/b c", "2"],
+        ["list/ä", "1"],
+      ],
+    );
+    t.equal(found[1]?.revision, revision);
+    t.same(await registers.list("nothing/"), []);
+    const client = await connect({ servers: server.url });
+    const { state } = await (await jetstreamManager(client)).streams.info("KV_millrace");
+    await client.close();
+    t.equal(state.consumer_count, 0);
   });
   await server.kill();
   await t.rejects(registers.get("plain"), { code: "MR_LOG_UNAVAILABLE" });

@@ -200,7 +200,8 @@ t.test("many keys: states that rest as bytes, in pieces, are copied, read and re
 
 t.test("a cut keeps an image of what changes before its turn, once, and none of what was not there", async (t) => {
   const table = new KeyTable();
-  for (const key of ["a", "b", "c", "d", "e"]) table.slotOf(key);
+  for (const key of ["a", "b", "c", "d", "e", "f"]) table.slotOf(key);
+  table.remove(5);
   table.remove(3);
   let version = 0;
   const images: [slot: number, keep: boolean][] = [];
@@ -213,7 +214,10 @@ t.test("a cut keeps an image of what changes before its turn, once, and none of 
   cut.preserve(2, false);
   table.slotOf("new");
   cut.preserve(3, true);
+  cut.preserve(5, false); // free then, and free now
+  table.slotOf("in its place");
   cut.preserve(table.slotOf("beyond"), true);
+  cut.preserve(6, false);
   cut.preserve(4, false);
   table.remove(4);
   t.same(images, [
@@ -221,8 +225,8 @@ t.test("a cut keeps an image of what changes before its turn, once, and none of 
     [4, true],
   ]);
   t.same(
-    [0, 1, 2, 3, 4].map((slot) => cut.keyAt(slot)),
-    ["a", "b", "c", undefined, "e"],
+    [0, 1, 2, 3, 4, 5].map((slot) => cut.keyAt(slot)),
+    ["a", "b", "c", undefined, "e", undefined],
   );
   const written: unknown[][] = [];
   const writer = new ByteWriter();

@@ -61,6 +61,11 @@ t.test(
     t.same(places, [0, 4, 8, 12, 20, 24, 32], "a text that turns out to need two bytes a unit leaves its first place");
     t.equal(arena.put("hole"), 28);
     t.equal(arena.bytes, 256);
+    const full = new TextArena();
+    full.put("x".repeat(256));
+    t.equal(full.bytes, 256, "a text that fills the smallest chunk");
+    for (let i = 0; i < 64; i++) full.put("wxyz");
+    t.equal(full.bytes, 512, "is followed by as much again");
     for (let place = 40; place < 65_536; place += 4) {
       if (arena.put("wxyz") !== place) t.fail(`not at ${place}`);
       if (rooms.at(-1) !== arena.bytes) rooms.push(arena.bytes);
@@ -113,6 +118,26 @@ t.test("texts: holes are filled the latest first, each by a text of its length",
   arena.free(16, 16);
   t.same([arena.put("dd"), arena.put("d"), arena.put("new!"), arena.put("ж1ж2")], [8, 0, 24, 16]);
   t.same([arena.get(8, 4), arena.get(0, 2), arena.get(24, 8), arena.get(16, 9)], ["dd", "d", "new!", "ж1ж2"]);
+});
+
+t.test("texts: what was freed while all had to stay leaves its room later, each by its own length", async (t) => {
+  const arena = new TextArena();
+  const texts = ["four", "eight888", "жжжж", "twelve......", ""];
+  const held = texts.map((text) => ({ text, place: arena.put(text), form: arena.form }));
+  arena.keep(true);
+  for (const { place, form } of held) arena.free(place, form);
+  t.same(
+    held.map(({ place, form }) => arena.get(place, form)),
+    texts,
+  );
+  const { bytes } = arena;
+  arena.keep(false);
+  const spaces = [...held].reverse().map(({ text }) => text.replaceAll("ж", "xx"));
+  t.same(
+    spaces.map((text) => arena.put(text)).sort((a, b) => a - b),
+    held.map(({ place }) => place).sort((a, b) => a - b),
+  );
+  t.equal(arena.bytes, bytes);
 });
 
 t.test("texts: what two have in common, and six bytes of one as a number", async (t) => {

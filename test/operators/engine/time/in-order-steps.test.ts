@@ -81,6 +81,31 @@ t.test("in order: what stays is not sorted again, and what comes is merged with 
   t.equal(operator.nextMs(), Number.POSITIVE_INFINITY);
 });
 
+t.test("in order: of those equal in time and order the first to come is first, sorted before or not", async (t) => {
+  const runtime = new Runtime({ onLate: () => undefined, onDead: (error) => t.fail(String(error)) });
+  const said: number[] = [];
+  const operator = new InOrder<number>(
+    0,
+    "o",
+    runtime,
+    () => "",
+    (value) => void said.push(value),
+  );
+  const push = (timeMs: number, value: number): void => {
+    runtime.now.timeMs = timeMs;
+    operator.push(value);
+  };
+  push(1, -1);
+  for (let i = 0; i < 10; i++) push(100, i);
+  operator.advance(50); // sorts them
+  for (let i = 10; i < 1_200; i++) push(100, i);
+  operator.advance(101);
+  t.same(
+    said,
+    Array.from({ length: 1_201 }, (_, i) => i - 1),
+  );
+});
+
 t.test("in order: an event that fails in another branch is not held", async (t) => {
   const topology = pipeline("test.branches");
   const values = topology.from(testSource<number>()).map(({ value }) => value);

@@ -234,6 +234,18 @@ t.test("only subjects with a token of control behind the partition are control m
   );
 });
 
+t.test("a tick needs a name and a whole number of ms", async (t) => {
+  const kit = new TestKit(numbers().values.to(testTarget()));
+  const wrong = [{ t: 5 }, { source: 7, t: 5 }, { source: "a" }, { source: "a", t: "5" }, { source: "a", t: 2 ** 53 }];
+  const before = kit.save();
+  for (const tick of wrong) kit.message(JSON.stringify(tick), {}, "_tick.a");
+  t.same(
+    kit.dead().map(({ reason }) => reason),
+    wrong.map(() => "control message test.0._tick.a: a tick needs source and integer t"),
+  );
+  t.equal(kit.save().length, before.length, "no source came of it");
+});
+
 t.test("marks of tasks: those that are waited for, with a whole number of ms", async (t) => {
   const topology = pipeline("test.next");
   topology.from({ ...testSource<number>(), producers: () => ["up/0", "up/1"] }).to(testTarget());

@@ -244,6 +244,23 @@ t.test("every step says what it does, with its numbers", async (t) => {
     ["to out", false],
   ]);
   topology.nodes.splice(-6);
+  const named = pipeline("test.names")
+    .from(testSource<Reading>())
+    .filter(function kept() {
+      return true;
+    })
+    .flatMap<Reading>(function split() {})
+    .map(function made(value) {
+      return value;
+    })
+    .keyBy(function filed({ key }) {
+      return key;
+    });
+  t.same(
+    named.topology.steps.map(({ name, detail }) => `${name} ${detail}`),
+    ["from test test", "filter kept", "flatMap split", "map made", "keyBy filed"],
+    "a function by its name",
+  );
   const stateful = topology.nodes.filter(({ stateful }) => stateful).map(({ name }) => name);
   const stateless = ["from test", "map", "keyBy", "lookup table", "control command"];
   t.same(
