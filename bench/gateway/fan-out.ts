@@ -61,7 +61,7 @@ export async function fanOutRound(setting: Setting, shape: Shape): Promise<Round
 }
 
 /** Two clients and many texts first: a program that has just started is busy compiling itself, which is no cost of a delivery. */
-async function compileCode(server: ServerUnderTest): Promise<void> {
+export async function compileCode(server: ServerUnderTest): Promise<void> {
   const few = await connectClients(server, { connections: 2 });
   server.offer(4_000, 256);
   await sleep(2_000);

@@ -5,9 +5,10 @@ import { bytesPerConnection, overload } from "./memory.js";
 import { relayRounds } from "./relay.js";
 import { endure } from "./resilience.js";
 import type { Kind } from "./server.js";
+import { sideBySide } from "./side-by-side.js";
 
 /**
- * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,channels,filters,held,memory,overload,slow,relay,resilience]
+ * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,close-call,channels,filters,held,memory,overload,slow,relay,resilience]
  *
  * The gateway (key, filter and offsets on) beside `ws`, Socket.IO and a bare uWebSockets.js server, each in a process of its own on core
  * 0, a C load client on core 1. Rounds are interleaved and their order turned round each time; what is judged is the median of ratios
@@ -123,8 +124,26 @@ async function fanOut(): Promise<void> {
   const cpu = ({ cpuUs }: Round) => cpuUs;
   add("flush 10 ms against ws", "CPU ratio", ratio(found["millrace, flush 10 ms"], found.ws, cpu), "", 0.6);
   add("flush 50 ms against ws", "CPU ratio", ratio(found["millrace, flush 50 ms"], found.ws, cpu), "", 0.25);
-  add("flush 0 against bare uWebSockets.js", "CPU ratio", ratio(found["millrace, flush 0"], found.uws, cpu), "", 1);
-  add("bare uWebSockets.js against itself", "CPU ratio, noise", ratio(found["uws again"], found.uws, cpu), "");
+  const own = "in rounds of their own";
+  add(
+    `flush 0 against bare uWebSockets.js, ${own}`,
+    "CPU ratio",
+    ratio(found["millrace, flush 0"], found.uws, cpu),
+    "",
+  );
+  add(`bare uWebSockets.js against itself, ${own}`, "CPU ratio, noise", ratio(found["uws again"], found.uws, cpu), "");
+  await closeCall();
+}
+
+/** The one difference that is smaller than what two rounds differ by. */
+async function closeCall(): Promise<void> {
+  const shape = { ...SHAPE, seconds: 1, slices: rounds * seconds };
+  const found = await sideBySide(SETTINGS["millrace, flush 0"], SETTINGS.uws, shape);
+  add("side by side, 100 K/s: millrace, flush 0", "server CPU per delivery", found.cpuUs, "µs");
+  add("side by side, 100 K/s: uws", "server CPU per delivery", found.otherCpuUs, "µs");
+  add("flush 0 against bare uWebSockets.js", "CPU ratio", found.ratio, "", 1);
+  add("bare uWebSockets.js against itself", "CPU ratio, noise", found.otherNoise, "");
+  add("millrace, flush 0 against itself", "CPU ratio, noise", found.noise, "");
 }
 
 /** 1,000 channels of 10 subscribers each: what a channel costs beside a delivery. */
@@ -262,6 +281,7 @@ async function resilience(): Promise<void> {
 
 const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   "fan-out": fanOut,
+  "close-call": closeCall,
   channels,
   filters,
   held,

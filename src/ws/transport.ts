@@ -95,7 +95,7 @@ export interface WsEndpoint {
   readonly maxMessageBytes: number;
   /** Bytes a connection may have waiting before frames the transport itself makes (pong, close) are dropped too. */
   readonly maxBufferedBytes: number;
-  /** Who may connect is decided from the head alone; a promise where a signature has to be checked first. Never rejects. */
+  /** Who may connect is decided from the head alone; a promise where keys of signatures have to be fetched first. Never rejects. */
   admit(head: RequestHead): WsAdmission | Promise<WsAdmission>;
 }
 

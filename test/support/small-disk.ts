@@ -12,6 +12,9 @@ export interface SmallDisk {
   fill(freeBytes: number): void;
   /** The other program's files are gone. */
   empty(): void;
+  /** It gets smaller, as if somebody had filled it, or larger. */
+  resize(sizeBytes: number): void;
+  usedBytes(): number;
   remove(): void;
 }
 
@@ -33,6 +36,11 @@ export function smallDisk(sizeMb: number): SmallDisk | undefined {
         writeFileSync(filler, Buffer.alloc(Math.min(left, 64 * MB)), { flag: "a" });
     },
     empty: () => rmSync(filler),
+    resize: (sizeBytes) => void execFileSync("mount", ["-o", `remount,size=${sizeBytes}`, path]),
+    usedBytes() {
+      const { blocks, bfree, bsize } = statfsSync(path);
+      return (blocks - bfree) * bsize;
+    },
     remove() {
       execFileSync("umount", ["-l", path]);
       rmSync(path, { recursive: true });

@@ -11,6 +11,8 @@ const AGAIN = 1.25;
 export interface DiskRoom {
   /** Why nothing more is taken; undefined while there is room. */
   reason(): string | undefined;
+  /** Looks now, where the last look may be too old. */
+  look(): Promise<void>;
   /** The log for those who take from outside: it refuses with MR_LOG_FULL while there is no room. */
   guarded(log: Log): Log;
 }
@@ -48,6 +50,7 @@ export async function watchDisk(options: {
   return {
     ended: follow(),
     reason: () => reason,
+    look,
     guarded: (log) => ({
       ...log,
       async publish(message) {

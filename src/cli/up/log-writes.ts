@@ -22,7 +22,7 @@ export interface LogWrites {
 export function watchLogWrites(options: {
   readonly server: Pick<LogServer, "own" | "log">;
   readonly connection: Pick<Connection, "unstored" | "log">;
-  readonly disk: Pick<DiskRoom, "reason">;
+  readonly disk: Pick<DiskRoom, "reason" | "look">;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly clock?: Clock;
@@ -34,7 +34,9 @@ export function watchLogWrites(options: {
   let restartAtMs = Number.NEGATIVE_INFINITY;
 
   const lookAtOwn = async (own: NonNullable<LogServer["own"]>): Promise<void> => {
-    const [first, ...others] = await own.writeFailures();
+    const failures = await own.writeFailures();
+    if (failures === undefined) return; // those who use it notice that it is away
+    const [first, ...others] = failures;
     if (first === undefined) {
       if (reason !== undefined) logger.info("the log's server writes again");
       if (clock.monotonicMs() > restartAtMs) pauseMs = PAUSE_MS.first;
@@ -45,6 +47,7 @@ export function watchLogWrites(options: {
     const wasReason = reason;
     reason = `the log's server cannot write (${first}${more}): it is restarted as soon as there is room`;
     if (wasReason === undefined) logger.error(reason);
+    await disk.look(); // restarted on a full disk it would only fail again
     if (disk.reason() !== undefined || clock.monotonicMs() < restartAtMs) return;
     restartAtMs = clock.monotonicMs() + pauseMs;
     pauseMs = Math.min(pauseMs * 2, PAUSE_MS.longest);

@@ -8,6 +8,8 @@ export interface ServerConfig {
   /** Undefined: no MQTT listener. 0: any free port. */
   readonly mqttPort: number | undefined;
   readonly maxPayloadBytes: number;
+  /** What its streams may hold together. Undefined: three quarters of what is free on the disk at its start. */
+  readonly maxFileBytes: number | undefined;
   /** Sync to disk before each acknowledgement. */
   readonly syncAlways: boolean;
   /** Password of the user "millrace", who may do everything, and of "system", who may ask the server how it is. */
@@ -25,6 +27,7 @@ export const SYSTEM_USER = "system";
 /** nats-server's configuration file. It holds two passwords: write it with mode 0600. */
 export function configText(config: ServerConfig): string {
   const { serverName, storeDir, port = -1, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways } = config;
+  const maxFile = config.maxFileBytes === undefined ? "" : `, max_file: ${config.maxFileBytes}`;
   const lines = [
     "# Written by Millrace on every start; changes are lost.",
     `server_name: ${quote(serverName)}`,
@@ -35,7 +38,7 @@ export function configText(config: ServerConfig): string {
     "logfile_size_limit: 16MB",
     "logfile_max_num: 2",
     `max_payload: ${maxPayloadBytes}`,
-    `jetstream { store_dir: ${quote(storeDir)}${syncAlways ? ', sync_interval: "always"' : ""} }`,
+    `jetstream { store_dir: ${quote(storeDir)}${syncAlways ? ', sync_interval: "always"' : ""}${maxFile} }`,
     ...(mqttPort === undefined
       ? []
       : [

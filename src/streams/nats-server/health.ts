@@ -11,9 +11,9 @@ interface Health {
 /**
  * What a server of ours cannot write any more, in its own words. A write that fails, on a full disk for one, closes its stream's store
  * for good: what is published there is not even answered, room or not, until the server is started again. Nothing that was acknowledged is touched.
- * Empty also while the server does not answer: those who use it notice that themselves.
+ * Undefined while the server does not answer.
  */
-export async function writeFailures(url: string, password: string): Promise<readonly string[]> {
+export async function writeFailures(url: string, password: string): Promise<readonly string[] | undefined> {
   try {
     const options = { servers: url, user: SYSTEM_USER, pass: password, name: "millrace-health" };
     const nc = await connect({ ...options, reconnect: false, timeout: ANSWER_MS });
@@ -28,6 +28,6 @@ export async function writeFailures(url: string, password: string): Promise<read
       await nc.close();
     }
   } catch {
-    return [];
+    return undefined;
   }
 }

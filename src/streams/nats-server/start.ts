@@ -36,8 +36,8 @@ export interface NatsServer extends Endpoint {
   readonly endedStale: boolean;
   /** Resolves when the process has ended, asked or not, but for `restart`, with how it did ("exit code 1", "SIGKILL"). */
   readonly exited: Promise<string>;
-  /** What it cannot write any more, until a restart; empty when all is well. See health.ts. */
-  writeFailures(): Promise<readonly string[]>;
+  /** What it cannot write any more, until a restart; empty when all is well, undefined while it does not answer. See health.ts. */
+  writeFailures(): Promise<readonly string[] | undefined>;
   /**
    * Ends the server in order and starts it again on the same ports with the same passwords: clients reconnect. When it cannot be
    * started again this rejects as `startNatsServer` does, and may be called again.
@@ -49,6 +49,8 @@ export interface NatsServer extends Endpoint {
 
 const POLL_MS = 10;
 const LOG_TAIL_LINES = 5;
+/** For a store that has its streams: started with little room left it would refuse what was promised to them, also when there is more. */
+const MAX_FILE_BYTES = 2 ** 50;
 
 /**
  * Starts nats-server with JetStream on 127.0.0.1 and resolves when it answers. It runs in a process group of its own, so a
@@ -137,6 +139,7 @@ async function launchServer(what: {
     configText({
       ...{ serverName, storeDir, mqttPort, maxPayloadBytes, password, mqttPassword, syncAlways },
       port: ports.client,
+      maxFileBytes: (await holdsStreams(storeDir)) ? MAX_FILE_BYTES : undefined,
     }),
     { mode: 0o600 },
   );
@@ -156,6 +159,12 @@ async function launchServer(what: {
     await server.end();
     throw error;
   }
+}
+
+/** Streams have limits of their own; one of the server, taken from what is free, only decides whether they are made at all. */
+async function holdsStreams(storeDir: string): Promise<boolean> {
+  const names = await readdir(join(storeDir, "jetstream", "$G", "streams")).catch(() => []);
+  return names.length > 0;
 }
 
 /** Removes what the last run said about itself; its log stays as `nats-server.log.1`. */

@@ -9,7 +9,7 @@ import type { CredentialStore } from "./stored.js";
 
 /** Everything the rest of the gateway asks about who may do what. */
 export interface Access {
-  /** Reads the credential of a request. A promise only for a token that was not seen before. Never rejects. */
+  /** Reads the credential of a request. A promise only for a token whose key is not at hand, or that is to be refused. Never rejects. */
   identify(head: RequestHead): Verdict | Promise<Verdict>;
   /** For what needs no credential: only the limits of the address count. */
   anonymous(head: RequestHead, at?: "door"): Verdict;

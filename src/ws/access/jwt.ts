@@ -1,9 +1,18 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from "jose";
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import {
+  createRemoteJWKSet,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+  SignJWT,
+  UnsecuredJWT,
+} from "jose";
 import { type Logger, MillraceError, ROLES, type Role } from "../../core/index.js";
 import { isLoopback } from "../auth.js";
 import { digest } from "./credentials.js";
 import { type Identity, refused, type Verdict } from "./identity.js";
+import { ALGORITHMS_BY_KEY, isSignedBy, publishedKey, RSA_BITS_LEAST, type TokenHeader } from "./signature.js";
 
 export interface JwtOptions {
   /** For HS256, HS384 or HS512: at least 32 bytes. */
@@ -28,8 +37,8 @@ export interface JwtOptions {
 export interface TokenVerifier {
   /** Whose token this is, if it was verified before and still counts. */
   seen(token: string): Identity | undefined;
-  /** Checks signature and claims, 0.2 ms. Never rejects. */
-  verify(token: string): Promise<Verdict>;
+  /** Checks signature and claims, 0.2 ms. A promise where keys have to be fetched first, or the token is to be refused. Never rejects. */
+  verify(token: string): Verdict | Promise<Verdict>;
 }
 
 const SECRET_BYTES_LEAST = 32;
@@ -42,18 +51,15 @@ const FETCH_MS = 5_000;
 /** A public key must never serve as the secret of an HMAC: algorithms of the two families are never accepted together. */
 const SYMMETRIC = new Set(["HS256", "HS384", "HS512"]);
 const PUBLISHED = ["RS256", "ES256", "EdDSA"];
-const BY_KEY: Readonly<Record<string, readonly string[]>> = {
-  rsa: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  prime256v1: ["ES256"],
-  secp384r1: ["ES384"],
-  secp521r1: ["ES512"],
-  ed25519: ["EdDSA"],
-};
-
 interface Keys {
   readonly algorithms: readonly string[];
   readonly find: JWTVerifyGetKey;
+  /** The same key, where it is at hand. */
+  readonly atHand: (header: TokenHeader) => KeyObject | undefined;
 }
+
+/** The library checks claims without a promise only where there is no signature: this stands for the header of one checked already. */
+const CHECKED = Buffer.from('{"alg":"none"}').toString("base64url");
 
 /** Undefined when no option configures tokens. Errors: MR_OPTION_INVALID naming what does not fit together. */
 export function createTokenVerifier(options: JwtOptions, logger: Logger): TokenVerifier | undefined {
@@ -62,7 +68,6 @@ export function createTokenVerifier(options: JwtOptions, logger: Logger): TokenV
   const nowMs = options.nowMs ?? Date.now;
   const { issuer, audience, rolesClaim = "roles" } = options;
   const checks = {
-    algorithms: [...keys.algorithms],
     requiredClaims: ["exp", "sub"],
     clockTolerance: CLOCK_TOLERANCE_S,
     ...(issuer === undefined ? {} : { issuer }),
@@ -70,19 +75,34 @@ export function createTokenVerifier(options: JwtOptions, logger: Logger): TokenV
   };
   const cache = verifiedTokens(nowMs);
   const nameOf = (token: string) => digest(token).toString("base64url");
+  const checksNow = () => ({ ...checks, currentDate: new Date(nowMs()) });
+  const settle = (token: string, claims: JWTPayload): Verdict => {
+    const verdict = identityOf(claims, rolesClaim);
+    if (verdict.kind === "known") cache.keep(nameOf(token), verdict.identity);
+    return verdict;
+  };
+  const refuse = (error: unknown): Verdict => {
+    const verdict = refusalOf(error);
+    if (verdict.status === 503) logger.warn({ err: error }, "the keys of tokens could not be fetched");
+    return verdict;
+  };
+  const verifyLater = async (token: string): Promise<Verdict> => {
+    try {
+      const { payload } = await jwtVerify(token, keys.find, { ...checksNow(), algorithms: [...keys.algorithms] });
+      return settle(token, payload);
+    } catch (error) {
+      return refuse(error);
+    }
+  };
   return {
     seen: (token) => cache.find(nameOf(token)),
-    async verify(token) {
+    verify(token) {
       if (token.length > TOKEN_CHARS_MOST) return refused(401, "bad-credential", "the token is too long");
+      if (!isSignedBy(token, keys.algorithms, keys.atHand)) return verifyLater(token);
       try {
-        const { payload } = await jwtVerify(token, keys.find, { ...checks, currentDate: new Date(nowMs()) });
-        const verdict = identityOf(payload, rolesClaim);
-        if (verdict.kind === "known") cache.keep(nameOf(token), verdict.identity);
-        return verdict;
+        return settle(token, UnsecuredJWT.decode(`${CHECKED}.${token.split(".")[1]}.`, checksNow()).payload);
       } catch (error) {
-        const verdict = refusalOf(error);
-        if (verdict.status === 503) logger.warn({ err: error }, "the keys of tokens could not be fetched");
-        return verdict;
+        return refuse(error);
       }
     },
   };
@@ -125,20 +145,22 @@ function keysOf({
     throw invalid("give one of MILLRACE_JWT_SECRET, MILLRACE_JWT_PUBLIC_KEY and MILLRACE_JWKS_URL, not several");
   if (secret !== undefined) {
     const bytes = secretBytes(secret);
-    return { algorithms: pinned(algorithms, ["HS256"], SYMMETRIC), find: async () => bytes };
+    const key = createSecretKey(bytes);
+    return { algorithms: pinned(algorithms, ["HS256"], SYMMETRIC), find: async () => bytes, atHand: () => key };
   }
   if (publicKey !== undefined) {
     const key = readPublicKey(publicKey);
-    const fitting = BY_KEY[key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? ""] ?? [];
-    return { algorithms: pinned(algorithms, fitting.slice(0, 1), new Set(fitting)), find: async () => key };
+    const fitting = ALGORITHMS_BY_KEY[key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? ""] ?? [];
+    const allowed = pinned(algorithms, fitting.slice(0, 1), new Set(fitting));
+    return { algorithms: allowed, find: async () => key, atHand: () => key };
   }
   if (jwksUrl === undefined && issuer === undefined) return undefined;
   if (issuer === undefined || audience === undefined)
     throw invalid(
       "published keys sign for many: MILLRACE_JWT_ISSUER and MILLRACE_JWT_AUDIENCE must say whose tokens count",
     );
-  const fitting = new Set(Object.values(BY_KEY).flat());
-  return { algorithms: pinned(algorithms, PUBLISHED, fitting), find: publishedKeys(jwksUrl, issuer, keyCooldownMs) };
+  const fitting = new Set(Object.values(ALGORITHMS_BY_KEY).flat());
+  return { algorithms: pinned(algorithms, PUBLISHED, fitting), ...publishedKeys(jwksUrl, issuer, keyCooldownMs) };
 }
 
 /** Algorithms of one family only. */
@@ -164,25 +186,34 @@ function readPublicKey(pem: string): KeyObject {
     throw invalid("reading the JWT public key: it must be PEM of an RSA, EC or Ed25519 public key", cause);
   }
   const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < 2_048) throw invalid(`the RSA key has ${bits} bits; tokens need at least 2048`);
+  if (bits !== undefined && bits < RSA_BITS_LEAST)
+    throw invalid(`the RSA key has ${bits} bits; tokens need at least ${RSA_BITS_LEAST}`);
   return key;
 }
 
 /** Keys by their id. The address may come from the issuer's OpenID configuration, asked for when the first token comes. */
-function publishedKeys(jwksUrl: string | undefined, issuer: string, cooldownMs = 30_000): JWTVerifyGetKey {
+function publishedKeys(jwksUrl: string | undefined, issuer: string, cooldownMs = 30_000): Omit<Keys, "algorithms"> {
   if (jwksUrl !== undefined) secureUrl(jwksUrl);
   else secureUrl(issuer);
+  let opened: ReturnType<typeof createRemoteJWKSet> | undefined;
   let keySet: Promise<JWTVerifyGetKey> | undefined;
   const open = async () => {
     const url = secureUrl(jwksUrl ?? (await discover(issuer)));
-    return createRemoteJWKSet(url, { cooldownDuration: cooldownMs, cacheMaxAge: CACHED_MS, timeoutDuration: FETCH_MS });
+    const limits = { cooldownDuration: cooldownMs, cacheMaxAge: CACHED_MS, timeoutDuration: FETCH_MS };
+    opened = createRemoteJWKSet(url, limits);
+    return opened;
   };
-  return async (header, token) => {
-    keySet ??= open().catch((error: unknown) => {
-      keySet = undefined; // the next token tries again
-      throw error;
-    });
-    return (await keySet)(header, token);
+  return {
+    async find(header, token) {
+      keySet ??= open().catch((error: unknown) => {
+        keySet = undefined; // the next token tries again
+        throw error;
+      });
+      return (await keySet)(header, token);
+    },
+    // Read from the library's own set each time, so that a key withdrawn there is withdrawn here.
+    atHand: (header) =>
+      opened?.fresh ? publishedKey((opened.jwks()?.keys ?? []) as readonly JsonWebKey[], header) : undefined,
   };
 }
 

@@ -56,7 +56,7 @@ t.test(
     const writes = watchLogWrites({
       ...{ connection, logger, signal: stopping.signal, clock: fastClock },
       server: { own: server, log: { url } },
-      disk: { reason: () => noRoom },
+      disk: { reason: () => noRoom, look: async () => undefined },
     });
     t.teardown(async () => {
       stopping.abort();
@@ -111,7 +111,7 @@ t.test("another's server whose disk was full: it is said what to do", async (t) 
   const writes = watchLogWrites({
     ...{ connection, logger, signal: stopping.signal, clock: fastClock },
     server: { own: undefined, log: { url: server.url } },
-    disk: { reason: () => undefined },
+    disk: { reason: () => undefined, look: async () => undefined },
   });
   t.teardown(async () => {
     stopping.abort();

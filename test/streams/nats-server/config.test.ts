@@ -8,6 +8,7 @@ const CONFIG: ServerConfig = {
   port: undefined,
   mqttPort: 1883,
   maxPayloadBytes: 8 << 20,
+  maxFileBytes: undefined,
   password: "all",
   mqttPassword: "devices",
 };
@@ -16,6 +17,7 @@ t.test("the configuration is what the options say", async (t) => {
   const text = configText(CONFIG);
   t.match(text, `mqtt { listen: "127.0.0.1:1883", ack_wait: "5s" }`);
   t.match(text, "max_payload: 8388608");
+  t.match(configText({ ...CONFIG, maxFileBytes: 1e12 }), 'store_dir: "/data/nats", max_file: 1000000000000 }');
   t.match(text, 'listen: "127.0.0.1:-1"', "any free port");
   t.match(configText({ ...CONFIG, port: 4222 }), 'listen: "127.0.0.1:4222"');
   t.match(text, 'jetstream { store_dir: "/data/nats" }');

@@ -29,7 +29,7 @@ t.test("a stream whose write failed is named, also when there is room again; the
   const failed = async (): Promise<boolean> => {
     nc.publish("full", new Uint8Array(100_000));
     await nc.flush();
-    return (await writeFailures(url, password)).length > 0;
+    return ((await writeFailures(url, password))?.length ?? 0) > 0;
   };
   for (const endMs = Date.now() + 30_000; !(await failed()); )
     if (Date.now() > endMs) throw new Error("no write has failed on a full disk");
@@ -38,5 +38,5 @@ t.test("a stream whose write failed is named, also when there is room again; the
 });
 
 t.test("a server that does not answer, or does not let us in, says nothing", async (t) => {
-  t.same(await writeFailures(`nats://127.0.0.1:${await freePort()}`, "x"), []);
+  t.equal(await writeFailures(`nats://127.0.0.1:${await freePort()}`, "x"), undefined);
 });

@@ -12,6 +12,7 @@ import { readEndpoint } from "../../../src/streams/nats-server/endpoint.js";
 import { inspectProcess } from "../../../src/streams/nats-server/process-info.js";
 import { type NatsServer, startNatsServer } from "../../../src/streams/nats-server/start.js";
 import { natsBinary } from "../../support/nats.js";
+import { smallDisk } from "../../support/small-disk.js";
 import { fakeProgram } from "./fakes.js";
 
 const MQTT_PASSWORD = 'local "key"';
@@ -111,6 +112,28 @@ t.test("a restart keeps ports and passwords, and what was acknowledged; clients 
   t.match((await mqttClient(t, server, "device")).client.connected, true);
   await server.stop();
   t.match(await server.exited, /exit code|SIGTERM/);
+});
+
+t.test("a server that comes back to a disk with little room takes what its streams were promised", async (t) => {
+  const disk = smallDisk(96);
+  if (disk === undefined) {
+    t.comment("skipped: no right to mount a small disk here");
+    return;
+  }
+  t.teardown(() => disk.remove());
+  const first = await start(t, disk.path);
+  const nc = await natsClient(t, first);
+  await (await jetstreamManager(nc)).streams.add({ name: "s", subjects: ["s"], max_bytes: 64 << 20 });
+  for (let n = 0; n < 40; n++) await jetstream(nc).publish("s", new Uint8Array(1 << 20));
+  await nc.close();
+  await first.stop();
+  disk.fill(8 << 20);
+  const second = await start(t, disk.path);
+  const again = jetstream(await natsClient(t, second));
+  t.match(await again.publish("s", new Uint8Array(1 << 20)), { seq: 41 }, "40 MB are held, 8 MB are free");
+  disk.empty();
+  for (let n = 0; n < 20; n++) await again.publish("s", new Uint8Array(1 << 20));
+  t.pass("and with room up to the stream's own limit");
 });
 
 t.test("devices publish below millrace/v1 and do nothing else", async (t) => {

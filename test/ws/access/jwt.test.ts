@@ -72,6 +72,27 @@ t.test("public keys of each kind; a public key is no secret", async (t) => {
   t.match(await pinned.verify(await token(privateKey, { alg: "RS256" })), { why: "bad-credential" }, "pinned to PS256");
 });
 
+t.test("a token whose key is at hand is verified in the same turn", async (t) => {
+  const { state, close } = await issuer();
+  t.teardown(close);
+  const { privateKey, pem, jwk } = await pair("ES256");
+  state.keys = [{ ...jwk, kid: "1" }];
+  const published = verifier({ jwksUrl: `${state.url}/jwks`, issuer: ISSUER, audience: AUDIENCE });
+  const sign = (sub: string) => token(privateKey, { alg: "ES256", kid: "1", sub });
+  const first = published.verify(await sign("first"));
+  t.type(first, Promise, "keys are fetched when the first token comes");
+  t.match(await first, { kind: "known" });
+  const cases = {
+    published: published.verify(await sign("second")),
+    secret: verifier(shared).verify(await token(secret)),
+    pem: verifier({ publicKey: pem, issuer: ISSUER, audience: AUDIENCE }).verify(await sign("third")),
+  };
+  for (const [name, verdict] of Object.entries(cases)) t.match(verdict, { kind: "known" }, name);
+  t.match(verifier(shared).verify(await token(secret, { expiresS: -60 })), { why: "expired" });
+  t.match(verifier(shared).verify(await token(secret, { claims: { aud: "payroll" } })), { why: "bad-credential" });
+  t.equal(state.asked, 1);
+});
+
 t.test("published keys: rotation, caching, outage, discovery", async (t) => {
   const { state, close } = await issuer();
   t.teardown(close);
