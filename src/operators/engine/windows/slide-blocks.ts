@@ -157,7 +157,8 @@ export class BlockSlide<V> implements Slide<V> {
       const slot = slots[from] as number;
       if (slot < 0) continue;
       plan.init(rows, from * width);
-      for (let i = 0; i < cells.length; i++) (cells[i] as unknown[])[from] = plan.cells[i]?.create();
+      for (let i = 0; i < cells.length; i++)
+        (cells[i] as unknown[])[from] = (plan.cells[i] as Cell<V, unknown>).create();
       merge(plan, stacked, from, pane.frame, from, paneStride, width);
       const at = slot * plan.stride + width;
       const next = this.#back.rows[at + FRONT] as number;
@@ -246,14 +247,15 @@ export class BlockSlide<V> implements Slide<V> {
       const front = rows[at + width + FRONT] as number;
       if (!table.has(slot) || front === 0) {
         for (let i = 0; i < width; i++) whole[into + i] = rows[at + i] as number;
-        for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#back.cells[i]?.[slot];
+        for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = (this.#back.cells[i] as unknown[])[slot];
         continue;
       }
       const stack = this.#front[front - 1] as FrontPane<V>;
       const from = rows[at + width + FRONT_SLOT] as number;
       for (let i = 0; i < width; i++) whole[into + i] = stack.rows[from * width + i] as number;
       plan.mergeParts(whole, into, rows, at);
-      for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = this.#bothOf(i, stack.cells[i]?.[from], slot);
+      for (let i = 0; i < plan.cells.length; i++)
+        this.#cells(i)[slot] = this.#bothOf(i, (stack.cells[i] as unknown[])[from], slot);
     }
     this.#toPut.length = 0;
   }
@@ -309,5 +311,9 @@ function merge<V>(
   stride = plan.stride,
 ): void {
   plan.mergeParts(into.rows, slot * stride, from.rows, fromSlot * fromStride);
-  for (let i = 0; i < plan.cells.length; i++) plan.cells[i]?.merge?.(into.cells[i]?.[slot], from.cells[i]?.[fromSlot]);
+  for (let i = 0; i < plan.cells.length; i++)
+    (plan.cells[i] as Cell<V, unknown>).merge?.(
+      (into.cells[i] as unknown[])[slot],
+      (from.cells[i] as unknown[])[fromSlot],
+    );
 }

@@ -53,7 +53,9 @@ export class SubtractSlide<V> implements Slide<V> {
   #merge(slot: number, pane: Frame<V>, from: number): void {
     const frame = this.#frame;
     frame.plan.mergeParts(frame.rows, slot * this.#plan.stride, pane.rows, from * pane.plan.stride);
-    frame.plan.cells.forEach((cell, i) => cell.merge?.(frame.cells[i]?.[slot], pane.cells[i]?.[from]));
+    frame.plan.cells.forEach((cell, i) =>
+      cell.merge?.((frame.cells[i] as unknown[])[slot], (pane.cells[i] as unknown[])[from]),
+    );
   }
 
   *#subtract(pane: Frame<V>): Steps {
@@ -73,7 +75,9 @@ export class SubtractSlide<V> implements Slide<V> {
         continue;
       }
       frame.plan.subtractParts(frame.rows, slot * stride, pane.rows, from * pane.plan.stride);
-      frame.plan.cells.forEach((cell, i) => cell.subtract?.(frame.cells[i]?.[slot], pane.cells[i]?.[from]));
+      frame.plan.cells.forEach((cell, i) =>
+        cell.subtract?.((frame.cells[i] as unknown[])[slot], (pane.cells[i] as unknown[])[from]),
+      );
     }
   }
 
