@@ -27,6 +27,8 @@ export interface ClusterView {
   readonly solver: SolverCounters;
   /** Of the process that holds the database; undefined while none does. */
   readonly sinks: (SinkThreadStatus & { readonly owner: string }) | undefined;
+  /** Why those who tried could not open it. */
+  readonly refusals: readonly string[];
 }
 
 export interface Cluster {
@@ -72,7 +74,8 @@ export function merge(processes: readonly ProcessStatus[]): ClusterView {
     for (const name of ["requests", "superseded", "plans", "failed"] as const) solver[name] += counted[name];
   }
   const [sinks] = processes.flatMap(({ process: owner, sinks }) => (sinks?.place ? [{ ...sinks, owner }] : []));
-  return { tasks: [...tasks.values()].sort((a, b) => (a.task < b.task ? -1 : 1)), solver, sinks };
+  const refusals = sinks ? [] : processes.flatMap(({ sinks }) => sinks?.refusal ?? []);
+  return { tasks: [...tasks.values()].sort((a, b) => (a.task < b.task ? -1 : 1)), solver, sinks, refusals };
 }
 
 export function statusOf(workers: Workers): ProcessStatus {

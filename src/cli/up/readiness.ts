@@ -4,7 +4,7 @@ import type { ClusterView } from "./cluster.js";
 
 /** Why callers should be sent elsewhere; empty when there is no reason. `limits`: what disk and log say, where they say something. */
 export function reasonsNotReady(
-  { tasks, sinks }: ClusterView,
+  { tasks, sinks, refusals }: ClusterView,
   partitions: number,
   mqtt: MqttDoor | undefined,
   limits: readonly (string | undefined)[],
@@ -14,7 +14,7 @@ export function reasonsNotReady(
   const idle = Array.from({ length: partitions }, (_, partition) => partition).filter((p) => !covered.has(p));
   return [
     ...idle.map((partition) => `nobody runs partition ${partition} yet`),
-    ...(sinks ? [] : ["the database is not open"]),
+    ...(sinks ? [] : [["the database is not open", ...refusals].join(": ")]),
     ...stopped.map(({ task, state, reason }) => `task ${task} is ${state}${reason ? `: ${reason}` : ""}`),
     ...(sinks?.failures ?? []),
     ...limits.filter((reason) => reason !== undefined),

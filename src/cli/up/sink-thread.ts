@@ -33,6 +33,8 @@ export interface SinkThreadStatus {
   readonly poisoned: Readonly<Record<DeadDomain, number>>;
   /** Where the rows go; empty while another process holds the sinks. */
   readonly place: string;
+  /** Why the database could not be opened at the last try; null when it could, or nobody has tried here. */
+  readonly refusal: string | null;
   /** Why a sink task ended; empty while all run. */
   readonly failures: readonly string[];
   /** Of each stream's sink, while it runs here. */
@@ -67,6 +69,7 @@ await serveThread<SinkThreadStatus>(async () => {
   let tasks = new Map<string, SinkTask>();
   const ends = new Map<string, number>();
   let place = "";
+  let refusal: string | null = null;
   let query: RunQuery | undefined;
   let stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
@@ -84,6 +87,7 @@ await serveThread<SinkThreadStatus>(async () => {
       await sink.open();
       query = createQueryRunner(clickhouse);
       place = clickhouse.place;
+      refusal = null;
       unserve = connection.requests.serve("query", answer);
       tasks = new Map(
         STREAMS.map((stream) => [stream, createSinkTask({ log, registers, sink, stream, onPoison, logger })]),
@@ -117,6 +121,7 @@ await serveThread<SinkThreadStatus>(async () => {
       stored: stored(),
       poisoned,
       place,
+      refusal,
       failures,
       sinks: [...tasks].map(([stream, task]) => ({
         stream,
@@ -130,7 +135,10 @@ await serveThread<SinkThreadStatus>(async () => {
       run: async () => {
         await running.catch(() => undefined);
         stopping = new AbortController();
-        running = work(stopping.signal);
+        running = work(stopping.signal).catch((error: unknown) => {
+          refusal = error instanceof Error ? error.message : String(error);
+          throw error;
+        });
         await running;
       },
       end: async () => stopping.abort(),

@@ -20,6 +20,7 @@ const counted = {
   ...{ stats, nowMs: 61_000, solver: { requests: 0, superseded: 0, plans: 2, failed: 0 } },
   logWrites: { reason: () => "full", restarts: () => 3 },
   sinks: undefined,
+  refusals: [],
 };
 const samples = (given: Parameters<typeof foreignMetrics>[0], name: string) =>
   foreignMetrics(given).find((metric) => metric.name === name)?.samples;
@@ -49,7 +50,14 @@ t.test("hot keys: ten a task at most, whatever keys there are, and labels that n
 t.test("sinks: how far, how much is held, and how long the database has refused", async (t) => {
   const wait = { sinceMs: 1_000, failures: 3, reason: "ECONNREFUSED" };
   const sinks = {
-    ...{ owner: "h/1", stored: {}, poisoned: { github: 0, telemetry: 0, notify: 0 }, place: "x", failures: [] },
+    ...{
+      owner: "h/1",
+      stored: {},
+      poisoned: { github: 0, telemetry: 0, notify: 0 },
+      place: "x",
+      refusal: null,
+      failures: [],
+    },
     sinks: [
       { stream: "accepted", position: 5, lag: 2, bufferedBytes: 100, wait },
       { stream: "alerts", position: 9, lag: 0, bufferedBytes: 0, wait: null },
