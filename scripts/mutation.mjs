@@ -96,6 +96,7 @@ async function mutate(files, { budgetMs, results, only }) {
     concurrency: Number(options.concurrency),
     // Generous, so that a busy machine does not look like an endless loop; those mostly end at the limit of turns.
     timeoutMS: 30_000,
+    dryRunTimeoutMinutes: 60, // all tests once, with every counter in place
     symlinkNodeModules: false,
     // Each needs a worker of its own: left out of a sample, and counted as ignored.
     ignoreStatic: share < 1,

@@ -21,6 +21,11 @@ export interface SnapshotIntervals {
 export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 10_000, quietMs: 60_000 };
 /** Of a save in steps, done between two slices of messages. */
 const STEPS_MS = 3;
+/**
+ * Rest between two such. A timer, because one network read after the other may wake the task in a single turn of the event loop: were
+ * each followed by a step, nothing would leave and nobody else would work for tenths of a second.
+ */
+const REST_MS = 1;
 
 export interface SavingOptions {
   readonly task: string;
@@ -31,7 +36,7 @@ export interface SavingOptions {
   readonly intervals: SnapshotIntervals;
   /** Resolves once every output up to this input message is in the log; rejects when it never will be. */
   readonly acknowledged: (sequence: number) => Promise<void>;
-  /** Called when a step can be done, a commit has ended or has failed for good. */
+  /** Called when the next steps can be done, and when a commit has ended or has failed for good. */
   readonly onChange: () => void;
 }
 
@@ -44,6 +49,7 @@ export interface SavingOptions {
 export class Saving {
   readonly #options: SavingOptions;
   #save: { readonly sequence: number; readonly watermarkMs: number | null; readonly steps: StepwiseSave } | undefined;
+  #resting = false;
   #committing: Promise<void> | undefined;
   #savedMs: number;
   #unsaved = 0;
@@ -63,13 +69,14 @@ export class Saving {
   /** Call between slices, with how many messages the last one had and how far all are applied. */
   turn(messages: number, applied: number): void {
     this.#unsaved += messages;
+    if (this.#resting) return;
     if (this.#save !== undefined) this.#step();
     else if (this.dueMs() <= 0 && this.#committing === undefined) this.#cut(applied);
   }
 
   /** When to call `turn` although nothing came, ms from now. */
   dueMs(): number {
-    if (this.#save !== undefined) return 0;
+    if (this.#save !== undefined) return this.#resting ? Number.POSITIVE_INFINITY : 0;
     if (this.#committing !== undefined || this.#unsaved === 0) return Number.POSITIVE_INFINITY;
     const { intervals, clock, program } = this.#options;
     const unsaved = Math.max(this.#unsaved, program.counters().received - this.#savedEvents);
@@ -109,7 +116,14 @@ export class Saving {
     const startedMs = clock.monotonicMs();
     let done = steps.step();
     while (!done && clock.monotonicMs() - startedMs < STEPS_MS) done = steps.step();
-    if (!done) return;
+    if (!done) {
+      this.#resting = true;
+      void clock.sleep(REST_MS).then(() => {
+        this.#resting = false;
+        onChange();
+      });
+      return;
+    }
     this.#save = undefined;
     this.#committing = this.#store(sequence, watermarkMs, steps.parts)
       .catch((error: unknown) => {

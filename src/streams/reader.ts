@@ -86,11 +86,12 @@ class Reader implements LogReader {
 
   next(maxMessages: number): Promise<readonly LogMessage[]> {
     if (this.#waiting !== undefined) throw new Error(`${this.#name()}: next() called again before it answered`);
-    if (this.#queueHead < this.#queue.length) return Promise.resolve(this.#take(maxMessages));
-    if (this.#closed) return Promise.resolve([]);
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const isReady = this.#queueHead < this.#queue.length;
+    if (!isReady && this.#closed) return Promise.resolve([]);
+    if (!isReady && this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting = { most: maxMessages, resolve, reject };
+      if (isReady) this.#answerAfter(setImmediate); // or a full window would be worked off before anything else is heard or sent
     });
   }
 
@@ -213,16 +214,15 @@ class Reader implements LogReader {
     if (!read.subject.startsWith(this.#marker)) {
       this.#queue.push(read);
       this.#queuedBytes += read.sizeBytes;
-      this.#answerSoon();
+      this.#answerAfter(queueMicrotask); // the rest of the same network read comes first: a task prefers one slice to many
     }
     this.#ask();
   }
 
-  /** Not at once: the rest of the same network read follows in this turn, and a task prefers one slice to many. */
-  #answerSoon(): void {
+  #answerAfter(pause: (then: () => void) => unknown): void {
     if (this.#waiting === undefined || this.#answering) return;
     this.#answering = true;
-    queueMicrotask(() => {
+    pause(() => {
       this.#answering = false;
       const { most, resolve } = this.#waiting ?? {};
       if (most === undefined || this.#queueHead >= this.#queue.length) return;
@@ -296,6 +296,7 @@ class Reader implements LogReader {
     this.#failure = error;
     clearInterval(this.#watchdog);
     this.#forgetReconnect();
+    if (this.#answering) return; // what has arrived is handed out first
     this.#waiting?.reject(error);
     this.#waiting = undefined;
   }

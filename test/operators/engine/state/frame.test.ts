@@ -38,7 +38,9 @@ t.test("a frame doubles while it is small, and grows by an eighth from a megabyt
 t.test("a slot that is used again begins with nothing, in rows, extras and cells", async (t) => {
   const plan = planAggregates<Reading>({ ...folded, all: collect(x, { limit: 3 }) }, 2);
   const frame = new Frame(plan, new Undo(), 1);
+  frame.add(frame.open("beside"), { x: 1 }, 1);
   const slot = frame.open("a");
+  t.equal(slot, 1);
   frame.add(slot, { x: 5 }, 1);
   frame.rows.fill(9, slot * plan.stride + plan.extraAt, (slot + 1) * plan.stride);
   t.match(frame.held("a", 0, 10), [
@@ -59,6 +61,7 @@ t.test("a slot that is used again begins with nothing, in rows, extras and cells
     [8, 8],
     "but for extras",
   );
+  t.match(frame.held("beside", 0, 10), [{ value: { n: 1, total: 1 } }]);
 });
 
 t.test("what a unit of work did to a frame is taken back: rows, keys, the slot opened last", async (t) => {
@@ -162,4 +165,23 @@ t.test("a save in steps writes the keys of its moment, whatever texts come and g
   const loaded = new Frame(planAggregates<Reading>(folded), new Undo());
   loaded.load(new ByteReader(after.finish()));
   t.same([loaded.table.size, loaded.table.find("key 3"), loaded.table.find("new 3") >= 0], [2_000, -1, true]);
+});
+
+t.test("a slot of one frame is added to a slot of another, rows and cells, and to no other", async (t) => {
+  const plan = planAggregates<Reading>({ ...folded, all: collect(x, { limit: 9 }) }, 1);
+  const undo = new Undo();
+  const [into, from] = [new Frame(plan, undo, 2), new Frame(plan, undo, 3)];
+  for (const [frame, keys] of [
+    [into, 2],
+    [from, 3],
+  ] as const)
+    for (let key = 0; key < keys; key++) frame.add(frame.open(`k${key}`), { x: 10 * keys + key }, 1);
+  const before = [into, from].map((frame) => [0, 1, 2].map((key) => frame.held(`k${key}`, 0, 1)));
+  into.mergeFrom(1, from, 2);
+  t.match(into.held("k1", 0, 1), [{ value: { n: 2, total: 53, high: 32, all: { items: [21, 32] } } }]);
+  t.same(into.held("k0", 0, 1), before[0]?.[0]);
+  t.same(
+    [0, 1, 2].map((key) => from.held(`k${key}`, 0, 1)),
+    before[1],
+  );
 });

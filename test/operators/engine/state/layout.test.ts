@@ -273,3 +273,12 @@ t.test("what is not plain data is named when it is refused", async (t) => {
   t.throws(() => readValue(new ByteReader(Uint8Array.of(7, 9))), { message: "there is no shape 9" });
   t.throws(() => readValue(new ByteReader(Uint8Array.of(7, 2))), { message: "there is no shape 2" });
 });
+
+t.test("what is read is a copy, of a Buffer too: the bytes it came from may be written over", async (t) => {
+  for (const from of [bytesOf(Uint8Array.of(1, 2, 3)), Buffer.from(bytesOf(Uint8Array.of(1, 2, 3)))]) {
+    const value = readValue(new ByteReader(from)) as Uint8Array;
+    from.fill(9);
+    t.same([...value], [1, 2, 3]);
+    t.equal(value.constructor, Uint8Array);
+  }
+});
