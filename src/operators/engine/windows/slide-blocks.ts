@@ -266,7 +266,7 @@ export class BlockSlide<V> implements Slide<V> {
     const cell = this.#plan.cells[i] as Cell<V, unknown>;
     const both = cell.create();
     cell.merge?.(both, front);
-    cell.merge?.(both, this.#back.cells[i]?.[slot]);
+    cell.merge?.(both, (this.#back.cells[i] as unknown[])[slot]);
     return both;
   }
 

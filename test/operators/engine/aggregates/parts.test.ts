@@ -247,6 +247,12 @@ t.test("quantiles: two values of any distance and sign, added in either order", 
   t.same(fold(quantiles(x, [0.5]), []), [Number.NaN]);
 });
 
+t.test("each aggregate is called what the function is called that makes it", async (t) => {
+  const { custom: own, ...others } = EVERY_AGGREGATE;
+  for (const [name, aggregate] of Object.entries(others)) t.equal(aggregate.name, name);
+  t.equal(own.name, "own");
+});
+
 t.test("a plan keeps equal parts once, and knows what it can merge and subtract", async (t) => {
   const widths = (aggregates: Record<string, Aggregate<never, unknown>>): number =>
     planAggregates<never>(aggregates).extraAt;

@@ -5,16 +5,21 @@ import type { Key } from "../../../../src/operators/engine/state/keys.js";
 import { type HeldPart, type Operator, Runtime } from "../../../../src/operators/engine/topology/runtime.js";
 import { type Reading, steps } from "./arrivals.js";
 
-const PLANTED = new Error("planted");
+/** What a test throws on purpose. */
+export const PLANTED = new Error("planted");
 
 /** An operator by itself, without the program that drives it: what each call of its own says. */
 export class Driven<O extends Operator> {
   readonly rows: unknown[] = [];
+  /** The time of each row, and key and time of what could not be made or said. */
+  readonly times: number[] = [];
+  readonly dead: (readonly [key: Key, timeMs: number])[] = [];
   readonly late: number[] = [];
   readonly runtime = new Runtime({
     onLate: ({ lateByMs }) => this.late.push(lateByMs),
     onDead: (error) => {
       if (error !== PLANTED) throw error;
+      this.dead.push([this.runtime.now.key, this.runtime.now.timeMs]);
     },
   });
   readonly operator: O;
@@ -24,7 +29,10 @@ export class Driven<O extends Operator> {
     make: (runtime: Runtime, next: (row: unknown) => void) => O,
     pushOf: (operator: O, value: Reading) => void,
   ) {
-    this.operator = make(this.runtime, (row) => this.rows.push(row));
+    this.operator = make(this.runtime, (row) => {
+      this.rows.push(row);
+      this.times.push(this.runtime.now.timeMs);
+    });
     this.#push = (value) => pushOf(this.operator, value);
   }
 

@@ -1,6 +1,9 @@
 import t from "tap";
+import { planAggregates } from "../../../../src/operators/engine/aggregates/plan.js";
 import {
   count,
+  countOf,
+  custom,
   hopping,
   max,
   session,
@@ -8,9 +11,14 @@ import {
   tumbling,
   type WindowSpec,
 } from "../../../../src/operators/engine/index.js";
+import { Frame } from "../../../../src/operators/engine/state/frame.js";
+import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
+import { Undo } from "../../../../src/operators/engine/state/undo.js";
+import { COUNT_EXTRA } from "../../../../src/operators/engine/windows/count.js";
 import { makeWindow } from "../../../../src/operators/engine/windows/make.js";
+import { SESSION_EXTRA } from "../../../../src/operators/engine/windows/session.js";
 import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
+import { Driven, leavesNoTrace, PLANTED, takesAnyStride } from "../support/driven.js";
 
 function drivenBy(spec: WindowSpec, exact: boolean) {
   const aggregates = exact ? { n: count(), total: sumIntegers("x") } : { n: count(), high: max("x") };
@@ -76,3 +84,173 @@ t.test("session: what its events make due already is said with the event, correc
   driven.advance(55);
   t.match(driven.rows.slice(1), [{ kind: "update", startMs: 25, endMs: 55, revision: 2, n: 4 }]);
 });
+
+t.test("metrics: keys of every window at hand, bytes of each and of what is moved between them", async (t) => {
+  const at = (driven: ReturnType<typeof drivenBy>, key: string, timeMs: number): [keys: number, bytes: number] => {
+    driven.event({ id: 0, key, timeMs, x: 1 });
+    const { keys, bytes } = driven.operator.metrics();
+    return [keys, bytes];
+  };
+  for (const name of ["tumbling", "tumbling with lateness", "hopping, merged", "hopping, subtracted"]) {
+    const [spec, exact] = SPECS[name] as (typeof SPECS)[string];
+    const driven = drivenBy(spec, exact);
+    const none = driven.operator.metrics().bytes;
+    const [[one, b1], [two, b2], [three, b3]] = [at(driven, "a", 4), at(driven, "b", 4), at(driven, "a", 34)];
+    t.same([one, two, three], [1, 2, 3], name);
+    t.ok(b1 > none && b2 - b1 < 200 && b3 - b2 >= b1 - none, `${none} ${b1} ${b2} ${b3}`);
+    t.equal(driven.operator.metrics().name, "w");
+  }
+  const hop = drivenBy(hopping({ sizeMs: 20, slideMs: 10 }), true);
+  for (const key of ["a", "b"]) hop.event({ id: 0, key, timeMs: 5, x: 1 });
+  hop.event({ id: 0, key: "a", timeMs: 15, x: 1 });
+  hop.advance(10);
+  t.equal(hop.operator.metrics().keys, 3 + 2, "panes, and the window at hand");
+  hop.advance(20);
+  t.equal(hop.operator.metrics().keys, 1 + 2, "no window needs the first pane any more");
+  hop.advance(30);
+  t.equal(hop.operator.metrics().keys, 0);
+  const counted = drivenBy(countOf(3), true);
+  const plan = planAggregates<Reading>({ n: count(), total: sumIntegers("x") }, COUNT_EXTRA);
+  t.equal(counted.operator.metrics().bytes, new Frame(plan, new Undo()).bytes);
+  t.same(
+    [at(counted, "a", 1)[0], at(counted, "b", 1)[0], at(counted, "a", 2)[0], at(counted, "a", 3)[0]],
+    [1, 2, 2, 1],
+  );
+  const joined = drivenBy(session({ gapMs: 10 }), true);
+  const rows = planAggregates<Reading>({ n: count(), total: sumIntegers("x") }, SESSION_EXTRA);
+  t.equal(joined.operator.metrics().bytes, new Frame(rows, new Undo()).bytes + new KeyTable().bytes);
+  t.same(
+    [at(joined, "a", 1)[0], at(joined, "b", 1)[0], at(joined, "a", 20)[0], at(joined, "a", 10.5)[0]],
+    [1, 2, 3, 2],
+  );
+});
+
+t.test("count: an event that fails leaves no trace, time has no part in it", async (t) => {
+  const create = () => drivenBy(countOf(3), true);
+  t.doesNotThrow(() => leavesNoTrace(create, 20));
+  t.equal(create().operator.nextMs(), Number.POSITIVE_INFINITY);
+});
+
+t.test("a row that cannot be made is set aside by itself, with its key and the window's last ms", async (t) => {
+  const careful = custom<Reading, number, number>({
+    name: "careful",
+    init: () => 0,
+    add: (total, { x }) => total + x,
+    merge: (a, b) => a + b,
+    result(total) {
+      if (total === 99) throw PLANTED;
+      return total;
+    },
+  });
+  for (const spec of [tumbling({ sizeMs: 10 }), hopping({ sizeMs: 10, slideMs: 10 }), session({ gapMs: 8 })]) {
+    const driven = new Driven(
+      (runtime, next) => makeWindow<Reading>(0, "w", runtime, spec, { careful }, next),
+      ({ push }, value) => push(value),
+    );
+    for (const [key, x] of [
+      ["a", 1],
+      ["b", 99],
+      ["c", 3],
+    ] as const)
+      driven.event({ id: 0, key, timeMs: 2, x });
+    driven.advance(30);
+    t.match(driven.rows, [
+      { key: "a", careful: 1 },
+      { key: "c", careful: 3 },
+    ]);
+    t.same(driven.dead, [["b", 9]], spec.kind);
+    t.same(driven.times, [9, 9]);
+  }
+});
+
+t.test("a row that fails behind the window is set aside by itself", async (t) => {
+  for (const [name, [spec]] of Object.entries(SPECS)) {
+    const said: unknown[] = [];
+    const driven = new Driven(
+      (runtime) =>
+        makeWindow<Reading>(0, "w", runtime, spec, { n: count() }, ({ key }: { key: string }) => {
+          if (key === "b") throw PLANTED;
+          said.push(key);
+        }),
+      ({ push }, value) => push(value),
+    );
+    for (const key of ["c", "b", "a"]) driven.event({ id: 0, key, timeMs: 4, x: 1 });
+    driven.advance(30);
+    const windows = said.length / 2;
+    t.ok(windows >= 1, name);
+    t.same(said, Array.from({ length: windows }, () => ["a", "c"]).flat());
+    t.equal(driven.dead.length, windows);
+  }
+});
+
+t.test("what is held is told in the order of time, whatever came first", async (t) => {
+  for (const name of ["tumbling", "hopping, merged", "hopping, subtracted"]) {
+    const driven = drivenBy(...(SPECS[name] as (typeof SPECS)[string]));
+    for (const timeMs of [45, 5, 25]) driven.event({ id: 0, key: "a", timeMs, x: 1 });
+    const starts = driven.held("a").map(({ startMs }) => startMs as number);
+    t.equal(starts.length, 3);
+    t.same(
+      starts,
+      [...starts].sort((a, b) => a - b),
+    );
+  }
+});
+
+t.test("hopping: windows begin where they should, whatever else is due between", async (t) => {
+  for (const exact of [true, false]) {
+    const driven = drivenBy(hopping({ sizeMs: 20, slideMs: 5, latenessMs: 12 }), exact);
+    for (const timeMs of [3, 22, 31]) driven.event({ id: 0, key: "a", timeMs, x: 1 });
+    for (let atMs = -20; atMs <= 90; atMs++) driven.advance(atMs);
+    t.same(
+      driven.rows.map((row) => [(row as { startMs: number }).startMs, (row as { n: number }).n]),
+      [
+        [-15, 1],
+        [-10, 1],
+        [-5, 1],
+        [0, 1],
+        [5, 1],
+        [10, 1],
+        [15, 2],
+        [20, 2],
+        [25, 1],
+        [30, 1],
+      ],
+    );
+  }
+});
+
+t.test(
+  "tumbling: an early row has the time it is said at, and comes at multiples counted from the start",
+  async (t) => {
+    const driven = drivenBy(tumbling({ sizeMs: 20, earlyEveryMs: 6, latenessMs: 5, retract: true }), false);
+    driven.advance(107);
+    driven.event({ id: 0, key: "a", timeMs: 104, x: 1 });
+    t.equal(driven.operator.nextMs(), 112, "106 is over");
+    driven.advance(112);
+    t.match(driven.rows, [{ kind: "early", startMs: 100, endMs: 120, revision: 0 }]);
+    driven.advance(120);
+    driven.event({ id: 1, key: "a", timeMs: 119, x: 2 });
+    driven.event({ id: 2, key: "b", timeMs: 119, x: 2 });
+    t.same(
+      driven.rows.slice(1).map((row) => {
+        const { key, kind, revision, n } = row as Record<string, unknown>;
+        return [key, kind, revision, n];
+      }),
+      [
+        ["a", "final", 1, 1],
+        ["a", "retract", 1, 1],
+        ["a", "update", 2, 2],
+        ["b", "update", 0, 1],
+      ],
+    );
+    t.same(driven.times.slice(0, 2), [111, 119]);
+    t.equal(driven.operator.nextMs(), 125);
+    driven.advance(125);
+    driven.event({ id: 3, key: "a", timeMs: 119, x: 2 });
+    t.same(driven.late, [5]);
+    const due = drivenBy(tumbling({ sizeMs: 20, latenessMs: 5 }), false);
+    due.advance(120);
+    due.event({ id: 4, key: "a", timeMs: 119, x: 2 });
+    t.match(due.rows, [{ kind: "update", revision: 0 }], "a window that ends just now is over");
+  },
+);
