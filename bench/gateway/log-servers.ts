@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import { jetstream } from "@nats-io/jetstream";
+import { DeliverPolicy, jetstream } from "@nats-io/jetstream";
 import { connect } from "nats";
 import { createLogger } from "../../src/core/logger.js";
 import { CHANNELS } from "../../src/pipelines/channels.js";
@@ -33,7 +33,8 @@ export async function relayOnLog(url: string): Promise<Broadcaster> {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
   await new Promise((resolve) => server.once("listening", resolve));
   const connection = await connect({ servers: url });
-  const consumer = await jetstream(connection).consumers.get("alerts");
+  // From here on, as the gateway: the rounds before have left their texts in the log.
+  const consumer = await jetstream(connection).consumers.get("alerts", { deliver_policy: DeliverPolicy.New });
   await consumer.consume({
     callback(message) {
       const text = message.string();

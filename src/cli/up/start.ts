@@ -43,6 +43,8 @@ import { startWorkers } from "./workers.js";
 const MAX_PAYLOAD_BYTES = 25 * 1024 * 1024 + 4_096;
 /** A query may take ten seconds by itself, and wait for its turn. */
 const QUERY_MS = 60_000;
+/** How long an interrupted start may take to notice. */
+const LATE_MS = 1_000;
 /** The door goes on trying; readiness says meanwhile that the broker is not connected. */
 const MQTT_WAIT_MS = 5_000;
 
@@ -79,9 +81,14 @@ export async function start(
     isStopped = true;
     for (let closer = closers.pop(); closer; closer = closers.pop()) await close(closer);
   };
+  const late: Promise<void>[] = [];
   const defer = (closer: () => Promise<void>): void => {
-    if (isStopped) void close(closer);
-    else closers.push(closer);
+    if (!isStopped) {
+      closers.push(closer);
+      return;
+    }
+    late.push(close(closer));
+    throw new Error("stopped while starting"); // nothing more is started
   };
   const interrupted = new Promise<undefined>((resolve) => {
     signal.addEventListener("abort", () => resolve(undefined), { once: true });
@@ -90,7 +97,12 @@ export async function start(
     const running = startAll({ config, report, startedMs, logger, stop, defer });
     running.catch(() => undefined); // what fails after the interruption fails because of it
     const first = await Promise.race([running, interrupted]);
-    if (first === undefined) await stop();
+    if (first === undefined) {
+      await stop();
+      // What was about to be ready is closed as well; what waits for something that never comes is left.
+      await Promise.race([Promise.allSettled([running]), systemClock.sleep(LATE_MS)]);
+      await Promise.allSettled(late);
+    }
     return first;
   } catch (error) {
     await stop();

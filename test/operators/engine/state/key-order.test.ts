@@ -69,19 +69,12 @@ t.test("keys and slots too large to be packed into one double are sorted all the
     }
 });
 
-t.test("merging: what comes before the first new key is not looked at, the rest once, 8 192 a step", async (t) => {
+t.test("merging: what comes before the first new key is not looked at, the rest once", async (t) => {
   const old = slotsOf(10_000);
   let looks = 0;
   const keyAt = (slot: number): Key | undefined => {
     looks++;
-    return slot < 0 ? undefined : slot >= 20_000 ? slot - 20_000 + 0.5 : slot;
-  };
-  const merge = (added: number[]) => {
-    looks = 0;
-    const found = drive(mergeInSteps(old, Int32Array.from(added), keyAt));
-    const expected = [...old, ...added].sort((a, b) => (keyAt(a) as number) - (keyAt(b) as number));
-    t.same(Array.from(found.result), expected);
-    return found;
+    return mergedKey(slot);
   };
   t.equal(drive(mergeInSteps(old, new Int32Array(0), keyAt)).result, old, "nothing to do");
   t.equal(looks, 0);
@@ -92,12 +85,29 @@ t.test("merging: what comes before the first new key is not looked at, the rest 
   };
   t.ok(looked([10_000, 10_001]) <= 20, `${looks} looks for two keys behind all others`);
   t.ok(looked([29_990]) <= 40, `${looks} looks for one key near the end`);
-  t.equal(merge([10_000]).pauses, 0, "10 000 of the old stay as they are");
-  t.equal(merge([20_000]).pauses, 1, "one key behind the first");
-  t.equal(merge([28_000, 28_001, 10_000]).pauses, 1);
-  t.equal(merge(Array.from({ length: 6_384 }, (_, i) => 20_000 + i)).pauses, 2);
-  const none = new Int32Array(0);
-  t.same([...drive(mergeInSteps(none, Int32Array.of(4, 7), keyAt)).result], [4, 7], "into nothing");
+  t.same([...drive(mergeInSteps(new Int32Array(0), Int32Array.of(4, 7), keyAt)).result], [4, 7], "into nothing");
+});
+
+/** Slots from 20 000 on have keys between those of the first. */
+function mergedKey(slot: number): Key | undefined {
+  return slot < 0 ? undefined : slot >= 20_000 ? slot - 20_000 + 0.5 : slot;
+}
+
+t.test("merging: all of both in order, a pause each 8 192 of those that move", async (t) => {
+  const old = slotsOf(10_000);
+  const numberAt = (slot: number): number => mergedKey(slot) as number;
+  for (const [added, pauses] of [
+    [[10_000], 0],
+    [[20_000], 1],
+    [[28_000, 28_001, 10_000], 1],
+    [Array.from({ length: 6_384 }, (_, i) => 20_000 + i), 2],
+  ] as const) {
+    const found = drive(mergeInSteps(old, Int32Array.from(added), mergedKey));
+    t.equal(found.pauses, pauses, `${added.length} more`);
+    const keys = Float64Array.from(found.result, numberAt);
+    const expected = Float64Array.from([...old, ...added], numberAt).sort();
+    t.ok(keys.length === expected.length && keys.every((key, i) => key === expected[i]));
+  }
 });
 
 t.test("visits: a pause each 512 slots sorted and each 512 visited", async (t) => {
