@@ -219,6 +219,13 @@ export const bugs: readonly Bug[] = [
     },
   },
   {
+    name: "a sink takes a block for stored because the database knows its token",
+    sink: (sink) => ({
+      ...sink,
+      count: async (table, incarnation, messages) => (messages ? 1 : sink.count(table, incarnation)),
+    }),
+  },
+  {
     name: "a sink's retry carries another token",
     sink: (sink) => {
       let attempts = 0;

@@ -92,10 +92,16 @@ export function createLane(options: {
     return owedTo === undefined || (waiting.at(-1)?.row._seq ?? 0) >= owedTo;
   }
 
-  async function send(block: readonly Waiting[], lastAttempt: boolean): Promise<void> {
+  /**
+   * A database that dies in the middle of an insert may keep its token and lose its rows: ClickHouse notes the one before it adds the
+   * other. So what was sent before, by us or by a former writer, is looked for, and if it is not there goes out under a further token:
+   * the same one for whoever repeats it, so that again one of them is taken.
+   */
+  async function send(block: readonly Waiting[], isOwed: boolean, lastAttempt: boolean): Promise<void> {
     let rows: readonly Row[] = block.map(({ row }) => row);
     const [from, to] = [rows[0]?._seq ?? 0, rows.at(-1)?._seq ?? 0];
-    const token = `${table}/${incarnation}/${from}-${to}`;
+    let token = `${table}/${incarnation}/${from}-${to}`;
+    let isRepeat = isOwed;
     let isAnnounced = false;
     let pauseMs = FIRST_PAUSE_MS;
     let failures = 0;
@@ -105,12 +111,21 @@ export function createLane(options: {
         if (!isAnnounced) await announcer.announce({ after: position, from, to });
         isAnnounced = true;
         await sink.write(table, rows, token);
+        if (isRepeat && (await sink.count(table, incarnation, { from, to })) === 0) {
+          logger.warn(
+            { table, token },
+            "the database knows the block's token and has none of its rows: storing it under another",
+          );
+          token += "+";
+          continue;
+        }
         stored += rows.length;
         position = rows.at(-1)?._seq ?? position;
         if (failures > 0) logger.info({ table, failures }, "block stored after failures");
         wait = undefined;
         return;
       } catch (err) {
+        isRepeat = true;
         const good = isMillraceError(err, "MR_EVENT_MALFORMED") ? await withoutBad(rows) : undefined;
         if (good && good.length < rows.length) {
           rows = good; // same token: the block was never stored with its bad rows
@@ -151,10 +166,11 @@ export function createLane(options: {
   }
 
   function start(lastAttempt: boolean): void {
+    const isOwed = owedTo !== undefined;
     const block = takeBlock();
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
     sendingFrom = block[0]?.row._seq;
-    sending = send(block, lastAttempt)
+    sending = send(block, isOwed, lastAttempt)
       .catch((error: unknown) => {
         // Stopping. The block goes back; its rows stay missing for `complete`, and the next start reads them again.
         waiting = [...block, ...waiting];

@@ -13,8 +13,8 @@ export interface BadRow {
 
 /** What the writer needs beyond the core's port. */
 export interface TableSink extends Sink {
-  /** Rows stored for `table` from this log. */
-  count(table: string, incarnation: string): Promise<number>;
+  /** Rows stored for `table` from this log, of the messages `from` to `to` if they are given. */
+  count(table: string, incarnation: string, messages?: { readonly from: number; readonly to: number }): Promise<number>;
   /**
    * Finds the rows `write` refuses, without writing any; none when it would take them all. Costs one parse of all rows, and a
    * logarithmic number more for each bad one. Rejects with MR_SINK_UNAVAILABLE.
@@ -109,10 +109,10 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
         `SELECT max(_seq) FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)}`,
       ),
 
-    count: (name, incarnation) =>
+    count: (name, incarnation, { from, to } = { from: 0, to: Number.MAX_SAFE_INTEGER }) =>
       number(
         `counting ${name}`,
-        `SELECT count() FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)}`,
+        `SELECT count() FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)} AND _seq BETWEEN ${from} AND ${to}`,
       ),
 
     async write(name, rows, token) {

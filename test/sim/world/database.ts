@@ -19,7 +19,7 @@ export interface DatabaseFaults {
   readonly delayMsMost: number;
   /** A server: what was sent to it is stored although the sender has died; an embedded one dies with its process. */
   readonly isRemote: boolean;
-  /** Of inserts into a server: stored only after the sender has given up. */
+  /** Of inserts: a server stores them only after the sender has given up, an embedded database dies in their middle. */
   readonly late01: number;
 }
 
@@ -55,10 +55,15 @@ export class Database {
     this.tables.set(table, left);
   }
 
-  write(table: string, rows: readonly StoredRow[], token: string): void {
+  /** Dying in the middle of an insert, it has noted the token and not yet added the rows. */
+  note(table: string, token: string): void {
     const tokens = this.#tokens.get(table) ?? [];
-    if (rows.length === 0 || tokens.includes(token)) return;
-    this.#tokens.set(table, [...tokens.slice(1 - TOKENS_KNOWN), token]);
+    if (!tokens.includes(token)) this.#tokens.set(table, [...tokens.slice(1 - TOKENS_KNOWN), token]);
+  }
+
+  write(table: string, rows: readonly StoredRow[], token: string): void {
+    if (rows.length === 0 || this.#tokens.get(table)?.includes(token)) return;
+    this.note(table, token);
     this.tables.set(table, [...(this.tables.get(table) ?? []), ...rows]);
   }
 }
@@ -72,18 +77,23 @@ export function simulatedSink(options: {
   readonly faults: () => DatabaseFaults;
 }): TableSink {
   const { database, process, scheduler, random, faults } = options;
-  const ask = <T>(what: string, work: () => T, mayBeLate = false): Promise<T> =>
+  const ask = <T>(what: string, work: () => T, mayBeLate = false, died = (): void => undefined): Promise<T> =>
     new Promise((resolve, reject) => {
       const { refuses01, answerLost01, delayMsMost, isRemote, late01 } = faults();
-      const isLate = mayBeLate && isRemote && random.chance(late01);
+      const isDisturbed = mayBeLate && random.chance(late01);
+      const isLate = isDisturbed && isRemote;
       const fate = random.next();
       const unavailable = () => reject(new MillraceError("MR_SINK_UNAVAILABLE", `${what}: no answer`));
       database.underWay++;
+      if (isDisturbed && !isRemote) process.kill();
       if (isLate && random.chance(0.3)) scheduler.after(random.next() * TIMEOUT_MS, () => process.kill()); // somebody lost patience
       if (isLate) scheduler.after(TIMEOUT_MS, () => process.wake(unavailable));
       scheduler.after(random.next() * (isLate ? LATE_MS_MOST : delayMsMost), () => {
         database.underWay--;
-        if (!process.isAlive && !isRemote) return;
+        if (!process.isAlive && !isRemote) {
+          died();
+          return;
+        }
         let answer: () => void = unavailable;
         if (database.isUp && fate >= refuses01) {
           const result = work();
@@ -96,9 +106,15 @@ export function simulatedSink(options: {
     open: async () => undefined,
     position: (table, incarnation) =>
       ask("position", () => database.rows(table, incarnation).reduce((most, { _seq }) => Math.max(most, _seq), 0)),
-    count: (table, incarnation) => ask("count", () => database.rows(table, incarnation).length),
+    count: (table, incarnation, { from, to } = { from: 0, to: Number.POSITIVE_INFINITY }) =>
+      ask("count", () => database.rows(table, incarnation).filter(({ _seq }) => _seq >= from && _seq <= to).length),
     write: (table, rows, token) =>
-      ask(`writing ${token}`, () => database.write(table, rows as readonly StoredRow[], token), true),
+      ask(
+        `writing ${token}`,
+        () => database.write(table, rows as readonly StoredRow[], token),
+        true,
+        () => database.note(table, token),
+      ),
     check: async () => [],
     progress: (stream, incarnation) => ask("progress", () => database.progress(stream, incarnation)),
     saveProgress: (stream, incarnation, sequence) =>
