@@ -116,7 +116,7 @@ export function leavesNoTrace<O extends Operator>(create: () => Driven<O>, seed:
     assert.equal(driven.runtime.lateCount, twin.runtime.lateCount);
     assert.deepEqual(driven.operator.metrics().keys, twin.operator.metrics().keys);
   });
-  fc.assert(property, { seed, numRuns: 90 });
+  fc.assert(property, { seed, numRuns: 240 });
 }
 
 /** One long advance says and leaves what short ones do; whatever is said was due, and what is due is not left behind. */
@@ -153,5 +153,5 @@ export function takesAnyStride<O extends Operator>(create: () => Driven<O>, seed
       assert.equal(operator.metrics().keys, 0);
     }
   });
-  fc.assert(property, { seed, numRuns: 90 });
+  fc.assert(property, { seed, numRuns: 120 });
 }

@@ -254,3 +254,17 @@ t.test(
     t.match(due.rows, [{ kind: "update", revision: 0 }], "a window that ends just now is over");
   },
 );
+
+t.test("late by what the watermark is beyond the end of the last window, wherever windows begin", async (t) => {
+  for (const [spec, lateByMs] of [
+    [tumbling({ sizeMs: 10, offsetMs: 3 }), 27],
+    [tumbling({ sizeMs: 10, offsetMs: 3, latenessMs: 5 }), 27],
+    [hopping({ sizeMs: 20, slideMs: 10, offsetMs: 3 }), 17],
+    [session({ gapMs: 10 }), 16],
+  ] as const) {
+    const driven = drivenBy(spec, false);
+    driven.advance(40);
+    driven.event({ id: 0, key: "a", timeMs: spec.kind === "session" ? 14 : 4, x: 1 });
+    t.same(driven.late, [lateByMs], spec.kind);
+  }
+});
