@@ -16,7 +16,9 @@ const { ensureBuilt, ensureInstalled, ROOT, run } = await import("./setup.mjs");
 /** Whole systems that write and are thrown away: a third faster where no disk is asked to sync. */
 const MEMORY = { path: "/dev/shm", leastBytes: 4 * 2 ** 30 };
 /** Over and over what other tests reach too: counting lines would cost a quarter of their time and find none. */
-const LONG = /^build\/test\/(?:e2e\/kill|kill|sim|nexmark|bench)\b/;
+const LONG = /^build\/test\/(?:e2e\/kill|sim|nexmark|bench)\b/;
+/** Likewise; and serial, so that the others need not wait for them in the middle. */
+const KILLS = /^build\/test\/kill\/(?:kill|cluster)\b/;
 const TAP = join(ROOT, "node_modules", "tap", "dist", "esm", "run.mjs");
 const BIOME = join(ROOT, "node_modules", "@biomejs", "biome", "bin", "biome");
 const total = { pass: 0, fail: 0, skip: 0 };
@@ -45,7 +47,8 @@ async function main() {
   if (asked.length > 0) return runTap(asked);
   const files = testFiles();
   await runTap(["--disable-coverage", ...files.filter((file) => LONG.test(file))]);
-  await runTap(files.filter((file) => !LONG.test(file)));
+  await runTap(["--disable-coverage", ...files.filter((file) => KILLS.test(file))]);
+  await runTap(files.filter((file) => !LONG.test(file) && !KILLS.test(file)));
   await check("coverage floor", checkCoverage);
 }
 
