@@ -203,10 +203,12 @@ function own(child: ChildProcess, stopTimeoutMs: number): OwnedProcess {
   const killWithUs = (): void => void child.kill("SIGTERM"); // process.exit() without stop(): better than an orphan
   process.once("exit", killWithUs);
   const exited = new Promise<string>((resolve) => {
-    child.once("exit", (code, signal) => {
+    const gone = (code: number | null, signal: NodeJS.Signals | null): void => {
       process.removeListener("exit", killWithUs);
       resolve(signal ?? `exit code ${code}`);
-    });
+    };
+    if (child.exitCode === null && child.signalCode === null) child.once("exit", gone);
+    else gone(child.exitCode, child.signalCode); // some end sooner than they are looked at
   });
   const end = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
