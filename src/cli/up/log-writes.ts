@@ -7,6 +7,10 @@ const LOOK_EVERY_MS = 5_000;
 /** Between two restarts; doubled while they do not help. */
 const PAUSE_MS = { first: 30_000, longest: 600_000 };
 
+/** After a failed write a server closes the stream's store, or, when the write was one of its own, JetStream altogether. */
+const WHAT_TO_DO =
+  'its disk is or was full, or cannot be written. See its own log for "write error", make room, and restart it: it stores nothing there until then';
+
 /** Whether the log's server can write. */
 export interface LogWrites {
   /** Why it cannot, and what is or must be done about it; undefined while it can. */
@@ -58,13 +62,19 @@ export function watchLogWrites(options: {
 
   const lookAtOther = async (): Promise<void> => {
     const silent = connection.unstored();
-    // One that does not answer at all is away: those who use it say so.
-    const answers = silent !== undefined && (await connection.log.info(silent.stream).then(Boolean, () => false));
+    const refusal = await connection.log.info(silent?.stream ?? "alerts").then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
     const wasReason = reason;
-    reason =
-      silent !== undefined && answers
-        ? `the log at ${server.log.url} answers, but has stored nothing in ${silent.stream} since ${formatTime(silent.sinceMs)}: its disk is or was full, or cannot be written. See its own log for "write error", make room, and restart it: it stores nothing there until then`
+    if (refusal !== undefined)
+      // One that does not answer at all is away: those who use it say so.
+      reason = /jetstream/i.test(refusal)
+        ? `the log at ${server.log.url} is closed (${refusal}): ${WHAT_TO_DO}`
         : undefined;
+    else if (silent !== undefined)
+      reason = `the log at ${server.log.url} answers, but has stored nothing in ${silent.stream} since ${formatTime(silent.sinceMs)}: ${WHAT_TO_DO}`;
+    else reason = undefined;
     if (wasReason === undefined && reason !== undefined) logger.error(reason);
     if (wasReason !== undefined && reason === undefined) logger.info("the log stores again");
   };

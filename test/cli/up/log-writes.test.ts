@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { watchLogWrites } from "../../../src/cli/up/log-writes.js";
-import { type Clock, createLogger, systemClock } from "../../../src/core/index.js";
+import { type Clock, createLogger, type Log, MillraceError, systemClock } from "../../../src/core/index.js";
 import { type Connection, connectLog, startNatsServer, streamSpecs } from "../../../src/streams/index.js";
 import { readAll } from "../../support/log.js";
 import { natsBinary, startNats } from "../../support/nats.js";
@@ -72,11 +72,15 @@ t.test(
     disk.fill(2 * MB);
     const acknowledged = await publishUntilRefused(connection, 1);
     await until(() => writes.reason() !== undefined);
-    t.match(writes.reason(), /cannot write \(.*alerts.*no space left.*\): it is restarted as soon as there is room/);
+    // The server closes the stream, or JetStream when a write of its own failed first.
+    t.match(
+      writes.reason(),
+      /cannot write \((.*alerts.*no space left.*|JetStream not enabled.*)\): it is restarted as soon as there is room/,
+    );
     disk.empty();
     await t.rejects(
       connection.log.publish({ subject: "alerts.0.mine", data: Buffer.from("{}") }),
-      { code: "MR_LOG_UNAVAILABLE", message: /no answer in time/ },
+      { code: "MR_LOG_UNAVAILABLE", message: /no answer in time|is jetstream enabled/ },
       "room alone does not help",
     );
     t.equal(writes.restarts(), 0, "no restart before there is room");
@@ -126,7 +130,10 @@ t.test("another's server whose disk was full: it is said what to do", async (t) 
   disk.empty();
   await publishUntilRefused(connection, acknowledged);
   await until(() => writes.reason() !== undefined);
-  t.match(writes.reason(), /^the log at nats:.* answers, but has stored nothing in alerts since .* restart it/);
+  t.match(
+    writes.reason(),
+    /^the log at nats:.* (answers, but has stored nothing in alerts since|is closed \(.*jetstream).* restart it/i,
+  );
   t.equal(writes.restarts(), 0, "it is not ours");
   await server.kill();
   await server.start();
@@ -134,4 +141,22 @@ t.test("another's server whose disk was full: it is said what to do", async (t) 
   await until(() => writes.reason() === undefined);
   const found = new Set(await numbers(connection));
   t.equal(Array.from({ length: acknowledged }, (_, n) => n).filter((n) => !found.has(n)).length, 0, "nothing is lost");
+});
+
+t.test("another's server that has closed JetStream altogether, and one that is away", async (t) => {
+  let refusal = "looking at stream alerts: JetStream not enabled (nats error 10076)";
+  const stopping = new AbortController();
+  const log = { info: () => Promise.reject(new MillraceError("MR_LOG_UNAVAILABLE", refusal)) } as unknown as Log;
+  const writes = watchLogWrites({
+    ...{ connection: { log, unstored: () => undefined }, logger, signal: stopping.signal, clock: fastClock },
+    server: { own: undefined, log: { url: "nats://log" } },
+    disk: { reason: () => undefined, look: async () => undefined },
+  });
+  await until(() => writes.reason() !== undefined);
+  t.match(writes.reason(), /^the log at nats:\/\/log is closed \(.*10076\)\): its disk is or was full/);
+  refusal = "looking at stream alerts: no answer in time";
+  await until(() => writes.reason() === undefined);
+  t.pass("who uses it says that it is away");
+  stopping.abort();
+  await writes.ended;
 });
