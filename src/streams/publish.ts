@@ -1,4 +1,4 @@
-import { headers, type MsgHdrs, TimeoutError } from "nats";
+import { headers, type MsgHdrs, NoRespondersError, RequestError, TimeoutError } from "nats";
 import type { LogMessage, NewMessage } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { type ApiFailure, isNotFound, logError, refusal } from "./failures.js";
@@ -30,11 +30,16 @@ export async function request(
     acknowledgement = reply.json<Acknowledgement>();
     silences.answered(subject);
   } catch (cause) {
-    if (cause instanceof TimeoutError) silences.missed(subject);
+    if (cause instanceof TimeoutError || isNobody(cause)) silences.missed(subject);
     throw logError(attempt, cause);
   }
   if (acknowledgement.error !== undefined) throw refusal(attempt, acknowledgement.error);
   return acknowledgement.seq;
+}
+
+/** No stream takes the subject: there is none, or its server has switched JetStream off. */
+function isNobody(cause: unknown): boolean {
+  return cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders());
 }
 
 export function toHeaders(values: Readonly<Record<string, string>>): MsgHdrs {

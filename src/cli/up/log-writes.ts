@@ -25,7 +25,7 @@ export interface LogWrites {
  */
 export function watchLogWrites(options: {
   readonly server: Pick<LogServer, "own" | "log">;
-  readonly connection: Pick<Connection, "unstored" | "log">;
+  readonly connection: Pick<Connection, "unstored" | "connected" | "log">;
   readonly disk: Pick<DiskRoom, "reason" | "look">;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -62,19 +62,14 @@ export function watchLogWrites(options: {
 
   const lookAtOther = async (): Promise<void> => {
     const silent = connection.unstored();
-    const refusal = await connection.log.info(silent?.stream ?? "alerts").then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    );
+    const answers = silent !== undefined && (await connection.log.info(silent.stream).then(Boolean, () => false));
     const wasReason = reason;
-    if (refusal !== undefined)
-      // One that does not answer at all is away: those who use it say so.
-      reason = /jetstream/i.test(refusal)
-        ? `the log at ${server.log.url} is closed (${refusal}): ${WHAT_TO_DO}`
-        : undefined;
-    else if (silent !== undefined)
-      reason = `the log at ${server.log.url} answers, but has stored nothing in ${silent.stream} since ${formatTime(silent.sinceMs)}: ${WHAT_TO_DO}`;
-    else reason = undefined;
+    // One that is away altogether: those who use it say so.
+    if (silent === undefined || !(answers || connection.connected())) reason = undefined;
+    else {
+      const how = answers ? "answers, but" : "is connected, but its JetStream does not answer, and";
+      reason = `the log at ${server.log.url} ${how} has stored nothing in ${silent.stream} since ${formatTime(silent.sinceMs)}: ${WHAT_TO_DO}`;
+    }
     if (wasReason === undefined && reason !== undefined) logger.error(reason);
     if (wasReason !== undefined && reason === undefined) logger.info("the log stores again");
   };
