@@ -19,8 +19,12 @@ export interface SnapshotIntervals {
 }
 
 export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 10_000, quietMs: 60_000 };
-/** Of a save in steps, done between two slices of messages. */
-const STEPS_MS = 3;
+/**
+ * Of a save in steps, done between two slices of messages: a quarter of the time since the last ones, within these. Where a turn of the
+ * event loop is long because much comes, the save gets on all the same.
+ */
+const STEPS_MS = { least: 3, most: 8 } as const;
+const STEPS_SHARE = 1 / 4;
 /**
  * Rest between two such. A timer, because one network read after the other may wake the task in a single turn of the event loop: were
  * each followed by a step, nothing would leave and nobody else would work for tenths of a second.
@@ -50,6 +54,8 @@ export class Saving {
   readonly #options: SavingOptions;
   #save: { readonly sequence: number; readonly watermarkMs: number | null; readonly steps: StepwiseSave } | undefined;
   #resting = false;
+  /** When the last steps of the save ended, or its first began. */
+  #steppedMs = 0;
   #committing: Promise<void> | undefined;
   #savedMs: number;
   #unsaved = 0;
@@ -106,6 +112,7 @@ export class Saving {
     this.#save = { sequence: applied, watermarkMs: watermarkOf(program), steps };
     this.#unsaved = 0;
     this.#savedEvents = program.counters().received;
+    this.#steppedMs = this.#options.clock.monotonicMs();
     this.#step();
   }
 
@@ -114,9 +121,12 @@ export class Saving {
     const { clock, onChange } = this.#options;
     const { sequence, watermarkMs, steps } = this.#save;
     const startedMs = clock.monotonicMs();
+    const wantedMs = (startedMs - this.#steppedMs) * STEPS_SHARE;
+    const forMs = Math.min(STEPS_MS.most, Math.max(STEPS_MS.least, wantedMs));
     let done = steps.step();
-    while (!done && clock.monotonicMs() - startedMs < STEPS_MS) done = steps.step();
+    while (!done && clock.monotonicMs() - startedMs < forMs) done = steps.step();
     if (!done) {
+      this.#steppedMs = clock.monotonicMs();
       this.#resting = true;
       void clock.sleep(REST_MS).then(() => {
         this.#resting = false;

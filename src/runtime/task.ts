@@ -11,6 +11,7 @@ import {
   type Pipeline,
   type Program,
   type Registers,
+  reasonOf,
   type StreamInfo,
 } from "../core/index.js";
 import { OutputWriter } from "./outputs.js";
@@ -103,7 +104,7 @@ export class Task {
         await this.#live(lease, signal);
         break;
       } catch (error) {
-        this.#reason = error instanceof Error ? error.message : String(error);
+        this.#reason = reasonOf(error);
         if (lease.lost.aborted || isMillraceError(error, "MR_FENCED")) {
           this.#state = "fenced";
           logger.warn({ task: this.name, err: error }, "task taken over by another process");

@@ -105,6 +105,41 @@ t.test("a save in steps: others work in between, and it is committed when its ou
   t.equal(changes, 3, "two rests and the commit");
 });
 
+t.test("a save gets a quarter of the time where turns of the event loop are long, within bounds", async (t) => {
+  const { objects, registers } = stores();
+  const snapshots = await Snapshots.takeOver({ objects, registers }, IDENTITY, 1);
+  let nowMs = 0;
+  let steps = 0;
+  const clock: Clock = { nowMs: () => 1_000, monotonicMs: () => nowMs, sleep: async () => undefined };
+  const step = () => {
+    nowMs += 1;
+    steps++;
+    return false;
+  };
+  const program = { watermarkMs: () => 0, counters: () => ({ received: 0 }), beginSave: () => ({ step, parts: [] }) };
+  const intervals = { messages: 1, busyMs: 0, quietMs: 0 };
+  const saving = new Saving(
+    {
+      ...{ task: "p/0", program: program as unknown as Program, snapshots, clock, intervals },
+      ...{ logger: pino({ level: "silent" }), acknowledged: async () => undefined, onChange: () => undefined },
+    },
+    0,
+  );
+  for (const [turnMs, done] of [
+    [0, 3],
+    [8, 3],
+    [20, 5],
+    [32, 8],
+    [1_000, 8],
+  ] as const) {
+    nowMs += turnMs;
+    steps = 0;
+    saving.turn(1, 1);
+    t.equal(steps, done, `after ${turnMs} ms`);
+    await turn();
+  }
+});
+
 t.test("three snapshots and the first of each day are kept, objects with them", async (t) => {
   const { objects, registers, names } = stores();
   const first = await Snapshots.takeOver({ objects, registers }, IDENTITY, 1);
