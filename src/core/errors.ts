@@ -48,3 +48,8 @@ export class MillraceError extends Error {
 export function isMillraceError(error: unknown, code?: ErrorCode): error is MillraceError {
   return error instanceof MillraceError && (code === undefined || error.code === code);
 }
+
+/** What a thrown thing says. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -12,7 +12,7 @@ export {
   PARTITIONS_MOST,
   resolveConfig,
 } from "./config.js";
-export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError } from "./errors.js";
+export { DISPOSITIONS, type ErrorCode, isMillraceError, MillraceError, reasonOf } from "./errors.js";
 export { type HttpReply, type HttpRequest, type HttpRoute, jsonReply } from "./http.js";
 export {
   bool,

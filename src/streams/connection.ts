@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "nats";
-import { MillraceError } from "../core/index.js";
+import { MillraceError, reasonOf } from "../core/index.js";
 import { logError } from "./failures.js";
 import { type Silences, trackSilences } from "./silences.js";
 
@@ -93,7 +93,7 @@ async function dial(servers: readonly string[], { user, password, name }: LogOpt
       noAsyncTraces: true, // one Error object per request otherwise: a third of the cost of a publish
     });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new MillraceError("MR_LOG_UNAVAILABLE", `connecting to nats at ${servers.join(", ")}: ${reason}`, { cause });
   }
 }

@@ -29,11 +29,16 @@ export function existsDifferently(cause: unknown): boolean {
   return EXISTS_DIFFERENTLY.has(apiCode(cause));
 }
 
+/** Nobody takes the subject: no process answers it, there is no stream for it, or its server has switched JetStream off. */
+export function isNobody(cause: unknown): boolean {
+  return cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders());
+}
+
 /** Translates whatever the NATS client throws; `attempt` says what was being done, with the values. */
 export function logError(attempt: string, cause: unknown): MillraceError {
   if (cause instanceof MillraceError) return cause;
   if (cause instanceof JetStreamApiError) return refusal(attempt, cause.apiError());
-  if (cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders())) {
+  if (isNobody(cause)) {
     return new MillraceError(
       "MR_LOG_UNAVAILABLE",
       `${attempt}: no stream answers; is jetstream enabled on the server?`,

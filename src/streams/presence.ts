@@ -1,5 +1,5 @@
-import { NoRespondersError, RequestError } from "nats";
 import type { Link } from "./connection.js";
+import { isNobody } from "./failures.js";
 
 const PREFIX = "millrace.alive.";
 /** How long an answer is waited for: whoever does not answer is taken for busy. */
@@ -34,8 +34,7 @@ export function openPresence({ nc, writer, connected, onReconnect }: Link): Pres
       await nc.request(other, undefined, { timeout: ANSWER_MS });
       return true;
     } catch (error) {
-      const isGone = error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
-      return !isGone || !connected();
+      return !isNobody(error) || !connected();
     }
   };
   return {

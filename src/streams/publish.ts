@@ -1,7 +1,7 @@
-import { headers, type MsgHdrs, NoRespondersError, RequestError, TimeoutError } from "nats";
+import { headers, type MsgHdrs, TimeoutError } from "nats";
 import type { LogMessage, NewMessage } from "../core/index.js";
 import type { Link } from "./connection.js";
-import { type ApiFailure, isNotFound, logError, refusal } from "./failures.js";
+import { type ApiFailure, isNobody, isNotFound, logError, refusal } from "./failures.js";
 
 /** What a stream answers to a message. */
 interface Acknowledgement {
@@ -35,11 +35,6 @@ export async function request(
   }
   if (acknowledgement.error !== undefined) throw refusal(attempt, acknowledgement.error);
   return acknowledgement.seq;
-}
-
-/** No stream takes the subject: there is none, or its server has switched JetStream off. */
-function isNobody(cause: unknown): boolean {
-  return cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders());
 }
 
 export function toHeaders(values: Readonly<Record<string, string>>): MsgHdrs {

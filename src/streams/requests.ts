@@ -1,7 +1,6 @@
-import { NoRespondersError, RequestError } from "nats";
-import { type ErrorCode, isMillraceError, MillraceError } from "../core/index.js";
+import { type ErrorCode, isMillraceError, MillraceError, reasonOf } from "../core/index.js";
 import type { Link } from "./connection.js";
-import { logError } from "./failures.js";
+import { isNobody, logError } from "./failures.js";
 
 /** Devices may publish below `millrace.v1` only: nobody without the log's password gets here. */
 const PREFIX = "millrace.ask.";
@@ -57,8 +56,7 @@ export function openRequests({ nc, timeoutMs: usualMs }: Link): Requests {
           if (said.kind === "result") found.push(said.result as Result);
         }
       } catch (cause) {
-        if (!(cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders())))
-          throw logError(`asking all for ${name}`, cause);
+        if (!isNobody(cause)) throw logError(`asking all for ${name}`, cause);
       }
       return found;
     },
@@ -70,7 +68,7 @@ async function answer(handler: (body: never) => Promise<unknown>, data: Uint8Arr
     const result = await handler(JSON.parse(Buffer.from(data).toString()) as never);
     return encode({ kind: "result", result: result ?? null } satisfies Answer);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = reasonOf(error);
     return encode({ kind: "failed", message, code: isMillraceError(error) ? error.code : undefined } satisfies Answer);
   }
 }

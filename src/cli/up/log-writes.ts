@@ -37,20 +37,23 @@ export function watchLogWrites(options: {
   let pauseMs = PAUSE_MS.first;
   let restartAtMs = Number.NEGATIVE_INFINITY;
 
+  const tell = (now: string | undefined): void => {
+    if (reason === undefined && now !== undefined) logger.error(now);
+    if (reason !== undefined && now === undefined) logger.info("the log stores again");
+    reason = now;
+  };
+
   const lookAtOwn = async (own: NonNullable<LogServer["own"]>): Promise<void> => {
     const failures = await own.writeFailures();
     if (failures === undefined) return; // those who use it notice that it is away
     const [first, ...others] = failures;
     if (first === undefined) {
-      if (reason !== undefined) logger.info("the log's server writes again");
+      tell(undefined);
       if (clock.monotonicMs() > restartAtMs) pauseMs = PAUSE_MS.first;
-      reason = undefined;
       return;
     }
     const more = others.length === 0 ? "" : `, and ${others.length} more`;
-    const wasReason = reason;
-    reason = `the log's server cannot write (${first}${more}): it is restarted as soon as there is room`;
-    if (wasReason === undefined) logger.error(reason);
+    tell(`the log's server cannot write (${first}${more}): it is restarted as soon as there is room`);
     await disk.look(); // restarted on a full disk it would only fail again
     if (disk.reason() !== undefined || clock.monotonicMs() < restartAtMs) return;
     restartAtMs = clock.monotonicMs() + pauseMs;
@@ -63,15 +66,14 @@ export function watchLogWrites(options: {
   const lookAtOther = async (): Promise<void> => {
     const silent = connection.unstored();
     const answers = silent !== undefined && (await connection.log.info(silent.stream).then(Boolean, () => false));
-    const wasReason = reason;
     // One that is away altogether: those who use it say so.
-    if (silent === undefined || !(answers || connection.connected())) reason = undefined;
-    else {
-      const how = answers ? "answers, but" : "is connected, but its JetStream does not answer, and";
-      reason = `the log at ${server.log.url} ${how} has stored nothing in ${silent.stream} since ${formatTime(silent.sinceMs)}: ${WHAT_TO_DO}`;
+    if (silent === undefined || !(answers || connection.connected())) {
+      tell(undefined);
+      return;
     }
-    if (wasReason === undefined && reason !== undefined) logger.error(reason);
-    if (wasReason !== undefined && reason === undefined) logger.info("the log stores again");
+    const how = answers ? "answers, but" : "is connected, but its JetStream does not answer, and";
+    const since = formatTime(silent.sinceMs);
+    tell(`the log at ${server.log.url} ${how} has stored nothing in ${silent.stream} since ${since}: ${WHAT_TO_DO}`);
   };
 
   const follow = async (): Promise<void> => {

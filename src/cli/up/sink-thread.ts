@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { workerData } from "node:worker_threads";
-import { createLogger, isMillraceError, MillraceError, systemClock } from "../../core/index.js";
+import { createLogger, isMillraceError, MillraceError, reasonOf, systemClock } from "../../core/index.js";
 import {
   connectClickhouse,
   createClickhouseSink,
@@ -97,7 +97,7 @@ await serveThread<SinkThreadStatus>(async () => {
         await task.run(signal).catch((error: unknown) => {
           logger.error({ stream, err: error }, "sink task ended");
           if (isMillraceError(error, "MR_FENCED")) stopping.abort(); // all of it begins anew, with whoever has the lease then
-          failures.push(`sink ${stream}: ${error instanceof Error ? error.message : String(error)}`);
+          failures.push(`sink ${stream}: ${reasonOf(error)}`);
         });
       });
       await Promise.all([...runs, tellPositions(connection, { tasks, ends }, signal)]);
@@ -136,7 +136,7 @@ await serveThread<SinkThreadStatus>(async () => {
         await running.catch(() => undefined);
         stopping = new AbortController();
         running = work(stopping.signal).catch((error: unknown) => {
-          refusal = error instanceof Error ? error.message : String(error);
+          refusal = reasonOf(error);
           throw error;
         });
         await running;

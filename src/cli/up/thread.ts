@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { parentPort, Worker } from "node:worker_threads";
-import { type ErrorCode, isMillraceError, MillraceError } from "../../core/index.js";
+import { type ErrorCode, isMillraceError, MillraceError, reasonOf } from "../../core/index.js";
 
 /** How long a thread may take to end what it is doing before it is terminated. */
 const STOP_MS = 3_000;
@@ -131,7 +131,7 @@ export async function serveThread<Status>(start: () => Promise<ThreadWork<Status
 
 function describe(error: unknown): Failure {
   return {
-    message: error instanceof Error ? error.message : String(error),
+    message: reasonOf(error),
     code: isMillraceError(error) ? error.code : undefined,
   };
 }

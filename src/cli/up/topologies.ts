@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { MillraceError, type Pipeline } from "../../core/index.js";
+import { MillraceError, type Pipeline, reasonOf } from "../../core/index.js";
 import { pipelines as builtIn } from "../../pipelines/index.js";
 
 /** The one of a name. Errors: MR_OPTION_INVALID with the names there are. */
@@ -18,7 +18,7 @@ export function pipelineNamed<P extends Pipeline>(pipelines: readonly P[], name:
 export async function loadPipelines(path: string | undefined): Promise<readonly Pipeline[]> {
   if (path === undefined) return builtIn;
   const found = await import(pathToFileURL(resolve(path)).href).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new MillraceError("MR_OPTION_INVALID", `loading topologies from ${path}: ${reason}`, { cause });
   });
   const { pipelines } = found as { pipelines?: readonly Pipeline[] };

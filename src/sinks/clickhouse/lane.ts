@@ -1,4 +1,4 @@
-import { type Clock, isMillraceError, type Logger, type MillraceError } from "../../core/index.js";
+import { type Clock, isMillraceError, type Logger, type MillraceError, reasonOf } from "../../core/index.js";
 import type { Announcer } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
@@ -222,6 +222,6 @@ export function createLane(options: {
 
 /** The wait that one more failure begins or prolongs. */
 export function waitAfter(before: SinkWait | undefined, error: unknown, clock: Clock): SinkWait {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return { sinceMs: before?.sinceMs ?? clock.nowMs(), failures: (before?.failures ?? 0) + 1, reason };
 }

@@ -11,7 +11,7 @@ import type {
   Plan,
   PlanRequest,
 } from "../../core/index.js";
-import { parseTimeMs } from "../../core/index.js";
+import { parseTimeMs, reasonOf } from "../../core/index.js";
 import type { TableName } from "./tables.js";
 
 /** Values by column name, every column that is written and no other. Times are integer ms, as the column type reads them. */
@@ -82,7 +82,7 @@ export function rowsOf(message: LogMessage, incarnation: string): MessageRows {
       row["_incarnation"] = incarnation;
       rows.push({ table, row: row as Row });
     } catch (error) {
-      misfits.push({ index, reason: error instanceof Error ? error.message : String(error), text });
+      misfits.push({ index, reason: reasonOf(error), text });
     }
   }
   return { rows, misfits };

@@ -109,11 +109,11 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
         `SELECT max(_seq) FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)}`,
       ),
 
-    count: (name, incarnation, { from, to } = { from: 0, to: Number.MAX_SAFE_INTEGER }) =>
-      number(
-        `counting ${name}`,
-        `SELECT count() FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)} AND _seq BETWEEN ${from} AND ${to}`,
-      ),
+    count(name, incarnation, messages) {
+      const counted = `SELECT count() FROM ${tableName(database, tableNamed(name))} WHERE _incarnation = ${quoteText(incarnation)}`;
+      const which = messages === undefined ? "" : ` AND _seq BETWEEN ${messages.from} AND ${messages.to}`;
+      return number(`counting ${name}`, counted + which);
+    },
 
     async write(name, rows, token) {
       if (rows.length === 0) return;

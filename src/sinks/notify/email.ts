@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createTransport } from "nodemailer";
 import type SMTPTransport from "nodemailer/lib/smtp-transport/index.js";
-import { MillraceError, type Notice } from "../../core/index.js";
+import { MillraceError, type Notice, reasonOf } from "../../core/index.js";
 import type { Notifier, SendResult } from "./notifier.js";
 import type { Outgoing } from "./outgoing.js";
 import { headline, type Language, mark, moment, shortened, WORDS } from "./texts.js";
@@ -60,7 +60,7 @@ export function email({ server, from, to, language, wall, outgoing, plain = fals
         const [{ address }] = await outgoing.addresses(server.hostname);
         host = address;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = reasonOf(error);
         return error instanceof MillraceError ? { kind: "refused", reason } : { kind: "retry", reason };
       }
       const options: SMTPTransport.Options = {

@@ -3,7 +3,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
-import { MillraceError } from "../../core/index.js";
+import { MillraceError, reasonOf } from "../../core/index.js";
 
 /** An answer is read up to here: receivers say some words. */
 const ANSWER_BYTES_MAX = 256 * 1024;
@@ -82,7 +82,7 @@ export class Outgoing {
     try {
       addresses = await this.addresses(host);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       return error instanceof MillraceError ? { kind: "forbidden", reason } : { kind: "unsent", reason };
     }
     if (url.protocol === "http:" && !addresses.every(({ address }) => this.#isAllowed(address))) {

@@ -1,4 +1,4 @@
-import { isMillraceError, MillraceError } from "../../core/index.js";
+import { isMillraceError, MillraceError, reasonOf } from "../../core/index.js";
 import { listCached, THIS_PLATFORM } from "./cache.js";
 import { findOnPath } from "./command.js";
 import { fromDebianPackage } from "./debian-package.js";
@@ -63,7 +63,7 @@ export async function takeFirst(routes: typeof ROUTES, context: ObtainContext): 
     const said = (line: string): void => context.report(`nats-server, ${name}: ${line}`);
     const result = await take({ ...context, report: said }).catch((error: unknown) => {
       if (isMillraceError(error)) throw error;
-      return unavailable(error instanceof Error ? error.message : String(error));
+      return unavailable(reasonOf(error));
     });
     if (result.kind === "found") return result.server;
     reasons.push(`${name}: ${result.reason}`);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { MillraceError } from "../../core/index.js";
+import { MillraceError, reasonOf } from "../../core/index.js";
 
 /** The stream a source's records end up in; it decides the door they go through. */
 export type ReplayStream = "github" | "telemetry";
@@ -47,7 +47,7 @@ export async function readSample(directory: string): Promise<Sample> {
       sources: Object.entries(sources).map(([name, source]) => toSource(directory, name, source)),
     };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new MillraceError("MR_OPTION_INVALID", `reading the sample's manifest ${path}: ${reason}`, { cause });
   }
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { MillraceError } from "../../core/index.js";
+import { MillraceError, reasonOf } from "../../core/index.js";
 import type { SampleFile } from "./manifest.js";
 
 /** One line of a sample file, with the time it is due, rebased. */
@@ -90,7 +90,7 @@ async function* readLines(path: string): AsyncGenerator<string> {
       yield* lines.filter((line) => line !== "");
     }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new MillraceError("MR_OPTION_INVALID", `reading sample file ${path}: ${reason}`, { cause });
   } finally {
     gunzip.destroy();

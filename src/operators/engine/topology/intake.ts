@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { type LogMessage, MillraceError } from "../../../core/index.js";
+import { type LogMessage, MillraceError, reasonOf } from "../../../core/index.js";
 import { ownFunction } from "../aggregates/fuse.js";
 import type { Marks } from "../time/marks.js";
 import { Seen } from "../time/seen.js";
 import type { Blueprint } from "./program.js";
-import { messageOf, type Push, type Runtime } from "./runtime.js";
+import type { Push, Runtime } from "./runtime.js";
 import type { Found, Malformed } from "./source.js";
 
 const NOTHING_KNOWN: Malformed = {};
@@ -54,7 +54,7 @@ export class Intake<V> {
       this.#blueprint.source.decode(message, this.#found, this.#runtime.now.ahead);
     } catch (error) {
       if (!this.#hand.inDecoder) throw error;
-      this.#malformed(`cannot be decoded: ${messageOf(error)}`, 0, message.data.length);
+      this.#malformed(`cannot be decoded: ${reasonOf(error)}`, 0, message.data.length);
     }
   }
 

@@ -7,6 +7,7 @@ import {
   MillraceError,
   type Output,
   type Program,
+  reasonOf,
   type StepwiseSave,
   type TaskContext,
 } from "../../../core/index.js";
@@ -17,7 +18,7 @@ import { Marks, type Tick } from "../time/marks.js";
 import { compile } from "./compile.js";
 import { Intake } from "./intake.js";
 import type { Node } from "./node.js";
-import { type Late, messageOf, type Operator, type OperatorMetrics, Runtime } from "./runtime.js";
+import { type Late, type Operator, type OperatorMetrics, Runtime } from "./runtime.js";
 import type { Source } from "./source.js";
 
 const MAGIC = 0x4d5253; // "MRS"
@@ -148,7 +149,7 @@ export class EngineProgram<V> implements Program {
       if (body === null || typeof body !== "object") throw new TypeError("not an object");
     } catch (error) {
       this.#intake.dead(
-        new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: ${messageOf(error)}`),
+        new MillraceError("MR_EVENT_MALFORMED", `control message ${message.subject}: ${reasonOf(error)}`),
       );
       return;
     }
@@ -344,7 +345,7 @@ export class EngineProgram<V> implements Program {
       try {
         target.load(part);
       } catch (error) {
-        refuse(messageOf(error), `operator ${operator}`);
+        refuse(reasonOf(error), `operator ${operator}`);
       }
       if (part.left > 0) refuse(`${part.left} bytes too many`, `operator ${operator}`);
       byName.delete(operator);

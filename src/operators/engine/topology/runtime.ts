@@ -197,7 +197,3 @@ export class Runtime {
     this.attempt(push, value);
   }
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,4 +1,4 @@
-import type { DeadLetter, FieldReader, LogMessage, TaskContext } from "../../../core/index.js";
+import { type DeadLetter, type FieldReader, type LogMessage, reasonOf, type TaskContext } from "../../../core/index.js";
 import type { TimeOptions } from "../time/marks.js";
 
 /** Takes what a decoder finds in one message. `from` and `to` are the value's own bytes within the message. */
@@ -82,7 +82,7 @@ export function jsonLines<V>(check: (value: unknown) => V): Decoder<V> {
     try {
       value = check(JSON.parse(decoder.decode(data.subarray(from, to))));
     } catch (error) {
-      found.malformed(error instanceof Error ? error.message : String(error), from, to);
+      found.malformed(reasonOf(error), from, to);
       return;
     }
     found.event(value, from, to);

@@ -7,6 +7,7 @@ import {
   type Output,
   type Pipeline,
   type Program,
+  reasonOf,
   type TaskContext,
   type TopologyStep,
 } from "../../../core/index.js";
@@ -14,7 +15,7 @@ import { Table, type TableOptions } from "../joins/table.js";
 import { SilenceWatch } from "../time/silence.js";
 import type { Node, NodeOptions } from "./node.js";
 import { type Blueprint, EngineProgram } from "./program.js";
-import { type Late, messageOf, type Push, type Runtime } from "./runtime.js";
+import type { Late, Push, Runtime } from "./runtime.js";
 import type { Decoder, Found, Source } from "./source.js";
 import { Stream } from "./stream.js";
 
@@ -263,7 +264,7 @@ function deadLetter(dead: Parameters<Blueprint<unknown>["deadOutput"]>[0], domai
     kind: "dead",
     domain,
     eventId,
-    reason: malformed ? error.message : `${step} threw: ${messageOf(error)}`,
+    reason: malformed ? error.message : `${step} threw: ${reasonOf(error)}`,
     source,
     door: message.header("Millrace-Door") ?? "",
     subject: message.subject,
