@@ -62,7 +62,7 @@ function derived(): readonly DerivedStream[] {
     ...["accepted", "features", "alerts"].map(filed),
     { name: "late", subjects: ["late.*", "late._at.>"] },
     { name: "dead", subjects: ["dead.github", "dead.telemetry", "dead._at.>"] },
-    { name: "plans", subjects: ["plans.*.request", "plans._at.*.*"] },
+    { name: "plans", subjects: ["plans.*.request", "plans._at._by.*.*"] },
   ];
 }
 

@@ -49,6 +49,8 @@ export interface NewMessage {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Read by its partition only, `<stream>.<partition>.>`, never by its own subject: alone in a batch it may carry the marker itself. */
+  readonly pack?: boolean;
 }
 
 /** How far a task's outputs to one stream are in the log. Compared as (sequence, index). */
@@ -64,7 +66,7 @@ export interface Marker {
 }
 
 export interface StoredMarker extends Marker {
-  /** The marker message's own sequence in the output stream: what the next batch must expect. 0 when there is none. */
+  /** Sequence in the output stream of the message that is or carries it: what the next batch must expect. 0 when there is none. */
   readonly storedAt: number;
 }
 

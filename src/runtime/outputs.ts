@@ -348,7 +348,8 @@ function cutBatch({ pending, due, marks }: Lane): { messages: NewMessage[]; to: 
       packBytes += next.data.length + 1;
       to++;
     }
-    messages.push({ subject: first.subject, data: parts.length === 1 ? first.data : Buffer.concat(parts, packBytes) });
+    const data = parts.length === 1 ? first.data : Buffer.concat(parts, packBytes);
+    messages.push({ subject: first.subject, data, pack: first.pack });
     bytes += packBytes;
   }
   return { messages, to };

@@ -44,11 +44,12 @@ export class ReadMessage implements LogMessage {
   readonly sizeBytes: number;
   readonly #message: Msg;
 
-  constructor(sequence: number, message: Msg) {
+  /** @param subject its own, where it is not stored under that */
+  constructor(sequence: number, message: Msg, subject = message.subject) {
     this.sequence = sequence;
-    this.subject = message.subject;
+    this.subject = subject;
     this.data = message.data;
-    this.sizeBytes = message.data.length + message.subject.length + 200; // about what headers and the object itself take
+    this.sizeBytes = message.data.length + subject.length + 200; // about what headers and the object itself take
     this.#message = message;
   }
 

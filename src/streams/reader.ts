@@ -4,6 +4,7 @@ import { createInbox, type Msg, nanos, type Subscription } from "nats";
 import { isMillraceError, type Log, type LogMessage, type LogReader, MillraceError } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
+import { HEADERS, isCarried } from "./marker-subjects.js";
 import { isStatus, type Place, placeOf, ReadMessage } from "./reader-protocol.js";
 import { streamInfo } from "./stream.js";
 
@@ -25,7 +26,8 @@ type What = Parameters<Log["read"]>[0];
 
 /**
  * Reads a stream in order through a consumer without acknowledgements, at least 100 K small messages a second. The position is
- * ours, so a lost consumer, connection or server costs a new consumer and nothing else. Markers (`<stream>._at.…`) are skipped.
+ * ours, so a lost consumer, connection or server costs a new consumer and nothing else. Markers (`<stream>._at.…`) are skipped;
+ * a pack that carries one is read under its own subject.
  *
  * A reader from sequence 1 begins with the oldest message there is; from anywhere else the first message must still be there.
  *
@@ -210,8 +212,10 @@ class Reader implements LogReader {
     this.#delivered = delivery;
     this.#position = sequence + 1;
     this.#requested -= 1;
-    const read = new ReadMessage(sequence, message);
-    if (!read.subject.startsWith(this.#marker)) {
+    const { subject } = message;
+    if (!subject.startsWith(this.#marker)) {
+      const isPack = isCarried(subject, this.#what.stream.length + 1);
+      const read = new ReadMessage(sequence, message, isPack ? message.headers?.get(HEADERS.subject) : subject);
       this.#queue.push(read);
       this.#queuedBytes += read.sizeBytes;
       this.#answerAfter(queueMicrotask); // the rest of the same network read comes first: a task prefers one slice to many

@@ -1,14 +1,16 @@
-import { decodeToken, type Objects } from "../core/index.js";
+import type { Objects } from "../core/index.js";
+import { readMarker } from "./batch.js";
 import { removeBodies } from "./codecs/body.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
-import { countSubjects, last } from "./publish.js";
+import { everyMarker, taskOf } from "./marker-subjects.js";
+import { countSubjects } from "./publish.js";
 
 /** A task's place in an output stream, as the stream keeps it. */
 export interface PlacedMarker {
   /** `<pipeline>/<partition>` */
   readonly task: string;
-  /** Position of the marker itself in the output stream. */
+  /** Position in the output stream of the message that is or carries it. */
   readonly storedAt: number;
   /** Position in the input stream that it says. */
   readonly sequence: number;
@@ -41,15 +43,14 @@ export function openSpace(link: Link, objects: Objects): Space {
     },
 
     async markers(stream) {
-      const prefix = `${stream}._at.`;
-      const subjects = [...(await countSubjects(link, stream, `${prefix}>`)).keys()];
-      const found = await Promise.all(subjects.map((subject) => last(link, stream, subject)));
-      return found.flatMap((message) => {
-        if (message === undefined) return [];
-        const { sequence } = JSON.parse(Buffer.from(message.data).toString()) as { sequence: number };
-        const task = message.subject.slice(prefix.length).split(".").map(decodeToken).join("/");
-        return [{ task, storedAt: message.sequence, sequence }];
-      });
+      const counts = await Promise.all(everyMarker(stream).map((pattern) => countSubjects(link, stream, pattern)));
+      const tasks = new Set(counts.flatMap((subjects) => [...subjects.keys()].map(taskOf)));
+      const found = await Promise.all(
+        [...tasks].map(async (task) => ({ task, marker: await readMarker(link, stream, task) })),
+      );
+      return found.flatMap(({ task, marker }) =>
+        marker === undefined ? [] : [{ task, storedAt: marker.storedAt, sequence: marker.sequence }],
+      );
     },
 
     async oldestMs(stream) {

@@ -103,6 +103,39 @@ for (const [name, open] of Object.entries(portsWorlds)) {
     await t.rejects(log.writeBatch({ ...batch, messages: many, expectedAt: 4 }), { code: "MR_OPTION_INVALID" });
   });
 
+  suite("a pack alone is one message with its marker, read under its own subject", async (t, { log }, world) => {
+    const pack = { ...message("in.0.a", "1"), pack: true };
+    const marker = { sequence: 7, index: 2, epoch: 3, incarnation: "abc" };
+    const batch = { stream: "in", task: TASK, messages: [pack], marker };
+    const stored = await log.writeBatch({ ...batch, expectedAt: 0 });
+    t.equal(stored.storedAt, 1);
+    t.equal((await log.info("in")).messages, 1);
+    const other = await world.client("second client");
+    t.same(await other.log.readMarker("in", TASK), stored);
+    t.same(await log.writeBatch({ ...batch, expectedAt: 0 }), stored, "again by the same: the same answer");
+    const [again, newer] = [
+      { ...batch, expectedAt: 0 },
+      { ...marker, epoch: 4 },
+    ];
+    await t.rejects(other.log.writeBatch(again), { code: "MR_LOG_CONFLICT" }, "by another: refused");
+    await other.log.writeBatch({ ...batch, messages: [], marker: newer, expectedAt: 1 });
+    await t.rejects(
+      log.writeBatch({ ...batch, expectedAt: 1 }),
+      { code: "MR_LOG_CONFLICT" },
+      "a former owner's: refused",
+    );
+    t.equal(
+      (await other.log.writeBatch({ ...batch, messages: [pack, pack], marker: newer, expectedAt: 2 })).storedAt,
+      5,
+    );
+    const reader = await log.read({ stream: "in", subjects: ["in.0.>"], fromSequence: 1 });
+    t.same(
+      (await take(reader, 3)).map(({ sequence, subject }) => [sequence, subject]),
+      [1, 3, 4].map((sequence) => [sequence, "in.0.a"]),
+    );
+    await reader.close();
+  });
+
   suite("a full stream refuses and keeps what it has", async (t, { log }) => {
     const small = { name: "small", subjects: ["small.>"], maxBytes: 20_000 };
     await log.ensureStream(small);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { isMillraceError, type Log, type StoredMarker } from "../../src/core/index.js";
+import { isMillraceError, type Log, type LogMessage, type StoredMarker } from "../../src/core/index.js";
 import { connectLog } from "../../src/streams/index.js";
 import { startNats } from "../support/nats.js";
 import { startProxy } from "../support/proxy.js";
@@ -14,6 +14,8 @@ const messages = (from: number, count: number) =>
     headers: { "Millrace-N": String(i) },
   }));
 
+const byTask = (a: { task: string }, b: { task: string }) => (a.task < b.task ? -1 : 1);
+
 async function contents(log: Log): Promise<string[]> {
   const { messages } = await log.info("out");
   const markers = [...(await log.countSubjects("out", "out._at.>")).values()].reduce((sum, n) => sum + n, 0);
@@ -27,7 +29,7 @@ async function contents(log: Log): Promise<string[]> {
 t.test("atomic batches", async (t) => {
   const server = await startNats();
   t.teardown(server.stop);
-  const { log, close } = await connectLog({ url: server.url, name: "test" });
+  const { log, space, close } = await connectLog({ url: server.url, name: "test" });
   t.teardown(close);
   await log.ensureStream(spec);
 
@@ -59,7 +61,7 @@ t.test("atomic batches", async (t) => {
     t.equal(none.storedAt, 7);
     t.same(await contents(log), ["0", "1", "2", "3"]);
     t.equal((await log.last("out", "out.3.x"))?.header("Millrace-N"), "0");
-    t.equal((await log.last("out", "out._at.mine%2Ehaul-cycles.3"))?.sequence, 7);
+    t.equal((await log.last("out", "out._at._by.mine%2Ehaul-cycles.3"))?.sequence, 7);
   });
 
   await t.test("a stale marker refuses the batch whole", async (t) => {
@@ -75,6 +77,56 @@ t.test("atomic batches", async (t) => {
     const other = { stream: "out", task: "other/0", messages: messages(4, 1), marker: { sequence: 1, index: 0 } };
     await t.rejects(log.writeBatch({ ...other, expectedAt: 3 }), { code: "MR_LOG_CONFLICT" });
     t.equal((await log.writeBatch({ ...other, expectedAt: 0 })).storedAt, 9, "tasks do not hinder each other");
+  });
+
+  await t.test("a pack alone carries the marker, guarded like any batch, and is read as its own", async (t) => {
+    const packs = { ...spec, name: "packs", subjects: ["packs.>"] };
+    await log.ensureStream(packs);
+    const pack = (body: string) => ({ subject: "packs.3.row", data: bytes(body), headers: { "A-B": "c" }, pack: true });
+    const batch = { stream: "packs", task, marker: { sequence: 1, index: 4, epoch: 2 } };
+    const first = await log.writeBatch({ ...batch, messages: [pack("1")], expectedAt: 0 });
+    t.same(first, { ...batch.marker, storedAt: 1 }, "one message in all");
+    t.same(await log.readMarker("packs", task), first);
+    t.same(await log.writeBatch({ ...batch, messages: [pack("1")], expectedAt: 0 }), first, "the same again: once");
+    const later = { ...batch, marker: { ...batch.marker, sequence: 2 } };
+    const stale = { ...batch, messages: [pack("x")], marker: { ...batch.marker, index: 9 } };
+    await t.rejects(log.writeBatch({ ...stale, expectedAt: 0 }), { code: "MR_LOG_CONFLICT" });
+    const two = await log.writeBatch({ ...later, messages: [pack("2"), pack("3")], expectedAt: 1 });
+    t.equal(two.storedAt, 4, "two, and their marker");
+    await t.rejects(log.writeBatch({ ...stale, expectedAt: 1 }), { code: "MR_LOG_CONFLICT" });
+    const elsewhere = { ...pack("4"), subject: "packs.0.row" };
+    t.equal((await log.writeBatch({ ...later, messages: [elsewhere], expectedAt: 4 })).storedAt, 5);
+    const fence = { ...later, messages: [], marker: { ...later.marker, epoch: 3 } };
+    await t.rejects(log.writeBatch({ ...fence, expectedAt: 4 }), { code: "MR_LOG_CONFLICT" }, "a carried one counts");
+    t.equal((await log.writeBatch({ ...fence, expectedAt: 5 })).storedAt, 6);
+    await t.rejects(log.writeBatch({ ...stale, expectedAt: 5 }), { code: "MR_LOG_CONFLICT" });
+    const other = { stream: "packs", task: "other/3", messages: [pack("5")], marker: { sequence: 1, index: 1 } };
+    t.equal((await log.writeBatch({ ...other, expectedAt: 0 })).storedAt, 7, "tasks do not hinder each other");
+
+    const reader = await log.read({ stream: "packs", subjects: ["packs.3.>"], fromSequence: 1 });
+    t.teardown(() => reader.close());
+    const found: LogMessage[] = [];
+    while (found.length < 4) found.push(...(await reader.next(100)));
+    t.same(
+      found.map((message) => [message.sequence, message.subject, text(message.data), message.header("A-B")]),
+      [1, 2, 3, 7].map((sequence, i) => [sequence, "packs.3.row", ["1", "2", "3", "5"][i], "c"]),
+    );
+    t.same([...(await space.markers("packs"))].sort(byTask), [
+      { task, storedAt: 6, sequence: 2 },
+      { task: "other/3", storedAt: 7, sequence: 1 },
+    ]);
+  });
+
+  await t.test("a marker of before packs carried any is taken over", async (t) => {
+    await log.ensureStream({ ...spec, name: "old", subjects: ["old.>"] });
+    const body = JSON.stringify({ sequence: 5, index: 1, epoch: 2, writer: "former" });
+    await log.publish({ subject: "old._at.mine%2Ehaul-cycles.3", data: bytes(body) });
+    t.same(await log.readMarker("old", task), { sequence: 5, index: 1, epoch: 2, storedAt: 0 });
+    t.same(await space.markers("old"), [{ task, storedAt: 0, sequence: 5 }], "nothing before it is purged");
+    const marker = { sequence: 5, index: 1, epoch: 3 };
+    const stored = await log.writeBatch({ stream: "old", task, messages: [], marker, expectedAt: 0 });
+    t.same(await log.readMarker("old", task), stored);
+    t.same(await space.markers("old"), [{ task, storedAt: 2, sequence: 5 }]);
   });
 
   await t.test("999 messages, not 1000", async (t) => {

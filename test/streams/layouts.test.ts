@@ -75,7 +75,7 @@ t.test("a derived stream is emptied of what tasks wrote, and its sequences go on
   await log.publish({ subject: "plans.z.ready", data: Buffer.from("{}") });
   const marker = { sequence: 7, index: 1 };
   await log.writeBatch({ stream: "plans", task: "mine.site/0", messages: [], marker, expectedAt: 0 });
-  await layouts.renew("plans", 3, ["plans.*.request", "plans._at.*.*"]);
+  await layouts.renew("plans", 3, ["plans.*.request", "plans._at._by.*.*"]);
   const info = await log.info("plans");
   t.match(info, { messages: 1, lastSequence: 3, partitions: 3, former: [incarnation] });
   t.equal(await log.readMarker("plans", "mine.site/0"), undefined);

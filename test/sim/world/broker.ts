@@ -172,10 +172,12 @@ export class Broker {
     const stream = this.stream(name);
     if ((stream.markers.get(task)?.storedAt ?? 0) !== expectedAt)
       throw new MillraceError("MR_LOG_CONFLICT", `the marker of ${task} in ${name} is no longer at ${expectedAt}`);
-    const last = { subject: markerSubject(name, task), data: Buffer.from(JSON.stringify(marker)) };
-    this.#checkRoom(stream, [...messages, last]);
-    for (const message of messages) append(stream, message);
-    const storedAt = append(stream, last);
+    const isCarried = messages.length === 1 && messages[0]?.pack === true;
+    const bare = { subject: markerSubject(name, task), data: Buffer.from(JSON.stringify(marker)) };
+    const whole = isCarried ? messages : [...messages, bare];
+    this.#checkRoom(stream, whole);
+    for (const message of whole) append(stream, message);
+    const storedAt = stream.archive.length;
     stream.markers.set(task, { ...marker, storedAt });
     wakeAll(stream);
     this.observer?.batch(name, task, marker, messages);
