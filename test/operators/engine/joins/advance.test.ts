@@ -2,8 +2,8 @@ import t from "tap";
 import { IntervalJoin } from "../../../../src/operators/engine/joins/interval-join.js";
 import { WindowJoin } from "../../../../src/operators/engine/joins/window-join.js";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
-import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
+import { nearbySteps, type Reading } from "../support/arrivals.js";
+import { Driven, leavesNoTrace, savesTheMoment, takesAnyStride } from "../support/driven.js";
 
 const both = (a: Reading, b: Reading): string => `${a.id} ${b.id}`;
 const alone = ({ id }: Reading): string => `${id} alone`;
@@ -28,10 +28,15 @@ const JOINS: Readonly<Record<string, () => Driven<Join>>> = {
 for (const [name, create] of Object.entries(JOINS)) {
   t.test(`${name}: one long advance says what short ones say, and nothing is due before it says so`, async (t) => {
     t.doesNotThrow(() => takesAnyStride(create, 25));
+    t.doesNotThrow(() => takesAnyStride(create, 24, nearbySteps()));
   });
 
   t.test(`${name}: an event that fails leaves no trace`, async (t) => {
     t.doesNotThrow(() => leavesNoTrace(create, 26));
+  });
+
+  t.test(`${name}: saved in steps, it is as it was when the save began`, async (t) => {
+    t.doesNotThrow(() => savesTheMoment(create, 27));
   });
 
   t.test(`${name}: many keys are left behind in steps that are short, and no more of them than needed`, async (t) => {
