@@ -15,8 +15,23 @@ const MEMORY = { path: "/dev/shm", leastBytes: 4 * 2 ** 30 };
 const UNCOUNTED = /^build\/test\/(?:e2e\/kill|kill\/(?:kill|cluster)|sim|nexmark|bench)\b/;
 /** Bars on time and memory, and elections: nothing beside them. */
 const ALONE = /^build\/test\/(?:e2e\/job|kill\/kill|kill\/cluster)\b/;
-/** Those that take longest, longest first: begun last, one of them would keep one processor waiting for the other. */
-const LONGEST = ["e2e/kill", "sim/sim", "kill/repartition", "e2e/operations", "nexmark/nexmark", "cli/commands"];
+/** One more than the processors of CI: many files wait for servers most of their time. */
+const JOBS = 3;
+/** Those that take longest, longest first: begun last, one of them would run on by itself. */
+const LONGEST = [
+  "e2e/kill",
+  "sim/sim",
+  "kill/repartition",
+  "e2e/operations",
+  "nexmark/nexmark",
+  "cli/commands",
+  "e2e/secrets",
+  "ws/transport",
+  "streams/leases",
+  "e2e/full-disk",
+  "wall/page",
+  "ws/resilience",
+];
 /** Each has shorter limits inside. */
 const FILE_TIMEOUT_MS = 600_000;
 const BIOME = join(ROOT, "node_modules", "@biomejs", "biome", "bin", "biome");
@@ -32,11 +47,7 @@ process.exitCode = total.fail === 0 ? 0 : 1;
 
 async function main() {
   if (!(await check("set-up", ensureInstalled))) return;
-  const typed = await check("types", ensureBuilt);
-  await check("lint", async () => {
-    const code = await run(BIOME, ["ci", "--colors=off", "--max-diagnostics=20"]);
-    if (code !== 0) throw new Error("npx biome check --write mends most of it");
-  });
+  const [typed] = await Promise.all([check("types", ensureBuilt), check("lint", lint)]); // the compiler takes one processor
   if (!typed) return;
   const natsServer = await check("nats-server", obtainNatsServer);
   if (process.env.MILLRACE_INSTALL_SYSTEM === "1") await check("chromium", installChromium);
@@ -60,6 +71,11 @@ async function check(name, work) {
     console.error(`not ok: ${name}: ${error instanceof Error ? error.message : error}`);
     return false;
   }
+}
+
+async function lint() {
+  const code = await run(BIOME, ["ci", "--colors=off", "--max-diagnostics=20"]);
+  if (code !== 0) throw new Error("npx biome check --write mends most of it");
 }
 
 /** Tests start servers of their own; they all take the one that is named here. */
@@ -111,7 +127,7 @@ async function runFiles(files, coverage) {
   const counts = await runTests({
     files,
     cwd: ROOT,
-    jobs: 2,
+    jobs: JOBS,
     timeoutMs: FILE_TIMEOUT_MS,
     isAlone: (file) => ALONE.test(file),
     env: (file) => (UNCOUNTED.test(file) ? {} : coverage?.begin(file)),
