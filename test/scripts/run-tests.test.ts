@@ -46,7 +46,7 @@ t.test("a skip counts and is named with its reason, one test or a whole file", a
 
 t.test("what does not come to its end has failed", async (t) => {
   const ends = {
-    "throws.mjs": [`${TAP} throw new Error("early");`, /exit code 1$/],
+    "crashes.mjs": [`${TAP} t.pass("it"); process.reallyExit(3);`, /exit code 3$/],
     "killed.mjs": [`${TAP} t.pass("it"); process.kill(process.pid, "SIGKILL");`, /ended by SIGKILL$/],
     "leaves.mjs": [`${TAP} t.pass("it"); process.reallyExit(0);`, /ended without a plan/],
     "empty.mjs": ["", /ended without a plan/],
