@@ -76,6 +76,15 @@ t.test("interval: what leaves takes its key along only when the other side is em
   t.same([driven.operator.metrics().keys, driven.operator.nextMs()], [0, Number.POSITIVE_INFINITY]);
 });
 
+t.test("interval: each value that found no partner is told once, when none can come any more", async (t) => {
+  const driven = interval();
+  for (const timeMs of [1, 0]) driven.event({ id: timeMs, key: "a", timeMs, x: -1 });
+  driven.advance(13);
+  t.same(driven.rows, ["0 alone"]);
+  driven.advance(14);
+  t.same(driven.rows, ["0 alone", "1 alone"]);
+});
+
 t.test("interval: the ends of the interval match; kept and in time as long as a partner may come", async (t) => {
   const pairs = (beforeMs: number, afterMs: number): number[] => {
     const driven = interval({

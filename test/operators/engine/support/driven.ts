@@ -191,9 +191,10 @@ export function takesAnyStride<O extends Operator>(
       assert.ok(loaded.operator.nextMs() >= short.operator.nextMs(), "timers that hold no more are not saved");
       assert.deepEqual([loaded.rows, loaded.saved()], [[], short.saved()]);
     }
-    for (const { operator } of [long, short]) {
-      assert.equal(operator.nextMs(), Number.POSITIVE_INFINITY, "nothing held, nothing due");
-      assert.equal(operator.metrics().keys, 0);
+    for (const one of [long, short]) {
+      assert.equal(one.operator.nextMs(), Number.POSITIVE_INFINITY, "nothing held, nothing due");
+      assert.equal(one.operator.metrics().keys, 0);
+      assert.deepEqual(one.heldKeys(), []);
     }
   });
   fc.assert(property, { seed, numRuns: 90 });
