@@ -65,7 +65,7 @@ t.test("what hangs is ended, whether or not it can still say so itself", async (
   const { counts, printed } = await runAll(
     t,
     { "waits.mjs": waits, "blocks.mjs": blocks },
-    { timeoutMs: 1_000, graceMs: 6_000 },
+    { timeoutMs: 1_000, graceMs: 4_000 },
   );
   t.equal(counts.fail, 2);
   t.ok(printed.some((line) => /^not ok \d+ - waits for ever/.test(line)));
