@@ -50,13 +50,14 @@ function message(name: string, text: string, id?: string): Buffer {
   return Buffer.from(`${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${data}\n\n`);
 }
 
+/** Nothing in the name of a channel has to be escaped. */
 function eventText(channel: string, { offset, text }: Entry, prev: number): string {
-  return `{"op":"event","channel":${JSON.stringify(channel)},"offset":${offset},"prev":${prev},"data":${text}}`;
+  return `{"op":"event","channel":"${channel}","offset":${offset},"prev":${prev},"data":${text}}`;
 }
 
 function stateText(channel: string, offset: number, entries: readonly Entry[], last: boolean): string {
   const data = entries.map(({ text }) => text).join(",");
-  return `{"op":"state","channel":${JSON.stringify(channel)},"offset":${offset},"data":[${data}],"last":${last}}`;
+  return `{"op":"state","channel":"${channel}","offset":${offset},"data":[${data}],"last":${last}}`;
 }
 
 /** The frame of an event. Made once for all who have the same event before it, which is nearly everybody. */
