@@ -28,11 +28,26 @@ const pack = (value: unknown) => Buffer.from(packer.encode(value));
 export const msgpack: Encoding = {
   name: "msgpack",
   binary: true,
-  event: (channel, _epoch, { offset, value }, prev) => pack({ op: "event", channel, offset, prev, data: value }),
-  state: (channel, _epoch, offset, entries, last) =>
-    pack({ op: "state", channel, offset, data: entries.map(({ value }) => value), last }),
+  event(channel, _epoch, { offset, value }, prev) {
+    const frame = { op: "event", channel, offset, prev, data: value };
+    return tryPack(frame) ?? pack({ ...frame, data: null });
+  },
+  state(channel, _epoch, offset, entries, last) {
+    const data = entries.map(({ value }) => value);
+    const frame = { op: "state", channel, offset, data, last };
+    return tryPack(frame) ?? pack({ ...frame, data: data.map((value) => (tryPack([[value]]) ? value : null)) });
+  },
   frame: pack,
 };
+
+/** JSON of any depth can be read, but the packer takes about a hundred levels and then throws: undefined. */
+function tryPack(value: unknown): Buffer | undefined {
+  try {
+    return pack(value);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Server-sent events: the id is where an EventSource goes on by itself. */
 export const sse: Encoding = {
