@@ -12,6 +12,7 @@ import {
   tumbling,
   type WindowSpec,
 } from "../src/operators/engine/index.js";
+import { median, type Result, report } from "./support/report.js";
 
 /**
  * npm run bench:sliding -- [events] [events per ms] [--json]: a 60 s window sliding by 100 ms over 10,000 keys beside a tumbling one.
@@ -78,20 +79,12 @@ const windowed = (spec: WindowSpec, stacks: boolean) => (into: Target<unknown>) 
     .aggregate(stacks ? { n: count(), sum: sum("x"), max: max("x") } : { n: count(), sum: sumIntegers("x") })
     .to(into);
 
-const { values: flags, positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
+const { positionals } = parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: true });
 const EVENTS = Number(positionals[0] ?? 2_000_000);
 const RATE_PER_MS = Number(positionals[1] ?? 20);
-const results: object[] = [];
-
-/** With --json all results are one object at the end; else each is a line of its own at once. */
-function say(result: object): void {
-  results.push(result);
-  if (flags.json !== true) console.log(JSON.stringify(result));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
-}
+/** Times the tumbling window: panes, no cliff. */
+const LIMIT = 3;
+const results: Result[] = [];
 
 for (const stacks of [false, true]) {
   const flatS: number[] = [];
@@ -105,16 +98,20 @@ for (const stacks of [false, true]) {
     slidingS.push(sliding.s);
     rows = sliding.rows;
   }
-  say({
-    kind: stacks ? "two stacks" : "subtract",
-    events: EVENTS,
-    eventsPerMs: RATE_PER_MS,
-    runs: RUNS,
-    tumblingS: median(flatS),
-    slidingS: median(slidingS),
-    times: Number((median(slidingS) / median(flatS)).toFixed(2)),
-    rowsPerEvent: Number((rows / EVENTS).toFixed(2)),
-  });
+  const name = stacks ? "two stacks" : "subtract";
+  const shown = { name, limit: null, better: "higher" } as const;
+  results.push(
+    {
+      name,
+      metric: "times tumbling",
+      value: median(slidingS) / median(flatS),
+      unit: "x",
+      limit: LIMIT,
+      better: "lower",
+    },
+    { ...shown, metric: "tumbling", value: EVENTS / median(flatS), unit: "events/s" },
+    { ...shown, metric: "sliding", value: EVENTS / median(slidingS), unit: "events/s" },
+    { ...shown, metric: "rows an event", value: rows / EVENTS, unit: "rows" },
+  );
 }
-
-if (flags.json === true) console.log(JSON.stringify({ node: process.version, results }));
+report("sliding", results);

@@ -14,6 +14,8 @@ import { isSampled } from "./mutation/sample.mjs";
 const FLOOR = 85;
 const ENGINE = "src/operators/engine";
 const TESTS = "build/test/operators/engine";
+/** Results of the first look, in `.cache`. */
+const FIRST = "mutation.jsonl";
 
 const { values: options } = parseArgs({
   options: {
@@ -69,7 +71,7 @@ function matches(path, glob) {
 
 /** Those that survive a short look are looked at again for longer: most mutants are noticed at once. */
 async function mutateTwice(files) {
-  const first = await mutate(files, { budgetMs: 2_000, results: "mutation.jsonl" });
+  const first = await mutate(files, { budgetMs: 2_000, results: FIRST });
   const survived = first.filter((result) => result.status === "Survived" && isSampled(result, share, options.seed));
   if (survived.length === 0) return first;
   console.error(`${survived.length} survived: they are tried again with more of the tests`);
@@ -112,6 +114,7 @@ async function mutate(files, { budgetMs, results, only }) {
         .map((path) => join(TESTS, path))
         .sort(),
       results: join(ROOT, ".cache", results),
+      earlier: join(ROOT, ".cache", FIRST),
       budgetMs,
       only,
       share,

@@ -311,7 +311,7 @@ function codeFiles(): readonly string[] {
 /** Everything somebody wrote, which is what git would take, without data. */
 function textFiles(): readonly string[] {
   const written = ["ts", "mjs", "js", "json", "md", "yml", "yaml", "html", "css", "sh", "conf", "xml", "sql", "toml"];
-  return [...listFiles(".", ...written, "Dockerfile", ".npmrc", ".taprc", ".gitignore", ".env.example", "run")].filter(
+  return [...listFiles(".", ...written, "Dockerfile", ".npmrc", ".gitignore", ".env.example", "run")].filter(
     (path) => path !== "package-lock.json",
   );
 }

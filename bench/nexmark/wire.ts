@@ -234,9 +234,7 @@ async function runEngine(what: {
   writeFileSync(topologies, code);
   const jsm = await jetstreamManager(nc);
   await jsm.streams.purge(TABLE);
-  const child = fork(ENGINE, [JSON.stringify({ natsUrl: nats, dataDir, topologies })], {
-    execArgv: process.env["PROF"] ? ["--cpu-prof", "--cpu-prof-dir=/tmp/wprof"] : [],
-  });
+  const child = fork(ENGINE, [JSON.stringify({ natsUrl: nats, dataDir, topologies })]);
   let answered: (answer: Answer) => void = () => undefined;
   let failed: (error: Error) => void = () => undefined;
   child.on("message", (answer: Answer) => answered(answer));

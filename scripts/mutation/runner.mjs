@@ -1,5 +1,6 @@
 // Stryker's test runner for the engine: a worker loads the compiled tests once and runs those that reach a mutant, quickest first,
 // in the same warm process. Starting a process per test file and mutant took some twenty times as long.
+import { readFileSync, writeFileSync } from "node:fs";
 import { register } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -46,8 +47,24 @@ class WarmRunner {
         if (!test.skip) tests.push({ id, run: () => runOnce(test), timeMs: 0, told: new Map() });
       }
     }
+    this.#remember(tests);
     this.#tests = tests;
     return tests;
+  }
+
+  /** A worker that takes another's place begins with what is known: a long test first would leave no time for the telling ones. */
+  #remember(tests) {
+    const { results, earlier } = this.#options;
+    const times = JSON.parse(read(timesBeside(results)) || "{}");
+    const byId = new Map(tests.map((test) => [test.id, test]));
+    for (const test of tests) test.timeMs = times[test.id] ?? 0;
+    for (const path of new Set([results, earlier])) {
+      const lines = read(path).split("\n").slice(0, -1); // another process may be in the middle of the last
+      for (const line of lines) {
+        const { fileName, killedBy = [] } = JSON.parse(line);
+        for (const id of killedBy) if (byId.has(id)) learn(byId.get(id), fileName, { status: FAILED });
+      }
+    }
   }
 
   async dryRun() {
@@ -58,6 +75,10 @@ class WarmRunner {
       results.push(await attempt(test));
       this.#switch.currentTestId = undefined;
     }
+    writeFileSync(
+      timesBeside(this.#options.results),
+      JSON.stringify(Object.fromEntries(tests.map(({ id, timeMs }) => [id, timeMs]))),
+    );
     return { status: "complete", tests: results, mutantCoverage: this.#switch.mutantCoverage };
   }
 
@@ -82,6 +103,19 @@ class WarmRunner {
         return { status: "killed", killedBy: [test.id], failureMessage: result.failureMessage, nrOfTests: 1 };
     }
     return { status: "survived", nrOfTests: reached.length };
+  }
+}
+
+/** Where the dry run leaves how long each test takes. */
+function timesBeside(results) {
+  return results.replace(/\.jsonl$/, "-times.json");
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
   }
 }
 

@@ -24,12 +24,12 @@ export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 
  * event loop is long because much comes, the save gets on all the same.
  */
 const STEPS_MS = { least: 3, most: 8 } as const;
-const STEPS_SHARE = 1 / 4;
 /**
- * Rest between two such. A timer, because one network read after the other may wake the task in a single turn of the event loop: were
- * each followed by a step, nothing would leave and nobody else would work for tenths of a second.
+ * Rest between two such, in times of what the last took: a save may take its time, what comes meanwhile may not wait. A timer, because
+ * one network read after the other may wake the task in a single turn of the event loop: were each followed by a step, nothing would
+ * leave and nobody else would work for tenths of a second.
  */
-const REST_MS = 1;
+const REST_TIMES = 4;
 
 export interface SavingOptions {
   readonly task: string;
@@ -121,14 +121,14 @@ export class Saving {
     const { clock, onChange } = this.#options;
     const { sequence, watermarkMs, steps } = this.#save;
     const startedMs = clock.monotonicMs();
-    const wantedMs = (startedMs - this.#steppedMs) * STEPS_SHARE;
+    const wantedMs = (startedMs - this.#steppedMs) / REST_TIMES;
     const forMs = Math.min(STEPS_MS.most, Math.max(STEPS_MS.least, wantedMs));
     let done = steps.step();
     while (!done && clock.monotonicMs() - startedMs < forMs) done = steps.step();
     if (!done) {
       this.#steppedMs = clock.monotonicMs();
       this.#resting = true;
-      void clock.sleep(REST_MS).then(() => {
+      void clock.sleep(Math.ceil(REST_TIMES * (this.#steppedMs - startedMs))).then(() => {
         this.#resting = false;
         onChange();
       });

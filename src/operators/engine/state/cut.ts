@@ -1,11 +1,12 @@
 import { saveCells } from "../aggregates/plan.js";
 import { ByteWriter } from "./bytes.js";
 import type { Frame } from "./frame.js";
-import { inKeyOrder, type KeyedSlots } from "./key-order.js";
 import type { KeysImage } from "./key-table.js";
 import { type Key, writeKey } from "./keys.js";
 import type { Steps } from "./steps.js";
 
+/** Slots written in one step: below a ms on a machine at rest. */
+const STEP = 512;
 /** Slots copied at once when one of them changes during a save: some 100 µs. Cells must be written out, so fewer. */
 const CHUNK = 1_024;
 const CHUNK_WITH_CELLS = 8;
@@ -21,12 +22,13 @@ interface Image {
  * A frame as it was at one moment, written bit by bit while the frame goes on changing: a chunk of slots is copied just before its
  * first change (copy on write). What is written is byte for byte what `Frame.save` would have written at that moment.
  */
-export class FrameCut<V> implements KeyedSlots {
+export class FrameCut<V> {
   readonly #frame: Frame<V>;
   readonly length: number;
   readonly size: number;
   readonly #chunk: number;
   readonly #images: (Image | undefined)[] = [];
+  readonly #order: Steps<Int32Array>;
 
   constructor(frame: Frame<V>) {
     this.#frame = frame;
@@ -34,6 +36,7 @@ export class FrameCut<V> implements KeyedSlots {
     this.length = frame.table.length;
     this.size = frame.table.size;
     frame.table.keepTexts(true);
+    this.#order = frame.table.cutInOrder();
   }
 
   /** Call before a slot changes; after a free slot got its key, with `isNew`. */
@@ -64,24 +67,23 @@ export class FrameCut<V> implements KeyedSlots {
     return writer.finish();
   }
 
-  keyAt(slot: number): Key | undefined {
-    const image = this.#images[Math.floor(slot / this.#chunk)];
-    const { table } = this.#frame;
-    return image === undefined ? table.keyAt(slot) : table.keyIn(image.keys, slot % this.#chunk);
-  }
-
   /** Writes the frame; each turn of the generator is one step. */
   *steps(writer: ByteWriter): Steps {
     writer.uint(this.size);
-    yield* inKeyOrder(this, (slot, key) => this.#writeSlot(writer, slot, key));
+    const order = yield* this.#order;
+    for (let i = 0; i < order.length; i++) {
+      if (i > 0 && i % STEP === 0) yield;
+      const slot = order[i] as number;
+      this.#writeSlot(writer, slot);
+    }
     this.#frame.table.keepTexts(false);
   }
 
-  #writeSlot(writer: ByteWriter, slot: number, key: Key): void {
-    const { plan, rows, cells } = this.#frame;
+  #writeSlot(writer: ByteWriter, slot: number): void {
+    const { table, plan, rows, cells } = this.#frame;
     const image = this.#images[Math.floor(slot / this.#chunk)];
     const place = slot % this.#chunk;
-    writeKey(writer, key);
+    writeKey(writer, (image === undefined ? table.keyAt(slot) : table.keyIn(image.keys, place)) as Key);
     writer.doubles(image?.rows ?? rows, (image === undefined ? slot : place) * plan.stride, plan.stride);
     if (plan.cells.length === 0) return;
     writer.raw(image?.cells[place] ?? this.#cellsOf(cells, slot));

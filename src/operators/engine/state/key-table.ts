@@ -18,6 +18,15 @@ export interface KeysImage {
   readonly values: Float64Array;
 }
 
+const NO_KEYS: KeysImage = { kinds: new Int32Array(0), values: new Float64Array(0) };
+
+/** What was known of the order before a look. */
+interface Former {
+  readonly order: Int32Array | undefined;
+  readonly filled: readonly number[];
+  readonly removed: boolean;
+}
+
 /**
  * Gives each key a small integer, its slot, so that state can live in arrays indexed by it.
  *
@@ -38,11 +47,13 @@ export class KeyTable {
   #index: Int32Array<ArrayBuffer>;
   #mask: number;
   #free = NONE;
-  /** The slots in key order as of the latest `sortedSlots`, and those filled since: the next time only these are sorted. */
+  /** The slots in key order as of the latest look, and those filled since: the next time only these are sorted. */
   #order: Int32Array | undefined;
   #filled: number[] = [];
   /** Whether a key went since then. */
   #removed = false;
+  /** The latest look. Before the first it is not worth noting what is filled. */
+  #look: Former | undefined;
 
   /** Room for `capacity` keys before anything must grow. */
   constructor(capacity = 16) {
@@ -163,7 +174,7 @@ export class KeyTable {
     this.#hashes[slot] = hash;
     this.#index[at] = slot + 1;
     this.size++;
-    if (this.#order !== undefined) this.#filled.push(slot);
+    if (this.#look !== undefined) this.#filled.push(slot);
     // Full to two thirds: longer chains cost more than the memory saved.
     if (this.size * 3 > this.#index.length * 2) this.#rehash();
     return slot;
@@ -224,6 +235,7 @@ export class KeyTable {
     this.#texts = new TextArena();
     this.#order = undefined;
     this.#filled = [];
+    this.#look = undefined;
   }
 
   /** While true, images taken can be read although their keys are removed. */
@@ -246,37 +258,58 @@ export class KeyTable {
   }
 
   /** As `sortedSlots`; the table must not change between the steps. */
-  *sortedInSteps(): Steps<Int32Array> {
-    const order = this.#order;
-    const filled = this.#filled;
-    if (order === undefined || filled.length * 2 > this.size) {
-      const slots = new Int32Array(this.size);
-      let n = 0;
-      for (let slot = 0; slot < this.length; slot++) {
-        if (this.#kinds[slot] !== FREE) slots[n++] = slot;
-        if (slot % STEP === STEP - 1) yield;
-      }
-      this.#order = yield* this.sort(slots);
-    } else if (filled.length > 0 || order.length !== this.size) {
-      this.#order = yield* this.#merged(order, filled);
-    }
+  sortedInSteps(): Steps<Int32Array> {
+    return this.#lookAt({ kinds: this.#kinds, values: this.#values });
+  }
+
+  /** As `sortedSlots`, of the keys as they are at the call: between the steps the table may change, if it keeps texts. */
+  cutInOrder(): Steps<Int32Array> {
+    const isKnown = this.#order !== undefined && this.#filled.length === 0 && !this.#removed;
+    return this.#lookAt(isKnown ? NO_KEYS : this.imageOf(0, this.length));
+  }
+
+  #lookAt(image: KeysImage): Steps<Int32Array> {
+    const former = { order: this.#order, filled: this.#filled, removed: this.#removed };
+    this.#order = undefined;
     this.#filled = [];
     this.#removed = false;
-    return this.#order as Int32Array;
+    this.#look = former;
+    return this.#inOrder(image, former, this.size, this.length);
+  }
+
+  *#inOrder(image: KeysImage, former: Former, size: number, length: number): Steps<Int32Array> {
+    const { order, filled, removed } = former;
+    let sorted = order;
+    if (sorted === undefined || filled.length * 2 > size) {
+      const slots = new Int32Array(size);
+      let n = 0;
+      for (let slot = 0; slot < length; slot++) {
+        if (image.kinds[slot] !== FREE) slots[n++] = slot;
+        if (slot % STEP === STEP - 1) yield;
+      }
+      sorted = yield* this.#sortImage(slots, image);
+    } else if (filled.length > 0 || removed) {
+      sorted = yield* this.#merged(former, sorted, image);
+    }
+    if (this.#look === former) this.#order = sorted; // what was filled or removed meanwhile has been noted
+    return sorted;
   }
 
   /** Sorts slots in use by their keys, which must not change between the steps; in place or not. */
-  *sort(slots: Int32Array): Steps<Int32Array> {
-    const prefixes = yield* this.#prefixes(slots);
-    if (prefixes === undefined) return yield* sortInSteps(slots, this.keyOf);
-    return yield* sortByPrefix(prefixes, slots, (slot, other) => {
-      return (this.keyAt(slot) as string) < (this.keyAt(other) as string);
-    });
+  sort(slots: Int32Array): Steps<Int32Array> {
+    return this.#sortImage(slots, { kinds: this.#kinds, values: this.#values });
+  }
+
+  *#sortImage(slots: Int32Array, image: KeysImage): Steps<Int32Array> {
+    const keyOf = (slot: number): Key | undefined => this.keyIn(image, slot);
+    const prefixes = yield* this.#prefixes(slots, image);
+    if (prefixes === undefined) return yield* sortInSteps(slots, keyOf);
+    return yield* sortByPrefix(prefixes, slots, (slot, other) => (keyOf(slot) as string) < (keyOf(other) as string));
   }
 
   /** What tells most texts apart, behind what all have in common; undefined where keys are numbers or need two bytes a unit. */
-  *#prefixes(slots: Int32Array): Steps<Float64Array | undefined> {
-    const [kinds, values, texts] = [this.#kinds, this.#values, this.#texts];
+  *#prefixes(slots: Int32Array, { kinds, values }: KeysImage): Steps<Float64Array | undefined> {
+    const texts = this.#texts;
     const first = slots[0] ?? 0;
     let common = Number.POSITIVE_INFINITY;
     for (let i = 0; i < slots.length; i++) {
@@ -302,20 +335,20 @@ export class KeyTable {
   }
 
   /** A slot may have been filled more than once, or be in the old order with another key. */
-  *#merged(order: Int32Array, filled: readonly number[]): Steps<Int32Array> {
-    if (!this.#removed) return yield* mergeInSteps(order, yield* this.sort(Int32Array.from(filled)), this.keyOf);
-    const isNew = new Uint8Array(this.length);
+  *#merged({ filled, removed }: Former, order: Int32Array, image: KeysImage): Steps<Int32Array> {
+    const { kinds } = image;
+    const isNew = new Uint8Array(kinds.length);
     const live: number[] = [];
     for (const slot of filled) {
-      if (this.#kinds[slot] === FREE || isNew[slot] === 1) continue;
+      if (kinds[slot] === FREE || isNew[slot] === 1) continue;
       isNew[slot] = 1;
       live.push(slot);
     }
     if (live.length > STEP) yield;
-    const added = yield* this.sort(Int32Array.from(live));
-    const old = order.filter((slot) => this.#kinds[slot] !== FREE && isNew[slot] === 0);
+    const added = yield* this.#sortImage(Int32Array.from(live), image);
+    const old = removed ? order.filter((slot) => kinds[slot] !== FREE && isNew[slot] === 0) : order;
     if (order.length > STEP) yield;
-    return yield* mergeInSteps(old, added, this.keyOf);
+    return yield* mergeInSteps(old, added, (slot) => this.keyIn(image, slot));
   }
 
   /** The keys, in no order. */

@@ -1,8 +1,10 @@
 import type { ByteWriter } from "./bytes.js";
-import { inKeyOrder, type KeyedSlots } from "./key-order.js";
 import type { KeyTable } from "./key-table.js";
 import { type Key, writeKey } from "./keys.js";
 import type { Steps } from "./steps.js";
+
+/** Slots written in one step: below a ms on a machine at rest. */
+const STEP = 512;
 
 /** Where an entry begins in what is written. */
 export interface Entry {
@@ -16,13 +18,14 @@ export interface Entry {
  *
  * `imageOf(slot, true)` must give something that later changes of the slot leave alone; `imageOf(slot, false)` is used at once.
  */
-export class SlotCut<I> implements KeyedSlots {
+export class SlotCut<I> {
   readonly length: number;
   readonly size: number;
   readonly #table: KeyTable;
   readonly #imageOf: (slot: number, keep: boolean) => I;
   readonly #kept: Uint8Array;
   readonly #images = new Map<number, { readonly key: Key; readonly image: I }>();
+  readonly #order: Steps<Int32Array>;
 
   constructor(table: KeyTable, imageOf: (slot: number, keep: boolean) => I) {
     this.#table = table;
@@ -30,6 +33,8 @@ export class SlotCut<I> implements KeyedSlots {
     this.length = table.length;
     this.size = table.size;
     this.#kept = new Uint8Array(this.length);
+    table.keepTexts(true);
+    this.#order = table.cutInOrder();
   }
 
   /** Call before a slot changes; after a free slot got its key, with `isNew`. */
@@ -38,10 +43,6 @@ export class SlotCut<I> implements KeyedSlots {
     this.#kept[slot] = 1;
     const key = this.#table.keyAt(slot);
     if (!isNew && key !== undefined) this.#images.set(slot, { key, image: this.#imageOf(slot, true) });
-  }
-
-  keyAt(slot: number): Key | undefined {
-    return this.#kept[slot] === 0 ? this.#table.keyAt(slot) : this.#images.get(slot)?.key;
   }
 
   /**
@@ -54,17 +55,21 @@ export class SlotCut<I> implements KeyedSlots {
     copy: (slot: number, changed: boolean) => boolean = () => false,
   ): Steps {
     writer.uint(this.size);
-    yield* inKeyOrder(this, (slot, key) => {
+    const order = yield* this.#order;
+    this.#table.keepTexts(false);
+    for (let i = 0; i < order.length; i++) {
+      if (i > 0 && i % STEP === 0) yield;
+      const slot = order[i] as number;
       const kept = this.#images.get(slot);
-      if (copy(slot, kept !== undefined)) return;
+      if (copy(slot, kept !== undefined)) continue;
       const entry = { piece: writer.piece, from: writer.place };
-      writeKey(writer, key);
+      writeKey(writer, kept === undefined ? (this.#table.keyAt(slot) as Key) : kept.key);
       if (kept === undefined) {
         write(this.#imageOf(slot, false), slot, false, entry);
       } else {
         write(kept.image, slot, true, entry);
-        this.#images.delete(slot); // its turn is over; the key is not asked for again
+        this.#images.delete(slot); // its turn is over
       }
-    });
+    }
   }
 }

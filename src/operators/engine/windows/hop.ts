@@ -173,13 +173,12 @@ export class Hop<V> implements Operator, Undoable {
     if (toMs > this.#watermarkMs) this.#watermarkMs = toMs;
     while (this.#nextMs <= toMs) {
       const endMs = this.#nextMs;
-      if (endMs > this.#reachedMs && this.#isEnd(endMs)) yield* this.#fire(endMs);
+      if (this.#isEnd(endMs)) yield* this.#fire(endMs);
       this.#dropPanes(toMs);
       this.#nextMs = this.#dueAfter();
     }
     // Windows that held nothing are over as well: what comes for them is late, or a correction.
-    const passedMs = this.#floor(this.#watermarkMs - this.#spec.sizeMs, this.#spec.slideMs) + this.#spec.sizeMs;
-    if (passedMs > this.#reachedMs) this.#reachedMs = passedMs;
+    this.#reachedMs = this.#floor(this.#watermarkMs - this.#spec.sizeMs, this.#spec.slideMs) + this.#spec.sizeMs;
     if (this.#panes.size === 0 && this.#slide.keys > 0) this.#slide.spoil();
   }
 

@@ -2,8 +2,8 @@ import t from "tap";
 import { IntervalJoin } from "../../../../src/operators/engine/joins/interval-join.js";
 import { WindowJoin } from "../../../../src/operators/engine/joins/window-join.js";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
-import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
+import { nearbySteps, type Reading } from "../support/arrivals.js";
+import { Driven, leavesNoTrace, savesTheMoment, takesAnyStride } from "../support/driven.js";
 
 const both = (a: Reading, b: Reading): string => `${a.id} ${b.id}`;
 const alone = ({ id }: Reading): string => `${id} alone`;
@@ -28,10 +28,15 @@ const JOINS: Readonly<Record<string, () => Driven<Join>>> = {
 for (const [name, create] of Object.entries(JOINS)) {
   t.test(`${name}: one long advance says what short ones say, and nothing is due before it says so`, async (t) => {
     t.doesNotThrow(() => takesAnyStride(create, 25));
+    t.doesNotThrow(() => takesAnyStride(create, 24, nearbySteps()));
   });
 
   t.test(`${name}: an event that fails leaves no trace`, async (t) => {
     t.doesNotThrow(() => leavesNoTrace(create, 26));
+  });
+
+  t.test(`${name}: saved in steps, it is as it was when the save began`, async (t) => {
+    t.doesNotThrow(() => savesTheMoment(create, 27));
   });
 
   t.test(`${name}: many keys are left behind in steps that are short, and no more of them than needed`, async (t) => {
@@ -69,6 +74,15 @@ t.test("interval: what leaves takes its key along only when the other side is em
   t.equal(driven.operator.metrics().keys, 1);
   driven.advance(13);
   t.same([driven.operator.metrics().keys, driven.operator.nextMs()], [0, Number.POSITIVE_INFINITY]);
+});
+
+t.test("interval: each value that found no partner is told once, when none can come any more", async (t) => {
+  const driven = interval();
+  for (const timeMs of [1, 0]) driven.event({ id: timeMs, key: "a", timeMs, x: -1 });
+  driven.advance(13);
+  t.same(driven.rows, ["0 alone"]);
+  driven.advance(14);
+  t.same(driven.rows, ["0 alone", "1 alone"]);
 });
 
 t.test("interval: the ends of the interval match; kept and in time as long as a partner may come", async (t) => {

@@ -5,7 +5,7 @@ import { Process, type ProcessFunction } from "../../../../src/operators/engine/
 import { ScoreStep } from "../../../../src/operators/engine/keyed/score.js";
 import type { Operator } from "../../../../src/operators/engine/topology/runtime.js";
 import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, takesAnyStride } from "../support/driven.js";
+import { Driven, leavesNoTrace, savesTheMoment, takesAnyStride } from "../support/driven.js";
 
 const push = (operator: Operator, value: Reading): void =>
   (operator as Operator & { readonly push: (value: Reading) => void }).push(value);
@@ -97,6 +97,11 @@ for (const [name, create] of Object.entries({ ...TIMED, ...BOUNDED })) {
   t.test(`${name}: an event that fails leaves no trace`, async (t) => {
     t.doesNotThrow(() => leavesNoTrace(create, 42));
   });
+
+  t.test(`${name}: saved in steps, it is as it was when the save began`, async (t) => {
+    t.doesNotThrow(() => savesTheMoment(create, 44));
+  });
+
   if (name in TIMED)
     t.test(`${name}: one long advance does what short ones do, and nothing is due before it is done`, async (t) => {
       t.doesNotThrow(() => takesAnyStride(create, 43));

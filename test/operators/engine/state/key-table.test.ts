@@ -3,6 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
 import { compareKeys, hashKey, type Key } from "../../../../src/operators/engine/state/keys.js";
+import { atOnce, type Steps } from "../../../../src/operators/engine/state/steps.js";
 import { drive } from "../support/drive.js";
 
 const key: fc.Arbitrary<Key> = fc.oneof(
@@ -23,6 +24,8 @@ const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("insert" as const), key }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("remove" as const), key }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("sort" as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("cut" as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("end cut" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
 );
@@ -51,6 +54,8 @@ t.test("key table: a Map that tells slots and their order, asked for at any time
     (actions, capacity) => {
       let table = new KeyTable(capacity);
       const model = new Map<Key, number>();
+      /** An order fixed and not yet worked out, and what it must be. */
+      let cut: { order: Steps<Int32Array>; slots: readonly number[] } | undefined;
       for (const one of actions) {
         if (one.kind === "insert") {
           const slot = table.slotOf(one.key);
@@ -63,7 +68,16 @@ t.test("key table: a Map that tells slots and their order, asked for at any time
           model.delete(one.key);
         } else if (one.kind === "sort") {
           check(table, model);
+        } else if (one.kind === "cut") {
+          table.keepTexts(true);
+          const slots = [...model].sort(([a], [b]) => compareKeys(a, b)).map(([, slot]) => slot);
+          cut = { order: table.cutInOrder(), slots };
+        } else if (one.kind === "end cut") {
+          if (cut !== undefined) assert.deepEqual([...atOnce(cut.order)], cut.slots);
+          table.keepTexts(false);
+          cut = undefined;
         } else if (one.kind === "copy") {
+          cut = undefined;
           const copy = new KeyTable();
           copy.slotOf("there before");
           for (const slot of model.values()) {
@@ -80,6 +94,7 @@ t.test("key table: a Map that tells slots and their order, asked for at any time
           for (const key of model.keys()) model.set(key, copy.find(key));
           table = copy;
         } else {
+          cut = undefined;
           table.clear();
           model.clear();
         }
@@ -230,9 +245,10 @@ t.test("key table: the order is kept from one look to the next, and only what is
   for (let i = 0; i < 1_000; i++) table.slotOf(`\u0100${String((i * 7) % 1_000).padStart(4, "0")}`);
   let looks = 0;
   const keyAt = table.keyAt.bind(table);
-  table.keyAt = (slot) => {
+  const keyIn = table.keyIn.bind(table);
+  table.keyIn = (image, i) => {
     looks++;
-    return keyAt(slot);
+    return keyIn(image, i);
   };
   const looked = (): number => {
     looks = 0;
@@ -259,6 +275,42 @@ t.test("key table: the order is kept from one look to the next, and only what is
   t.ok(looked() <= 1_100);
   t.equal(looked(), 0);
 });
+
+t.test(
+  "key table: an order fixed at a moment is that of the moment, whatever comes and goes between its steps",
+  async (t) => {
+    const count = 40_000;
+    for (const keyOf of [(i: number) => `key ${(i * 7_919) % count}`, (i: number) => (i * 7_919) % count]) {
+      const table = new KeyTable(count);
+      for (let i = 0; i < count; i++) table.slotOf(keyOf(i));
+      for (const round of [0, 1, 2]) {
+        const keys = Array.from(table.held()).sort(compareKeys);
+        const slots = keys.map((key) => table.find(key));
+        table.keepTexts(true);
+        const order = table.cutInOrder();
+        let pauses = 0;
+        for (let step = order.next(); ; step = order.next()) {
+          if (step.done === true) {
+            t.ok(step.value.length === slots.length && step.value.every((slot, i) => slot === slots[i]));
+            break;
+          }
+          table.remove(table.find(keys[pauses * 300] as Key));
+          table.slotOf(typeof keys[0] === "number" ? 1_000_000 * (round + 1) + pauses : `new ${round} ${pauses}`);
+          pauses++;
+        }
+        table.keepTexts(false);
+        t.ok(pauses > 0, `${pauses} pauses`);
+      }
+      const { size } = table;
+      t.equal(table.sortedSlots().length, size);
+    }
+    const small = new KeyTable();
+    small.slotOf("b");
+    const fixed = atOnce(small.cutInOrder());
+    t.equal(atOnce(small.cutInOrder()), fixed, "nothing is copied while nothing changes");
+    t.equal(small.sortedSlots(), fixed);
+  },
+);
 
 t.test("key table: many texts are sorted in steps: 16 384 slots looked at or moved", async (t) => {
   const count = 20_000;

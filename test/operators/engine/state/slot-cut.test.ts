@@ -224,10 +224,6 @@ t.test("a cut keeps an image of what changes before its turn, once, and none of 
     [2, true],
     [4, true],
   ]);
-  t.same(
-    [0, 1, 2, 3, 4, 5].map((slot) => cut.keyAt(slot)),
-    ["a", "b", "c", undefined, "e", undefined],
-  );
   const written: unknown[][] = [];
   const writer = new ByteWriter();
   const write = (image: number, slot: number, changed: boolean, entry: object): void =>

@@ -40,6 +40,33 @@ export function steps(options: { readonly maxEvents?: number; readonly spanMs?: 
     });
 }
 
+/** As `steps`, but time goes slowly and every event is near the watermark: keys come again, and what is late is so by little. */
+export function nearbySteps(): fc.Arbitrary<Step[]> {
+  const event = fc.record({
+    key: fc.constantFrom("a", "b", "\ud83d\ude80"),
+    byMs: fc.integer({ min: -16, max: 16 }),
+    x: fc.integer({ min: -50, max: 50 }),
+  });
+  const raw = fc.array(
+    fc.oneof({ weight: 3, arbitrary: event }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) }),
+    {
+      minLength: 15,
+      maxLength: 40,
+    },
+  );
+  return raw.map((items) => {
+    let watermarkMs = 0;
+    const made = items.map((item, id): Step => {
+      if (typeof item === "number") {
+        watermarkMs += item;
+        return { kind: "mark", timeMs: watermarkMs };
+      }
+      return { kind: "event", event: { id, key: item.key, timeMs: watermarkMs + item.byMs, x: item.x } };
+    });
+    return [...made, { kind: "mark", timeMs: watermarkMs + 200 }];
+  });
+}
+
 export function eventsOf(all: readonly Step[]): readonly Reading[] {
   return all.flatMap((step) => (step.kind === "event" ? [step.event] : []));
 }

@@ -1,9 +1,11 @@
 import t from "tap";
 import { planAggregates } from "../../../../src/operators/engine/aggregates/plan.js";
 import {
+  argmax,
   count,
   countOf,
   custom,
+  distinctExact,
   hopping,
   max,
   session,
@@ -17,11 +19,21 @@ import { Undo } from "../../../../src/operators/engine/state/undo.js";
 import { COUNT_EXTRA } from "../../../../src/operators/engine/windows/count.js";
 import { makeWindow } from "../../../../src/operators/engine/windows/make.js";
 import { SESSION_EXTRA } from "../../../../src/operators/engine/windows/session.js";
-import type { Reading } from "../support/arrivals.js";
-import { Driven, leavesNoTrace, PLANTED, takesAnyStride } from "../support/driven.js";
+import { nearbySteps, type Reading } from "../support/arrivals.js";
+import { Driven, leavesNoTrace, PLANTED, savesTheMoment, takesAnyStride } from "../support/driven.js";
 
+t.setTimeout(120_000);
+
+const best = argmax(
+  ({ x }: Reading) => x,
+  ({ id }) => id,
+);
+
+/** Numbers in a row, and a cell beside it. */
 function drivenBy(spec: WindowSpec, exact: boolean) {
-  const aggregates = exact ? { n: count(), total: sumIntegers("x") } : { n: count(), high: max("x") };
+  const aggregates = exact
+    ? { n: count(), total: sumIntegers("x"), kinds: distinctExact("x") }
+    : { n: count(), high: max("x"), best };
   return new Driven(
     (runtime, next) => makeWindow<Reading>(0, "w", runtime, spec, aggregates as { n: ReturnType<typeof count> }, next),
     ({ push }, value) => push(value),
@@ -41,10 +53,15 @@ const SPECS: Readonly<Record<string, readonly [WindowSpec, exact: boolean]>> = {
 for (const [name, [spec, exact]] of Object.entries(SPECS)) {
   t.test(`${name}: one long advance says what short ones say, and nothing is due before it says so`, async (t) => {
     t.doesNotThrow(() => takesAnyStride(() => drivenBy(spec, exact), 17));
+    t.doesNotThrow(() => takesAnyStride(() => drivenBy(spec, exact), 16, nearbySteps()));
   });
 
   t.test(`${name}: an event that fails leaves no trace`, async (t) => {
     t.doesNotThrow(() => leavesNoTrace(() => drivenBy(spec, exact), 18));
+  });
+
+  t.test(`${name}: saved in steps, it is as it was when the save began`, async (t) => {
+    t.doesNotThrow(() => savesTheMoment(() => drivenBy(spec, exact), 19));
   });
 
   t.test(`${name}: many keys are fired in steps that are short, and no more of them than needed`, async (t) => {
@@ -125,9 +142,10 @@ t.test("metrics: keys of every window at hand, bytes of each and of what is move
   );
 });
 
-t.test("count: an event that fails leaves no trace, time has no part in it", async (t) => {
+t.test("count: an event that fails leaves no trace, nor does a save in steps; time has no part in it", async (t) => {
   const create = () => drivenBy(countOf(3), true);
   t.doesNotThrow(() => leavesNoTrace(create, 20));
+  t.doesNotThrow(() => savesTheMoment(create, 21));
   t.equal(create().operator.nextMs(), Number.POSITIVE_INFINITY);
 });
 
@@ -193,6 +211,39 @@ t.test("what is held is told in the order of time, whatever came first", async (
       starts,
       [...starts].sort((a, b) => a - b),
     );
+  }
+});
+
+t.test("hopping: due is the end of the next window that holds something, and nothing before", async (t) => {
+  const SIZE = 20;
+  for (const slideMs of [5, 8, 20]) {
+    const driven = drivenBy(hopping({ sizeMs: SIZE, slideMs }), true);
+    const times: number[] = [];
+    const isDue = (watermarkMs: number): void => {
+      let endMs = Math.floor((watermarkMs - SIZE) / slideMs) * slideMs + SIZE + slideMs;
+      while (endMs < 500 && !times.some((timeMs) => timeMs >= endMs - SIZE && timeMs < endMs)) endMs += slideMs;
+      t.equal(
+        driven.operator.nextMs(),
+        endMs < 500 ? endMs : Number.POSITIVE_INFINITY,
+        `${slideMs}: at ${watermarkMs}`,
+      );
+    };
+    for (const [watermarkMs, timeMs] of [
+      [-40, 31],
+      [-40, 3],
+      [2, 3],
+      [13, 100],
+      [24, 26],
+      [70, 140],
+      [71, 80],
+      [400, 410],
+    ] as const) {
+      driven.advance(watermarkMs);
+      isDue(watermarkMs);
+      times.push(timeMs);
+      driven.event({ id: 0, key: "a", timeMs, x: 1 });
+      isDue(watermarkMs);
+    }
   }
 });
 

@@ -148,6 +148,24 @@ t.test("hopping: with a long lateness nothing is said of windows that do not hol
   ]);
 });
 
+t.test("hopping: a corrected window holds nothing of what came before it or comes behind it", async (t) => {
+  const kit = kitOf(hopping({ sizeMs: 10, slideMs: 5, latenessMs: 90 }));
+  for (const [timeMs, x] of [
+    [14, 100],
+    [15, 200],
+    [24, 400],
+    [25, 800],
+    [30, 1_600],
+  ] as const)
+    send(kit, "a", timeMs, x);
+  kit.watermark(60);
+  send(kit, "a", 20, 5);
+  t.same(told(kit).slice(6), [
+    ["a", 15, 25, "update", 1, 3, 605],
+    ["a", 20, 30, "update", 1, 3, 1_205],
+  ]);
+});
+
 t.test("what a window holds of a key: each open one, with its time and its aggregates so far", async (t) => {
   const context = { task: "t/0", partition: 0, partitions: 1, inference: { run: async () => new Float32Array() } };
   for (const [spec, times] of [
