@@ -2,8 +2,12 @@
 // its reason. A file is a program that prints TAP, so nothing but Node is between it and its tests.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 
+/** A system under test takes a moment to end its servers. */
+const END_MS = 5_000;
 const running = new Set();
+let ending = false;
 
 /**
  * Runs `files` in the order given, `jobs` at a time, and those that `isAlone` names last, with nothing beside them.
@@ -19,7 +23,7 @@ export async function runTests({ files, jobs, isAlone = () => false, print = con
   const counts = { pass: 0, fail: 0, skip: 0 };
   const skips = [];
   const lane = async (queue) => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+    for (let file = queue.shift(); file !== undefined && !ending; file = queue.shift()) {
       const result = await runFile(file, options);
       print(describe(file, result));
       for (const kind of Object.keys(counts)) counts[kind] += result[kind];
@@ -33,9 +37,10 @@ export async function runTests({ files, jobs, isAlone = () => false, print = con
   return counts;
 }
 
-/** Ends every file that is still running, and what it started. */
-export function endTests() {
-  for (const child of running) endGroup(child);
+/** Ends every file that is still running with all it started, and begins no other. */
+export async function endTests() {
+  ending = true;
+  await Promise.all([...running].map(endGroup));
 }
 
 async function runFile(file, { cwd, timeoutMs, graceMs = 15_000, env = () => ({}), ended = () => {} }) {
@@ -51,14 +56,14 @@ async function runFile(file, { cwd, timeoutMs, graceMs = 15_000, env = () => ({}
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    endGroup(child);
+    void endGroup(child);
   }, timeoutMs + graceMs);
   const lines = [];
   const output = createInterface(child.stdout).on("line", (line) => lines.push(line));
   const read = new Promise((resolve) => output.once("close", resolve));
   const exit = await exited;
   // A server that outlives its test may hold the pipe: what the test printed itself is there by then.
-  await Promise.race([read, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+  await Promise.race([read, delay(1000, undefined, { ref: false })]);
   output.close();
   child.stdout.destroy();
   clearTimeout(timer);
@@ -67,11 +72,24 @@ async function runFile(file, { cwd, timeoutMs, graceMs = 15_000, env = () => ({}
   return { ...judge(lines, exit, timedOut), lines, ms: performance.now() - startedMs };
 }
 
-function endGroup({ pid }) {
+/** Asks first: what is asked to end ends its own servers, and those may be in groups of their own. */
+async function endGroup({ pid }) {
+  const lastMs = performance.now() + END_MS;
+  let alive = signalGroup(pid, "SIGTERM");
+  while (alive && performance.now() < lastMs) {
+    await delay(50);
+    alive = signalGroup(pid, 0);
+  }
+  if (alive) signalGroup(pid, "SIGKILL");
+}
+
+/** False when nothing of it is left. */
+function signalGroup(pid, signal) {
   try {
-    process.kill(-pid, "SIGKILL");
+    return process.kill(-pid, signal);
   } catch (error) {
-    if (error.code !== "ESRCH") throw error;
+    if (error.code === "ESRCH") return false;
+    throw error;
   }
 }
 

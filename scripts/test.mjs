@@ -38,8 +38,7 @@ const BIOME = join(ROOT, "node_modules", "@biomejs", "biome", "bin", "biome");
 const total = { pass: 0, fail: 0, skip: 0 };
 
 for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
-  process.once(signal, () => process.exit(code));
-process.once("exit", endTests);
+  process.once(signal, () => void endTests().finally(() => process.exit(code)));
 
 await main();
 console.log(`${total.pass} passed, ${total.fail} failed, ${total.skip} skipped`);

@@ -9,6 +9,7 @@ import {
 import { Channel, type ChannelOptions } from "./channels/channel.js";
 import { type Entry, readEntry } from "./channels/entry.js";
 import { fieldOf } from "./channels/filter.js";
+import { soon } from "./channels/group.js";
 import { KeyedState } from "./channels/keyed-state.js";
 import { channelShape } from "./channels/names.js";
 import { createPending } from "./channels/pending.js";
@@ -54,6 +55,12 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
   /** Set while the stream is being read. */
   let session: { readonly stop: AbortController; readonly ended: Promise<void>; ready: Promise<boolean> } | undefined;
   let lingering: NodeJS.Timeout | undefined;
+  /** Set while records are handed on: what is to be written once all of them were. */
+  let due: (() => void)[] | undefined;
+  const flushSoon = (flush: () => void) => {
+    if (due) due.push(flush);
+    else soon(flush);
+  };
   if (declaration.reading !== "demand") startReading();
 
   return {
@@ -125,7 +132,14 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
   function channelOf(name: string): Channel {
     let channel = channels.get(name);
     if (!channel) {
-      channel = new Channel({ ...shared, name, label: shape.base, epoch: () => place?.epoch ?? "", key });
+      channel = new Channel({
+        ...shared,
+        name,
+        label: shape.base,
+        epoch: () => place?.epoch ?? "",
+        key,
+        soon: flushSoon,
+      });
       channels.set(name, channel);
     }
     return channel;
@@ -146,7 +160,13 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
     channelOf(channel).join(subscriber, manner);
   }
 
-  async function run(signal: AbortSignal, ready: (ready: boolean) => void): Promise<void> {
+  async function run(signal: AbortSignal, answer: (ready: boolean) => void): Promise<void> {
+    let isAnswered = false;
+    const ready = (is: boolean) => {
+      // Node looks into every promise that is resolved again.
+      if (!isAnswered) answer(is);
+      isAnswered = true;
+    };
     for (let waitMs = RETRY_MS_FIRST; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_MOST)) {
       try {
         await settle();
@@ -204,18 +224,25 @@ export function logFeed({ declaration, log, logger, ...shared }: LogFeedOptions)
   /** Hands on what one turn should hold, from `from` on; returns where it stopped. */
   function publish(messages: readonly LogMessage[], from: number): number {
     const now = place as Place;
+    const flushes: (() => void)[] = [];
+    due = flushes;
     let at = from;
-    for (let bytes = 0; at < messages.length && bytes < TURN_BYTES; at++) {
-      const message = messages[at] as LogMessage;
-      const names = shape.namesOf(message.subject);
-      const entry = names.length === 0 ? undefined : toEntry(message);
-      if (entry) {
-        state?.apply(entry);
-        now.recent.add(entry);
-        for (const name of names) channels.get(name)?.push(entry);
+    try {
+      for (let bytes = 0; at < messages.length && bytes < TURN_BYTES; at++) {
+        const message = messages[at] as LogMessage;
+        const names = shape.namesOf(message.subject);
+        const entry = names.length === 0 ? undefined : toEntry(message);
+        if (entry) {
+          state?.apply(entry);
+          now.recent.add(entry);
+          for (const name of names) channels.get(name)?.push(entry);
+        }
+        now.position = message.sequence;
+        bytes += message.data.byteLength;
       }
-      now.position = message.sequence;
-      bytes += message.data.byteLength;
+    } finally {
+      due = undefined;
+      for (const flush of flushes) flush();
     }
     return at;
   }

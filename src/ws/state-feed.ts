@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Logger, PolledChannel } from "../core/index.js";
 import { Channel, type ChannelOptions } from "./channels/channel.js";
 import { Entry } from "./channels/entry.js";
+import { soon } from "./channels/group.js";
 import { channelShape } from "./channels/names.js";
 import { createPending } from "./channels/pending.js";
 import type { Feed, Subscriber } from "./feed.js";
@@ -21,7 +22,7 @@ export function stateFeed({ declaration, read, logger, ...shared }: StateFeedOpt
   const shape = channelShape(declaration);
   const epoch = randomBytes(8).toString("hex");
   const key = () => ""; // each state replaces the one before
-  const channel = new Channel({ ...shared, name: shape.base, label: shape.base, epoch: () => epoch, key });
+  const channel = new Channel({ ...shared, name: shape.base, label: shape.base, epoch: () => epoch, key, soon });
   let offset = 0;
   let latest: Entry | undefined;
   let timer: NodeJS.Timeout | undefined;

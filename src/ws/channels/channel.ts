@@ -21,6 +21,7 @@ export interface ChannelOptions {
   readonly epoch: () => string;
   readonly key: (entry: Entry) => string;
   readonly topics: (encoding: Encoding) => WsTopic;
+  readonly soon: (flush: () => void) => void;
   readonly maxBufferedBytes: number;
   readonly metrics: GatewayMetrics;
 }
@@ -99,7 +100,7 @@ export class Channel {
   }
 
   #group({ encoding, delivery, everyMs }: Manner): Group {
-    const { name, label, epoch, key, topics, maxBufferedBytes, metrics } = this.#options;
+    const { name, label, epoch, key, topics, soon, maxBufferedBytes, metrics } = this.#options;
     return new Group({
       channel: name,
       epoch,
@@ -109,6 +110,7 @@ export class Channel {
       key,
       topic: topics(encoding),
       maxBufferedBytes,
+      soon,
       sent: (frames, bytes) => metrics.frames(label, frames, bytes),
       dropped: (reason, count) => metrics.dropped(label, reason, count),
     });

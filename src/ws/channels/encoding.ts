@@ -28,11 +28,26 @@ const pack = (value: unknown) => Buffer.from(packer.encode(value));
 export const msgpack: Encoding = {
   name: "msgpack",
   binary: true,
-  event: (channel, _epoch, { offset, value }, prev) => pack({ op: "event", channel, offset, prev, data: value }),
-  state: (channel, _epoch, offset, entries, last) =>
-    pack({ op: "state", channel, offset, data: entries.map(({ value }) => value), last }),
+  event(channel, _epoch, { offset, value }, prev) {
+    const frame = { op: "event", channel, offset, prev, data: value };
+    return tryPack(frame) ?? pack({ ...frame, data: null });
+  },
+  state(channel, _epoch, offset, entries, last) {
+    const data = entries.map(({ value }) => value);
+    const frame = { op: "state", channel, offset, data, last };
+    return tryPack(frame) ?? pack({ ...frame, data: data.map((value) => (tryPack([[value]]) ? value : null)) });
+  },
   frame: pack,
 };
+
+/** JSON of any depth can be read, but the packer takes about a hundred levels and then throws: undefined. */
+function tryPack(value: unknown): Buffer | undefined {
+  try {
+    return pack(value);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Server-sent events: the id is where an EventSource goes on by itself. */
 export const sse: Encoding = {
@@ -50,13 +65,14 @@ function message(name: string, text: string, id?: string): Buffer {
   return Buffer.from(`${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${data}\n\n`);
 }
 
+/** Nothing in the name of a channel has to be escaped. */
 function eventText(channel: string, { offset, text }: Entry, prev: number): string {
-  return `{"op":"event","channel":${JSON.stringify(channel)},"offset":${offset},"prev":${prev},"data":${text}}`;
+  return `{"op":"event","channel":"${channel}","offset":${offset},"prev":${prev},"data":${text}}`;
 }
 
 function stateText(channel: string, offset: number, entries: readonly Entry[], last: boolean): string {
   const data = entries.map(({ text }) => text).join(",");
-  return `{"op":"state","channel":${JSON.stringify(channel)},"offset":${offset},"data":[${data}],"last":${last}}`;
+  return `{"op":"state","channel":"${channel}","offset":${offset},"data":[${data}],"last":${last}}`;
 }
 
 /** The frame of an event. Made once for all who have the same event before it, which is nearly everybody. */

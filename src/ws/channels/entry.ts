@@ -24,6 +24,13 @@ export class Entry {
     }
     return this.#value;
   }
+
+  /** Lets go of what can be made again: who keeps many keeps their text alone. */
+  release(): void {
+    this.memo = undefined;
+    this.#value = undefined;
+    this.#parsed = false;
+  }
 }
 
 /** Undefined when `data` is not JSON in UTF-8: a frame made of it would be refused by every client. */

@@ -19,6 +19,9 @@ const NAME = /^([a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*)((?:\.<\w+>)*)((?:\[\.<\w+
 /** Marks of tasks and stages, which are no records: `<stream>._at.…`, `<stream>.<partition>._mark.…`. */
 const HOUSEKEEPING = /^[^.]+\.(?:_at\.|\d+\._(?:mark|tick|ctl)(?:\.|$))/;
 
+/** Subjects whose names are remembered: some 200 KB for each declaration at most. */
+const MAX_KNOWN = 1_024;
+
 /** Errors: MR_OPTION_INVALID when the name or its parameters are not as core/channels.ts says. */
 export function channelShape(declaration: ChannelDeclaration): ChannelShape {
   const [, base = "", needed = "", optional = ""] = NAME.exec(declaration.name) ?? [];
@@ -35,6 +38,8 @@ export function channelShape(declaration: ChannelDeclaration): ChannelShape {
     template
       .map((token) => (token.startsWith("<") ? (values[all.indexOf(token.slice(1, -1))] ?? "*") : token))
       .join(".");
+  // Most records come under a subject seen before.
+  const known = new Map<string, readonly string[]>();
   return {
     base,
     pattern: fill([]),
@@ -49,17 +54,26 @@ export function channelShape(declaration: ChannelDeclaration): ChannelShape {
       return values.every((value) => TOKEN.test(value)) ? fill(values) : undefined;
     },
     namesOf(subject) {
-      if (HOUSEKEEPING.test(subject)) return [];
-      const tokens = subject.split(".");
-      const names: string[] = [];
-      let name = base;
-      for (let given = 0; given <= all.length; given++) {
-        if (given > 0) name += `.${tokens[places[given - 1] ?? 0]}`;
-        if (given >= required.length) names.push(name);
-      }
+      let names = known.get(subject);
+      if (names) return names;
+      names = namesOf(subject);
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(subject, names);
       return names;
     },
   };
+
+  function namesOf(subject: string): readonly string[] {
+    if (HOUSEKEEPING.test(subject)) return [];
+    const tokens = subject.split(".");
+    const names: string[] = [];
+    let name = base;
+    for (let given = 0; given <= all.length; given++) {
+      if (given > 0) name += `.${tokens[places[given - 1] ?? 0]}`;
+      if (given >= required.length) names.push(name);
+    }
+    return names;
+  }
 }
 
 function parameters(text: string): string[] {

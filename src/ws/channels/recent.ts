@@ -18,6 +18,8 @@ export class Recent {
   }
 
   add(entry: Entry): void {
+    // Whoever reads it now has had its value and its frame; those who come back may never.
+    this.#entries.at(-1)?.release();
     this.#entries.push(entry);
     this.#length += entry.text.length;
     if (this.#length <= this.#maxLength) return;

@@ -1,4 +1,4 @@
-import t from "tap";
+import t, { type Test } from "tap";
 import { MillraceError } from "../../../src/core/index.js";
 import { takeOver } from "../../../src/sinks/clickhouse/announcer.js";
 import {
@@ -49,17 +49,20 @@ t.test("an announcement whose answer was lost is no other writer's", async (t) =
   await announcer.announce({ after: 5, from: 6, to: 7 });
 });
 
-t.test("an insert that arrives after the take-over stores no row twice", async (t) => {
+/** An empty database and the readings 0 to 9 in a log; `start` is a writer between the two. */
+async function tenReadings(t: Test) {
   const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
   t.teardown(() => clickhouse.close());
   const sink = createClickhouseSink(clickhouse);
   await sink.open();
-  const query = createQueryRunner(clickhouse);
   const registers = memoryRegisters();
   const log = memoryLog(() => "c0ffee");
   await log.ensureStream({ name: "accepted", subjects: ["accepted.>"], maxBytes: 1e9 });
-  const publish = (n: number) =>
-    log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
+  const publish = async (from: number, to: number): Promise<void> => {
+    for (let n = from; n < to; n++)
+      await log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
+  };
+  await publish(0, 10);
   const onPoison = async () => void t.fail("no row is poison");
   const start = (through: TableSink) => {
     const stopping = new AbortController();
@@ -68,8 +71,11 @@ t.test("an insert that arrives after the take-over stores no row twice", async (
     ended.catch(() => undefined);
     return { task, ended, stop: () => stopping.abort() };
   };
+  return { clickhouse, sink, query: createQueryRunner(clickhouse), registers, publish, start };
+}
 
-  for (let n = 0; n < 10; n++) await publish(n);
+t.test("an insert that arrives after the take-over stores no row twice", async (t) => {
+  const { sink, query, publish, start } = await tenReadings(t);
   let release = (): void => undefined;
   let isStuck = false;
   const former = start({
@@ -81,10 +87,10 @@ t.test("an insert that arrives after the take-over stores no row twice", async (
     },
   });
   await until("the former writer is about to insert", () => isStuck);
-  for (let n = 10; n < 20; n++) await publish(n);
+  await publish(10, 20);
   const latter = start(sink);
   await until("all stored", () => latter.task.position() === 20);
-  for (let n = 20; n < 30; n++) await publish(n);
+  await publish(20, 30);
   release();
   await t.rejects(former.ended, { code: "MR_FENCED" }, "and the former writer ends");
   await until("the rest is stored", () => latter.task.position() === 30);
@@ -94,50 +100,23 @@ t.test("an insert that arrives after the take-over stores no row twice", async (
 });
 
 t.test("an older copy of the database is filled again from where it ends", async (t) => {
-  const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
-  t.teardown(() => clickhouse.close());
-  const sink = createClickhouseSink(clickhouse);
-  await sink.open();
-  const registers = memoryRegisters();
-  const log = memoryLog(() => "c0ffee");
-  await log.ensureStream({ name: "accepted", subjects: ["accepted.>"], maxBytes: 1e9 });
-  for (let n = 0; n < 10; n++)
-    await log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
+  const { sink, registers, start } = await tenReadings(t);
   const announcer = await takeOver({ registers, table: "readings", incarnation: "c0ffee", writer: "lost" });
   await announcer.announce({ after: 6, from: 7, to: 8 });
-  const stopping = new AbortController();
-  const onPoison = async () => void t.fail("no row is poison");
-  const task = createSinkTask({ log, registers, sink, stream: "accepted", onPoison, logger: silent });
-  const ended = task.run(stopping.signal);
+  const { task, ended, stop } = start(sink);
   await until("all stored", () => task.position() === 10);
   t.equal(task.stored("readings"), 10);
-  stopping.abort();
+  stop();
   await ended;
 });
 
 t.test(
   "a block whose token the database noted, and whose rows it lost when it died, is stored all the same",
   async (t) => {
-    const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
-    t.teardown(() => clickhouse.close());
-    const sink = createClickhouseSink(clickhouse);
-    await sink.open();
-    const query = createQueryRunner(clickhouse);
-    const registers = memoryRegisters();
-    const log = memoryLog(() => "c0ffee");
-    await log.ensureStream({ name: "accepted", subjects: ["accepted.>"], maxBytes: 1e9 });
-    for (let n = 0; n < 10; n++)
-      await log.publish({ subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(n))) });
-    const run = async (through: TableSink) => {
-      const stopping = new AbortController();
-      const onPoison = async () => void t.fail("no row is poison");
-      const task = createSinkTask({ log, registers, sink: through, stream: "accepted", onPoison, logger: silent });
-      const ended = task.run(stopping.signal);
-      return { task, ended, stop: () => stopping.abort() };
-    };
+    const { clickhouse, sink, query, start } = await tenReadings(t);
     // What is left after a kill between the two: ClickHouse keeps the token of rows that a mutation has removed.
     let tokens: string[] = [];
-    const first = await run({
+    const first = start({
       ...sink,
       async write(table, rows, token) {
         tokens.push(token);
@@ -155,7 +134,7 @@ t.test(
     t.same((await query("SELECT count() FROM readings")).rows, [[0]]);
 
     tokens = [];
-    const second = await run({
+    const second = start({
       ...sink,
       async write(table, rows, token) {
         tokens.push(token);

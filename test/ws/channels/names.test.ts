@@ -32,6 +32,12 @@ t.test("a name is a pattern of subjects, a subject has its names", async (t) => 
   t.same(shape.namesOf("features.3.mine.k"), ["features.mine", "features.mine.k"]);
   for (const mark of ["features._at.task", "features.0._mark.x", "features.0._tick.live"])
     t.same(shape.namesOf(mark), []);
+  // More than are remembered, each asked twice.
+  for (const round of [1, 2])
+    for (let n = 0; n < 1_500; n++) {
+      const names = shape.namesOf(`features.0.p${n}.k`);
+      if (names[1] !== `features.p${n}.k`) t.same(names, [`features.p${n}`, `features.p${n}.k`], `round ${round}`);
+    }
 });
 
 t.test("declarations that cannot be meant", async (t) => {

@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { popInKeyOrder } from "../state/due.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
@@ -175,7 +175,7 @@ export class IntervalJoin<L, R, O> implements Operator, Undoable {
     writer.f64(this.#watermarkMs);
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keyAt(slot) as Key);
+      this.#table.writeKeyAt(writer, slot);
       for (const side of this.#rows) writeValue(writer, side[slot]);
     }
   }

@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -121,7 +121,7 @@ class TableState<T> implements Operator {
   save(writer: ByteWriter): void {
     writer.uint(this.#keys.size);
     for (const slot of this.#keys.sortedSlots()) {
-      writeKey(writer, this.#keys.keyAt(slot) as Key);
+      this.#keys.writeKeyAt(writer, slot);
       writeValue(writer, this.#rows[slot]);
     }
   }

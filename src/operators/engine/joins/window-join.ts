@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import type { Undoable } from "../state/undo.js";
@@ -134,7 +134,7 @@ export class WindowJoin<L, R, O, K extends Key> implements Operator, Undoable {
       writer.f64(startMs);
       writer.uint(table.size);
       for (const slot of table.sortedSlots()) {
-        writeKey(writer, table.keyAt(slot) as Key);
+        table.writeKeyAt(writer, slot);
         writeValue(writer, rows[0][slot]);
         writeValue(writer, rows[1][slot]);
       }

@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
@@ -112,7 +112,7 @@ export class Latest<V, S> implements Operator, Undoable {
   save(writer: ByteWriter): void {
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keyAt(slot) as Key);
+      this.#table.writeKeyAt(writer, slot);
       writer.f64(this.#touched[slot] as number);
       writeValue(writer, this.#states[slot]);
     }

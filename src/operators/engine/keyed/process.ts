@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { popInKeyOrder } from "../state/due.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { type Key, longestUnused, readKey } from "../state/keys.js";
 import { type Copier, Resting } from "../state/resting.js";
 import { type Entry, SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
@@ -342,7 +342,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       copier.flush();
       writer.cut();
       const entry = { piece: writer.piece, from: writer.place };
-      writeKey(writer, this.#table.keyAt(slot) as Key);
+      this.#table.writeKeyAt(writer, slot);
       this.#write(writer, this.#imageOf(slot), slot, entry, resting);
     }
     copier.flush();

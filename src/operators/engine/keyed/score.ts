@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, longestUnused, readKey, writeKey } from "../state/keys.js";
+import { type Key, longestUnused, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -100,7 +100,7 @@ export class ScoreStep<V, S, W> implements Operator {
   save(writer: ByteWriter): void {
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
-      writeKey(writer, this.#table.keyAt(slot) as Key);
+      this.#table.writeKeyAt(writer, slot);
       this.#write(writer, slot);
     }
   }

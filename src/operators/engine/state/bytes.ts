@@ -124,6 +124,23 @@ export class ByteWriter {
     this.#at = at;
   }
 
+  /** A text that stands in `from` with one byte a unit, as `text` would write it; false, and nothing is written, unless it is plain ASCII. */
+  ascii(from: Uint8Array, start: number, length: number): boolean {
+    this.#reserve(length * 3 + 9);
+    const before = this.#at;
+    this.uint(length * 2);
+    const bytes = this.#bytes;
+    const at = this.#at;
+    let all = 0;
+    for (let i = 0; i < length; i++) {
+      const byte = from[start + i] as number;
+      bytes[at + i] = byte;
+      all |= byte;
+    }
+    this.#at = all > 0x7f ? before : at + length;
+    return all <= 0x7f;
+  }
+
   #wideText(value: string): void {
     if (isWellFormed(value)) {
       const bytes = encoder.encode(value);

@@ -83,7 +83,8 @@ export class FrameCut<V> {
     const { table, plan, rows, cells } = this.#frame;
     const image = this.#images[Math.floor(slot / this.#chunk)];
     const place = slot % this.#chunk;
-    writeKey(writer, (image === undefined ? table.keyAt(slot) : table.keyIn(image.keys, place)) as Key);
+    if (image === undefined) table.writeKeyAt(writer, slot);
+    else writeKey(writer, table.keyIn(image.keys, place) as Key);
     writer.doubles(image?.rows ?? rows, (image === undefined ? slot : place) * plan.stride, plan.stride);
     if (plan.cells.length === 0) return;
     writer.raw(image?.cells[place] ?? this.#cellsOf(cells, slot));

@@ -3,7 +3,7 @@ import type { HeldPart } from "../topology/runtime.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { FrameCut } from "./cut.js";
 import { KeyTable } from "./key-table.js";
-import { type Key, readKey, writeKey } from "./keys.js";
+import { type Key, readKey } from "./keys.js";
 import type { Steps } from "./steps.js";
 import type { Undo, Undoable } from "./undo.js";
 
@@ -145,7 +145,7 @@ export class Frame<V> implements Undoable {
     const { plan, table } = this;
     writer.uint(table.size);
     for (const slot of table.sortedSlots()) {
-      writeKey(writer, table.keyAt(slot) as Key);
+      table.writeKeyAt(writer, slot);
       writer.doubles(this.rows, slot * plan.stride, plan.stride);
       saveCells(plan, this.cells, slot, writer);
     }

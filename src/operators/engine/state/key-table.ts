@@ -1,3 +1,4 @@
+import type { ByteWriter } from "./bytes.js";
 import { mergeInSteps, sortInSteps } from "./key-order.js";
 import { grow, hashKey, type Key } from "./keys.js";
 import { sortByPrefix } from "./prefix-sort.js";
@@ -82,6 +83,14 @@ export class KeyTable {
   #key(kind: number, value: number): Key | undefined {
     if (kind >= TEXT) return this.#texts.get(value, kind - TEXT);
     return kind === NUMBER ? value : undefined;
+  }
+
+  /** Writes the key of a slot in use, as `writeKey` does. */
+  writeKeyAt(writer: ByteWriter, slot: number): void {
+    const kind = this.#kinds[slot] as number;
+    writer.u8(kind === NUMBER ? 0 : 1);
+    if (kind === NUMBER) writer.f64(this.#values[slot] as number);
+    else this.#texts.write(writer, this.#values[slot] as number, kind - TEXT);
   }
 
   /** Whether the slot's key is this number. */

@@ -63,10 +63,11 @@ export class SlotCut<I> {
       const kept = this.#images.get(slot);
       if (copy(slot, kept !== undefined)) continue;
       const entry = { piece: writer.piece, from: writer.place };
-      writeKey(writer, kept === undefined ? (this.#table.keyAt(slot) as Key) : kept.key);
       if (kept === undefined) {
+        this.#table.writeKeyAt(writer, slot);
         write(this.#imageOf(slot, false), slot, false, entry);
       } else {
+        writeKey(writer, kept.key);
         write(kept.image, slot, true, entry);
         this.#images.delete(slot); // its turn is over
       }

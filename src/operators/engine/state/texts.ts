@@ -1,4 +1,5 @@
 import type { Slices } from "../../../core/index.js";
+import type { ByteWriter } from "./bytes.js";
 
 /** Bytes of a chunk: 2^16. Only the first one grows, by moving; a text that is longer has a chunk of its own. */
 const CHUNK_BITS = 16;
@@ -97,6 +98,13 @@ export class TextArena {
     const at = place & WITHIN;
     const end = at + bytesOf(form);
     return (form & 1) === 0 ? chunk.latin1Slice(at, end) : chunk.toString("utf16le", at, end);
+  }
+
+  /** As `writer.text` of the text, mostly without making it. */
+  write(writer: ByteWriter, place: number, form: number): void {
+    const isNarrow = (form & 1) === 0;
+    if (isNarrow && writer.ascii(this.#chunks[place >> CHUNK_BITS] as Buffer, place & WITHIN, form >> 1)) return;
+    writer.text(this.get(place, form));
   }
 
   /** Gives the text's space to the next one, at once or when texts need stay no longer. */

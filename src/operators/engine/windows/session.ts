@@ -3,7 +3,7 @@ import { type ByteReader, ByteWriter } from "../state/bytes.js";
 import { popInKeyOrder } from "../state/due.js";
 import { Frame } from "../state/frame.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey, writeKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
@@ -325,7 +325,7 @@ export class Session<V> implements Operator, Undoable {
     writer.f64(this.#watermarkMs);
     writer.uint(this.#owners.size);
     for (const owner of this.#owners.sortedSlots()) {
-      writeKey(writer, this.#owners.keyAt(owner) as Key);
+      this.#owners.writeKeyAt(writer, owner);
       this.#writeSessions(writer, owner);
     }
   }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
+import { ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
 import { KeyTable } from "../../../../src/operators/engine/state/key-table.js";
-import { compareKeys, hashKey, type Key } from "../../../../src/operators/engine/state/keys.js";
+import { compareKeys, hashKey, type Key, writeKey } from "../../../../src/operators/engine/state/keys.js";
 import { atOnce, type Steps } from "../../../../src/operators/engine/state/steps.js";
 import { drive } from "../support/drive.js";
 
@@ -38,11 +39,15 @@ function check(table: KeyTable, model: ReadonlyMap<Key, number>): void {
   );
   assert.deepEqual([...table.held()].sort(compareKeys), sorted);
   assert.equal(table.size, model.size);
+  const [written, expected] = [new ByteWriter(), new ByteWriter()];
   for (const [key, slot] of model) {
     assert.equal(table.find(key), slot);
     assert.ok(table.has(slot));
     assert.equal(table.isNumber(slot, 7), key === 7);
+    table.writeKeyAt(written, slot);
+    writeKey(expected, key);
   }
+  assert.deepEqual(written.finish(), expected.finish());
   const slots = new Set(model.values());
   for (let slot = 0; slot < table.length + 2; slot++) assert.equal(table.has(slot), slots.has(slot));
 }

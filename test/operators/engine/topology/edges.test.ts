@@ -3,6 +3,7 @@ import type { LogMessage, Output, TaskContext } from "../../../../src/core/index
 import { pipeline, TestKit, type Topology, testSource, testTarget } from "../../../../src/operators/engine/index.js";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
 import { Runtime } from "../../../../src/operators/engine/topology/runtime.js";
+import { refusal } from "../support/refusal.js";
 
 const CONTEXT: TaskContext = {
   task: "edges/0",
@@ -284,15 +285,7 @@ t.test("an operator's saved part that is longer or shorter than it reads is refu
     return topology;
   };
   const bytes = new TestKit(embedded(() => undefined)).save();
-  const refusal = (topology: Topology, state: Uint8Array): string => {
-    try {
-      topology.create(CONTEXT).load(state);
-    } catch (error) {
-      t.match(error, { code: "MR_STATE_INCOMPATIBLE" });
-      return (error as Error).message;
-    }
-    return "accepted";
-  };
+  const refused = (topology: Topology, state: Uint8Array) => refusal(t, topology, CONTEXT, state);
   /** The last operator's part with other bytes. */
   const withPart = (change: (part: Uint8Array) => Uint8Array): Uint8Array => {
     const nameAt = Buffer.from(bytes).lastIndexOf("own");
@@ -303,21 +296,21 @@ t.test("an operator's saved part that is longer or shorter than it reads is refu
     return writer.finish();
   };
   t.equal(
-    refusal(
+    refused(
       embedded(() => undefined),
       withPart((part) => part),
     ),
     "accepted",
   );
   t.equal(
-    refusal(
+    refused(
       embedded(() => undefined),
       withPart((part) => Buffer.concat([part, Buffer.of(1, 2, 3)])),
     ),
     "state of operator own incompatible: 3 bytes too many",
   );
   t.match(
-    refusal(
+    refused(
       embedded(() => undefined),
       withPart((part) => part.subarray(0, -1)),
     ),
@@ -326,7 +319,7 @@ t.test("an operator's saved part that is longer or shorter than it reads is refu
   const unhappy = embedded(() => {
     throw new Error("not mine");
   });
-  t.equal(refusal(unhappy, bytes), "state of operator own incompatible: not mine");
+  t.equal(refused(unhappy, bytes), "state of operator own incompatible: not mine");
 });
 
 t.test("a save in steps: an operator at a time, by name, whatever the order of their declaration", async (t) => {

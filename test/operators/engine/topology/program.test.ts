@@ -17,6 +17,8 @@ interface Reading {
   readonly at: number;
 }
 
+import { refusal } from "../support/refusal.js";
+
 const CONTEXT: TaskContext = {
   task: "sample/1",
   partition: 1,
@@ -220,35 +222,27 @@ t.test(
         .lag(step, { ttlMs: 1 })
         .to(testTarget());
     const bytes = new TestKit<Reading>(one(1)).event(1, { key: "a", at: 1 }).save();
-    const refusal = (topology: Topology, state: Uint8Array): string => {
-      try {
-        topology.create(CONTEXT).load(state);
-      } catch (error) {
-        t.match(error, { code: "MR_STATE_INCOMPATIBLE" });
-        return (error as Error).message;
-      }
-      return "accepted";
-    };
-    t.equal(refusal(one(1), bytes), "accepted");
-    t.equal(refusal(one(2), bytes), "state of saved incompatible: saved by saved version 1, this is version 2");
+    const refused = (topology: Topology, state: Uint8Array) => refusal(t, topology, CONTEXT, state);
+    t.equal(refused(one(1), bytes), "accepted");
+    t.equal(refused(one(2), bytes), "state of saved incompatible: saved by saved version 1, this is version 2");
     t.equal(
-      refusal(one(1, "other"), bytes),
+      refused(one(1, "other"), bytes),
       "state of other incompatible: saved by saved version 1, this is version 1",
     );
     t.match(
-      refusal(one(1, "saved", "after"), bytes),
+      refused(one(1, "saved", "after"), bytes),
       "state of operator before incompatible: there is none of that name",
     );
-    t.equal(refusal(one(1), Buffer.from("nonsense")), "state of saved incompatible: it is not saved state");
-    t.equal(refusal(one(1), Buffer.concat([bytes, Buffer.of(0, 0)])), "state of saved incompatible: 2 bytes too many");
+    t.equal(refused(one(1), Buffer.from("nonsense")), "state of saved incompatible: it is not saved state");
+    t.equal(refused(one(1), Buffer.concat([bytes, Buffer.of(0, 0)])), "state of saved incompatible: 2 bytes too many");
     const format = Buffer.from(bytes);
     const formatAt = 4; // behind the magic number of four bytes
     format[formatAt] = 9;
-    t.equal(refusal(one(1), format), "state of saved incompatible: it has format 9, this program reads 1");
+    t.equal(refused(one(1), format), "state of saved incompatible: it has format 9, this program reads 1");
     const without = pipeline("saved").from(testSource<Reading>()).to(testTarget());
-    t.match(refusal(without, bytes), "state of operator before incompatible: there is none of that name");
+    t.match(refused(without, bytes), "state of operator before incompatible: there is none of that name");
     const empty = new TestKit<Reading>(without).save();
-    t.equal(refusal(one(1), empty), "state of operator before incompatible: it was not saved");
+    t.equal(refused(one(1), empty), "state of operator before incompatible: it was not saved");
   },
 );
 
