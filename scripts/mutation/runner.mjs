@@ -116,10 +116,11 @@ class WarmRunner {
     return { status: "complete", tests: results, mutantCoverage: this.#switch.mutantCoverage };
   }
 
-  async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
+  async mutantRun({ activeMutant, testFilter, hitLimit: ofStryker, mutantActivation }) {
     const { share, seed, only, budgetMs = 2_000 } = this.#options;
     if (!isSampled(activeMutant, share, seed, only)) return { status: "survived", nrOfTests: 0 };
     const isStatic = mutantActivation === "static";
+    const hitLimit = turnsAllowed(ofStryker);
     if (!isStatic) await this.#load();
     this.#switch.activeMutant = activeMutant.id;
     this.#switch.hitCount = 0;
@@ -143,6 +144,11 @@ class WarmRunner {
   }
 }
 
+/** Stryker allows a hundred times the turns of all tests together; here each test runs once at most, so a tenth of that is ample. */
+function turnsAllowed(hitLimit) {
+  return hitLimit === undefined ? undefined : Math.max(Math.min(hitLimit, LEAST_TURNS), Math.ceil(hitLimit / 10));
+}
+
 /** Where the dry run leaves how long each test takes. */
 function timesBeside(results) {
   return results.replace(/\.jsonl$/, "-times.json");
@@ -156,6 +162,7 @@ function read(path) {
   }
 }
 
+const LEAST_TURNS = 10_000;
 const SUCCESS = 0;
 const FAILED = 1;
 
