@@ -82,3 +82,13 @@ t.test(
     t.match(kit.counters(), { received: 1, deadLettered: 1, accepted: 0 });
   },
 );
+
+t.test("control messages of one kind reach every step that asked for them", async (t) => {
+  const topology = pipeline("test.control");
+  topology.from(testSource<Reading>()).to(testTarget("readings"));
+  const read = (body: unknown): number => (body as { n: number }).n;
+  for (const name of ["one", "two", "three"]) topology.control("count", read).to(testTarget(name));
+  const kit = new TestKit<Reading>(topology);
+  kit.tick(0).control("count", { n: 7 });
+  for (const name of ["one", "two", "three"]) t.same(kit.rows(name), [7], name);
+});

@@ -181,6 +181,30 @@ t.test("a row that cannot be made is set aside by itself, with its key and the w
   }
 });
 
+t.test("hopping: a merge that throws takes its window, set aside without a key at the window's last ms", async (t) => {
+  const brittle = custom<Reading, number, number>({
+    name: "brittle",
+    init: () => 0,
+    add: (total, { x }) => total + x,
+    merge() {
+      throw PLANTED;
+    },
+    result: (total) => total,
+  });
+  const driven = new Driven(
+    (runtime, next) => makeWindow<Reading>(0, "w", runtime, hopping({ sizeMs: 20, slideMs: 10 }), { brittle }, next),
+    ({ push }, value) => push(value),
+  );
+  for (const timeMs of [5, 15]) driven.event({ id: 0, key: "a", timeMs, x: 1 });
+  driven.advance(60);
+  t.same(driven.rows, []);
+  t.same(driven.dead, [
+    ["", 9],
+    ["", 19],
+    ["", 29],
+  ]);
+});
+
 t.test("a row that fails behind the window is set aside by itself", async (t) => {
   for (const [name, [spec]] of Object.entries(SPECS)) {
     const said: unknown[] = [];
