@@ -76,7 +76,7 @@ async function mutateTwice(files) {
   if (survived.length === 0) return first;
   console.error(`${survived.length} survived: they are tried again with more of the tests`);
   const only = survived.map(({ id }) => id);
-  const again = await mutate(files, { budgetMs: 12_000, results: "mutation-again.jsonl", only });
+  const again = await mutate(files, { budgetMs: 6_000, results: "mutation-again.jsonl", only });
   const later = new Map(again.filter(({ id }) => only.includes(id)).map((result) => [result.id, result]));
   return first.map((result) => later.get(result.id) ?? result);
 }

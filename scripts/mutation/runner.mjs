@@ -21,6 +21,7 @@ class WarmRunner {
   static inject = ["options"];
   #options;
   #tests;
+  #collected;
   #switch;
 
   constructor({ engineTests }) {
@@ -36,20 +37,53 @@ class WarmRunner {
 
   async #load() {
     if (this.#tests !== undefined) return this.#tests;
-    register(`data:text/javascript,${encodeURIComponent(HOOK)}`);
-    const { collected, runOnce } = await import(SUBSTITUTES.tap);
     const tests = [];
-    for (const file of this.#options.files) {
-      const from = collected.length;
-      await import(pathToFileURL(join(process.cwd(), file)).href);
-      for (const test of collected.slice(from)) {
-        const id = `${relative("build/test", file)}: ${test.name}`;
-        if (!test.skip) tests.push({ id, run: () => runOnce(test), timeMs: 0, told: new Map() });
-      }
-    }
+    for (const file of this.#options.files) tests.push(...(await this.#loadFile(file)));
     this.#remember(tests);
     this.#tests = tests;
     return tests;
+  }
+
+  async #loadFile(file) {
+    if (this.#collected === undefined) {
+      register(`data:text/javascript,${encodeURIComponent(HOOK)}`);
+      this.#collected = await import(SUBSTITUTES.tap);
+    }
+    const { collected, runOnce } = this.#collected;
+    const from = collected.length;
+    await import(pathToFileURL(join(process.cwd(), file)).href);
+    return collected
+      .slice(from)
+      .filter(({ skip }) => !skip)
+      .map((test) => ({
+        id: `${nameOf(file)}: ${test.name}`,
+        run: () => runOnce(test),
+        timeMs: 0,
+        told: new Map(),
+      }));
+  }
+
+  /**
+   * The tests that reach a mutant, the most telling first. Code that runs when a module is loaded has a worker of its own: that
+   * loads a file of tests at a time, as most are noticed by the first.
+   */
+  async *#reaching({ fileName }, testFilter, isStatic) {
+    const reaches = ({ id }) => testFilter === undefined || testFilter.includes(id);
+    if (!isStatic) {
+      yield* mostTellingFirst((await this.#load()).filter(reaches), fileName);
+      return;
+    }
+    for (const file of nearestFirst(this.#options.files, fileName)) {
+      if (testFilter !== undefined && !testFilter.some((id) => id.startsWith(`${nameOf(file)}: `))) continue;
+      let tests;
+      try {
+        tests = await this.#loadFile(file);
+      } catch (error) {
+        yield { id: nameOf(file), run: () => Promise.reject(error), told: new Map() }; // not even loaded: that is noticed too
+        return;
+      }
+      yield* tests.filter(reaches);
+    }
   }
 
   /** A worker that takes another's place begins with what is known: a long test first would leave no time for the telling ones. */
@@ -85,24 +119,27 @@ class WarmRunner {
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
     const { share, seed, only, budgetMs = 2_000 } = this.#options;
     if (!isSampled(activeMutant, share, seed, only)) return { status: "survived", nrOfTests: 0 };
-    if (mutantActivation === "static") this.#switch.activeMutant = activeMutant.id;
-    const tests = await this.#load();
+    const isStatic = mutantActivation === "static";
+    if (!isStatic) await this.#load();
     this.#switch.activeMutant = activeMutant.id;
     this.#switch.hitCount = 0;
     this.#switch.hitLimit = hitLimit;
-    const reached = testFilter === undefined ? tests : tests.filter(({ id }) => testFilter.includes(id));
     const { fileName } = activeMutant;
-    const spentMs = stopwatch();
-    for (const test of mostTellingFirst(reached, fileName)) {
-      if (spentMs() > budgetMs) break; // conservative: what is not noticed by then has survived
+    let spentMs = 0;
+    let nrOfTests = 0;
+    for await (const test of this.#reaching(activeMutant, testFilter, isStatic)) {
+      if (spentMs > budgetMs) break; // conservative: what is not noticed by then has survived
+      const taken = stopwatch();
       const result = await attempt(test);
+      spentMs += taken();
+      nrOfTests++;
       if (hitLimit !== undefined && this.#switch.hitCount > hitLimit)
         return { status: "timeout", reason: `${this.#switch.hitCount} turns where ${hitLimit} are the limit` };
       learn(test, fileName, result);
       if (result.status === FAILED)
-        return { status: "killed", killedBy: [test.id], failureMessage: result.failureMessage, nrOfTests: 1 };
+        return { status: "killed", killedBy: [test.id], failureMessage: result.failureMessage, nrOfTests };
     }
-    return { status: "survived", nrOfTests: reached.length };
+    return { status: "survived", nrOfTests };
   }
 }
 
@@ -148,6 +185,18 @@ function stopwatch() {
 function learn({ told }, fileName, { status }) {
   const { kills, runs } = told.get(fileName) ?? { kills: 0, runs: 0 };
   told.set(fileName, { kills: kills + (status === FAILED ? 1 : 0), runs: runs + 1 });
+}
+
+function nameOf(file) {
+  return relative("build/test", file);
+}
+
+/** A mutant's own tests, then those of its folder, then the others. */
+function nearestFirst(files, fileName) {
+  const folder = `/${dirname(fileName).split("/").at(-1)}/`;
+  const own = `${folder}${basename(fileName, ".js")}.test.js`;
+  const far = (file) => (file.endsWith(own) ? 0 : file.includes(folder) ? 1 : 2);
+  return [...files].sort((a, b) => far(a) - far(b));
 }
 
 /** By the chance to notice a mutant of this file for the time it takes, as learnt so far; at first its own tests, and its folder's. */
