@@ -13,7 +13,7 @@ export function peakRss(pid: number): { stop(): number } {
       [pid, ...descendants(pid)].reduce((sum, each) => sum + rssOf(each), 0),
     );
   };
-  const timer = setInterval(look, EVERY_MS);
+  const timer = setInterval(look, EVERY_MS).unref(); // a test that fails before `stop` still ends
   return {
     stop: () => {
       clearInterval(timer);
