@@ -92,3 +92,30 @@ t.test("control messages of one kind reach every step that asked for them", asyn
   kit.tick(0).control("count", { n: 7 });
   for (const name of ["one", "two", "three"]) t.same(kit.rows(name), [7], name);
 });
+
+t.test(
+  "a timer set for a time that has passed is due at once, and the watermark does not go back for it",
+  async (t) => {
+    const topology = pipeline("test.past")
+      .from(testSource<Reading>())
+      .map(({ value }) => value)
+      .keyBy(({ key }) => key)
+      .process<number, number>("p", {
+        ttlMs: 1_000,
+        init: () => 0,
+        onEvent(n, { x }, at) {
+          at.setTimer(x);
+          return n + 1;
+        },
+        onTimer(_n, timeMs, at) {
+          at.emit(timeMs);
+          at.emit(at.watermarkMs);
+          return undefined;
+        },
+      })
+      .to(testTarget());
+    const kit = new TestKit<Reading>(topology);
+    kit.watermark(100).event(101, { key: "a", x: 50 }).watermark(102);
+    t.same(kit.rows(), [50, 100]);
+  },
+);
