@@ -17,7 +17,7 @@ export async function publish(link: Link, message: NewMessage): Promise<number> 
 
 /** Sends one message and waits for the stream's answer. Errors: as `publish`, and MR_LOG_CONFLICT for a failed expectation. */
 export async function request(
-  { nc, timeoutMs, silences }: Link,
+  { answers, silences }: Link,
   attempt: string,
   subject: string,
   data: Uint8Array,
@@ -25,9 +25,8 @@ export async function request(
 ): Promise<number> {
   let acknowledgement: Acknowledgement;
   try {
-    const options = { timeout: timeoutMs, ...(hdrs === undefined ? {} : { headers: hdrs }) };
-    const reply = await nc.request(subject, data, options);
-    acknowledgement = reply.json<Acknowledgement>();
+    const answer = await answers.ask(subject, data, hdrs);
+    acknowledgement = answer.json<Acknowledgement>();
     silences.answered(subject);
   } catch (cause) {
     if (cause instanceof TimeoutError || isNobody(cause)) silences.missed(subject);
