@@ -1,5 +1,6 @@
 export { type Backtest, type BacktestOptions, backtest } from "./backtest.js";
 export { whileHeld } from "./ownership.js";
+export { Pace } from "./pace.js";
 export { type Border, type Pointer, readPointer, resetPointer, type Snapshot, writePointer } from "./pointer.js";
 export {
   type DerivedStream,

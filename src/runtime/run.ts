@@ -9,6 +9,7 @@ import {
 } from "../core/index.js";
 import { Bell } from "./bell.js";
 import type { OutputWriter } from "./outputs.js";
+import type { Pace } from "./pace.js";
 import { Saving, type SnapshotIntervals } from "./saving.js";
 import type { Snapshots } from "./snapshots.js";
 
@@ -37,6 +38,7 @@ export interface RunOptions {
   readonly program: Program;
   readonly snapshots: Snapshots;
   readonly intervals: SnapshotIntervals;
+  readonly pace: Pace;
   /** Opens the writer; `onChange` is to be called as `OutputWriterOptions` says. */
   readonly openWriter: (onChange: () => void) => Promise<OutputWriter>;
   /** Position of the snapshot the program was loaded from. */
@@ -67,10 +69,10 @@ export class Run {
     this.#bell = bell;
     this.#writer = writer;
     this.#applied = options.sequence;
-    const { task, program, snapshots, clock, logger, intervals, sequence } = options;
+    const { task, program, snapshots, clock, logger, intervals, pace, sequence } = options;
     const acknowledged = (sequence: number) => this.#acknowledged(sequence);
     const onChange = () => bell.ring();
-    const parts = { task, program, snapshots, clock, logger, intervals, acknowledged, onChange };
+    const parts = { task, program, snapshots, clock, logger, intervals, pace, acknowledged, onChange };
     this.#saving = new Saving(parts, sequence);
   }
 

@@ -6,6 +6,7 @@ import {
   type Program,
   type StepwiseSave,
 } from "../core/index.js";
+import type { Pace } from "./pace.js";
 import type { Snapshots } from "./snapshots.js";
 
 /** How often a task's state is saved: a restart reads again at most so much, or what came in the longer time. */
@@ -19,18 +20,6 @@ export interface SnapshotIntervals {
 }
 
 export const SNAPSHOT_INTERVALS: SnapshotIntervals = { messages: 5_000, busyMs: 10_000, quietMs: 60_000 };
-/**
- * Of a save in steps, done between two slices of messages: a quarter of the time since the last ones, within these. Where a turn of the
- * event loop is long because much comes, the save gets on all the same.
- */
-const STEPS_MS = { least: 3, most: 8 } as const;
-/**
- * Rest between two such, in times of what the last took: a save may take its time, what comes meanwhile may not wait. A timer, because
- * one network read after the other may wake the task in a single turn of the event loop: were each followed by a step, nothing would
- * leave and nobody else would work for tenths of a second.
- */
-const REST_TIMES = 4;
-
 export interface SavingOptions {
   readonly task: string;
   readonly program: Program;
@@ -38,6 +27,7 @@ export interface SavingOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly intervals: SnapshotIntervals;
+  readonly pace: Pace;
   /** Resolves once every output up to this input message is in the log; rejects when it never will be. */
   readonly acknowledged: (sequence: number) => Promise<void>;
   /** Called when the next steps can be done, and when a commit has ended or has failed for good. */
@@ -54,8 +44,8 @@ export class Saving {
   readonly #options: SavingOptions;
   #save: { readonly sequence: number; readonly watermarkMs: number | null; readonly steps: StepwiseSave } | undefined;
   #resting = false;
-  /** When the last steps of the save ended, or its first began. */
-  #steppedMs = 0;
+  /** Since when the next step of the save could be done. */
+  #readyMs = 0;
   #committing: Promise<void> | undefined;
   #savedMs: number;
   #unsaved = 0;
@@ -112,28 +102,23 @@ export class Saving {
     this.#save = { sequence: applied, watermarkMs: watermarkOf(program), steps };
     this.#unsaved = 0;
     this.#savedEvents = program.counters().received;
-    this.#steppedMs = this.#options.clock.monotonicMs();
+    this.#readyMs = this.#options.clock.monotonicMs();
     this.#step();
   }
 
   #step(): void {
     if (this.#save === undefined) return;
-    const { clock, onChange } = this.#options;
+    const { clock, pace, onChange } = this.#options;
     const { sequence, watermarkMs, steps } = this.#save;
     const startedMs = clock.monotonicMs();
-    const wantedMs = (startedMs - this.#steppedMs) / REST_TIMES;
-    const forMs = Math.min(STEPS_MS.most, Math.max(STEPS_MS.least, wantedMs));
+    const waitMs = pace.waitMs(startedMs);
+    if (waitMs > 0) return this.#rest(waitMs);
+    const forMs = pace.stepMs(startedMs, this.#readyMs);
     let done = steps.step();
     while (!done && clock.monotonicMs() - startedMs < forMs) done = steps.step();
-    if (!done) {
-      this.#steppedMs = clock.monotonicMs();
-      this.#resting = true;
-      void clock.sleep(Math.ceil(REST_TIMES * (this.#steppedMs - startedMs))).then(() => {
-        this.#resting = false;
-        onChange();
-      });
-      return;
-    }
+    const endedMs = clock.monotonicMs();
+    pace.worked(startedMs, endedMs);
+    if (!done) return this.#rest(pace.waitMs(endedMs));
     this.#save = undefined;
     this.#committing = this.#store(sequence, watermarkMs, steps.parts)
       .catch((error: unknown) => {
@@ -149,6 +134,16 @@ export class Saving {
         this.#savedMs = clock.monotonicMs();
         onChange();
       });
+  }
+
+  #rest(ms: number): void {
+    const { clock, onChange } = this.#options;
+    this.#resting = true;
+    void clock.sleep(ms).then(() => {
+      this.#resting = false;
+      this.#readyMs = clock.monotonicMs();
+      onChange();
+    });
   }
 
   async #store(sequence: number, watermarkMs: number | null, parts: readonly Uint8Array[]): Promise<void> {

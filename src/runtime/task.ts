@@ -15,6 +15,7 @@ import {
   type StreamInfo,
 } from "../core/index.js";
 import { OutputWriter } from "./outputs.js";
+import { Pace } from "./pace.js";
 import { readPartition } from "./partition.js";
 import { programHash, readPointer } from "./pointer.js";
 import { Run } from "./run.js";
@@ -36,6 +37,8 @@ export interface TaskOptions {
   readonly logger: Logger;
   /** @default after 10 s with 5,000 messages or events, after 60 s with fewer */
   readonly snapshotEvery?: SnapshotIntervals;
+  /** One for all tasks of a thread. @default its own */
+  readonly pace?: Pace;
 }
 
 export interface TaskStatus {
@@ -169,6 +172,7 @@ export class Task {
       program,
       snapshots,
       intervals: this.#options.snapshotEvery ?? SNAPSHOT_INTERVALS,
+      pace: this.#options.pace ?? new Pace(),
       sequence: restored.sequence,
       signal,
       openWriter: (onChange) => {

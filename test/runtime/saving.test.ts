@@ -3,6 +3,7 @@ import { pino } from "pino";
 import t from "tap";
 import type { Clock, Objects, Program, Registers } from "../../src/core/index.js";
 import { readPointer } from "../../src/runtime/index.js";
+import { Pace } from "../../src/runtime/pace.js";
 import type { Snapshot } from "../../src/runtime/pointer.js";
 import { Saving } from "../../src/runtime/saving.js";
 import { Snapshots, toKeep } from "../../src/runtime/snapshots.js";
@@ -38,7 +39,7 @@ t.test("a save in steps: others work in between, and it is committed when its ou
   const { objects, registers } = stores();
   const snapshots = await Snapshots.takeOver({ objects, registers }, IDENTITY, 1);
   let nowMs = 0;
-  const clock: Clock = { nowMs: () => 1_000, monotonicMs: () => nowMs, sleep: async () => undefined };
+  const clock: Clock = { nowMs: () => 1_000, monotonicMs: () => nowMs, sleep: async (ms) => void (nowMs += ms) };
   let steps = 0;
   let received = 0;
   const program = {
@@ -63,7 +64,7 @@ t.test("a save in steps: others work in between, and it is committed when its ou
   let changes = 0;
   const saving = new Saving(
     {
-      ...{ task: "p/0", program, snapshots, clock, logger: pino({ level: "silent" }), acknowledged },
+      ...{ task: "p/0", program, snapshots, clock, pace: new Pace(), logger: pino({ level: "silent" }), acknowledged },
       intervals: { messages: 10, busyMs: 100, quietMs: 1_000 },
       onChange: () => changes++,
     },
@@ -105,39 +106,54 @@ t.test("a save in steps: others work in between, and it is committed when its ou
   t.equal(changes, 3, "two rests and the commit");
 });
 
-t.test("a save gets a quarter of the time where turns of the event loop are long, within bounds", async (t) => {
+t.test("saves of one thread take turns, and rest together", async (t) => {
   const { objects, registers } = stores();
-  const snapshots = await Snapshots.takeOver({ objects, registers }, IDENTITY, 1);
   let nowMs = 0;
-  let steps = 0;
-  const clock: Clock = { nowMs: () => 1_000, monotonicMs: () => nowMs, sleep: async () => undefined };
-  const step = () => {
-    nowMs += 1;
-    steps++;
-    return false;
+  const slept: number[] = [];
+  const clock: Clock = {
+    nowMs: () => 1_000,
+    monotonicMs: () => nowMs,
+    sleep: async (ms) => void slept.push(ms),
   };
-  const program = { watermarkMs: () => 0, counters: () => ({ received: 0 }), beginSave: () => ({ step, parts: [] }) };
-  const intervals = { messages: 1, busyMs: 0, quietMs: 0 };
-  const saving = new Saving(
-    {
-      ...{ task: "p/0", program: program as unknown as Program, snapshots, clock, intervals },
-      ...{ logger: pino({ level: "silent" }), acknowledged: async () => undefined, onChange: () => undefined },
-    },
-    0,
+  const pace = new Pace();
+  const steps = { a: 0, b: 0 };
+  const savings = await Promise.all(
+    (["a", "b"] as const).map(async (which) => {
+      const identity = { ...IDENTITY, task: `p/${which}` };
+      const snapshots = await Snapshots.takeOver({ objects, registers }, identity, 1);
+      const step = () => {
+        nowMs += 1;
+        steps[which]++;
+        return false;
+      };
+      const program = {
+        watermarkMs: () => 0,
+        counters: () => ({ received: 0 }),
+        beginSave: () => ({ step, parts: [] }),
+      };
+      const intervals = { messages: 1, busyMs: 0, quietMs: 0 };
+      return new Saving(
+        {
+          ...{ task: identity.task, program: program as unknown as Program, snapshots, clock, intervals, pace },
+          ...{ logger: pino({ level: "silent" }), acknowledged: async () => undefined, onChange: () => undefined },
+        },
+        0,
+      );
+    }),
   );
-  for (const [turnMs, done] of [
-    [0, 3],
-    [8, 3],
-    [20, 5],
-    [32, 8],
-    [1_000, 8],
-  ] as const) {
-    nowMs += turnMs;
-    steps = 0;
-    saving.turn(1, 1);
-    t.equal(steps, done, `after ${turnMs} ms`);
+  const turns = async (ms: number) => {
+    nowMs += ms;
+    for (const saving of savings) saving.turn(1, 1);
     await turn();
-  }
+    return `${steps.a} ${steps.b}`;
+  };
+  t.equal(await turns(0), "3 0", "one works, both rest");
+  t.same(slept, [15, 15]);
+  t.equal(await turns(14), "3 0");
+  t.equal(await turns(1), "6 0");
+  savings.reverse();
+  t.equal(await turns(15), "6 3", "whose turn comes first");
+  t.equal(await turns(25), "6 8", "longer where turns are long");
 });
 
 t.test("three snapshots and the first of each day are kept, objects with them", async (t) => {

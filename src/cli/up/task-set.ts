@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { isMillraceError, type Lease, type Pipeline } from "../../core/index.js";
-import { Task, type TaskOptions, type TaskStatus } from "../../runtime/index.js";
+import { Pace, Task, type TaskOptions, type TaskStatus } from "../../runtime/index.js";
 import { registerReader } from "../../workers/keeper/index.js";
 import { createHotKeys, type HotKey, type HotKeys } from "./hot-keys.js";
 
@@ -55,8 +55,9 @@ interface Held {
 /** The tasks of one thread: those of the partitions it was given, but for the pipelines that are paused. */
 export function createTaskSet(
   pipelines: readonly Pipeline[],
-  shared: Omit<TaskOptions, "pipeline" | "partition">,
+  shared: Omit<TaskOptions, "pipeline" | "partition" | "pace">,
 ): TaskSet {
+  const pace = new Pace();
   const held = new Map<number, Held>();
   const atWork = new Map<string, { readonly task: Task; readonly stop: AbortController; readonly hotKeys: HotKeys }>();
   let paused: ReadonlySet<string> = new Set();
@@ -89,7 +90,7 @@ export function createTaskSet(
       }
       const stop = new AbortController();
       const hotKeys = createHotKeys();
-      const task = new Task({ ...shared, pipeline: watched(pipeline, hotKeys), partition });
+      const task = new Task({ ...shared, pace, pipeline: watched(pipeline, hotKeys), partition });
       atWork.set(task.name, { task, stop, hotKeys });
       const signal = AbortSignal.any([over, stop.signal]);
       setMaxListeners(0, signal);
