@@ -9,6 +9,7 @@ import {
   type Output,
   type StoredMarker,
 } from "../core/index.js";
+import { joined, type Line, Lines } from "./lines.js";
 
 /** One atomic batch holds at most 1,000 messages, the marker among them. */
 const BATCH_MESSAGES = 999;
@@ -36,12 +37,11 @@ const URGENT: ReadonlySet<string> = new Set(["alerts", "plans"]);
 const REST_TIMES = 1;
 const REST_MS_MOST = 100;
 
-const NEWLINE = Buffer.from("\n");
-
 interface Pending {
   readonly subject: string;
   readonly pack: boolean;
-  readonly data: Buffer;
+  readonly line: Line;
+  readonly bytes: number;
   readonly sequence: number;
   readonly index: number;
   readonly isMark: boolean;
@@ -56,6 +56,7 @@ interface Lane {
   marker: StoredMarker;
   markedMs: number;
   pending: Pending[];
+  readonly lines: Lines;
   /** So many of `pending` are to be sent without waiting for company. */
   due: number;
   sending: boolean;
@@ -115,6 +116,7 @@ export class OutputWriter {
         marker,
         markedMs,
         pending: [],
+        lines: new Lines(),
         due: 0,
         sending: false,
         restedMs: 0,
@@ -149,14 +151,15 @@ export class OutputWriter {
     if (!lane) throw new Error(`${this.#options.task} writes to ${stream}, which it does not declare`);
     const sequence = this.#sequence;
     if (reached(lane.marker, sequence, index)) return;
-    const data = Buffer.from(encodeOutput(record, `${this.#options.prefix}/${sequence}/${index}`));
+    const line = lane.lines.add(encodeOutput(record, `${this.#options.prefix}/${sequence}/${index}`));
+    const bytes = line.to - line.from;
     const mark = isMark(record);
     const instead = mark ? lane.marks.get(subject) : undefined;
-    const output: Pending = { subject, pack, data, sequence, index, isMark: mark, instead, isNeeded: true };
+    const output: Pending = { subject, pack, line, bytes, sequence, index, isMark: mark, instead, isNeeded: true };
     if (instead !== undefined) instead.isNeeded = false;
     if (mark) lane.marks.set(subject, output);
     lane.pending.push(output);
-    this.#heldBytes += data.length;
+    this.#heldBytes += bytes;
   }
 
   /** Takes back the outputs of the input message begun last. None of them may have been sent. */
@@ -164,7 +167,7 @@ export class OutputWriter {
     for (const lane of this.#lanes.values()) {
       for (let last = lane.pending.at(-1); last?.sequence === this.#sequence; last = lane.pending.at(-1)) {
         lane.pending.pop();
-        this.#heldBytes -= last.data.length;
+        this.#heldBytes -= last.bytes;
         if (last.isMark) takeBack(lane, last);
       }
     }
@@ -251,7 +254,7 @@ export class OutputWriter {
         lane.marker = await this.#write(lane, messages, { sequence, index });
         lane.markedMs = this.#options.clock.monotonicMs();
         lane.restedMs = lane.markedMs + Math.min(REST_MS_MOST, REST_TIMES * (lane.markedMs - sentMs));
-        for (const { data } of lane.pending.splice(0, to)) this.#heldBytes -= data.length;
+        for (const { bytes } of lane.pending.splice(0, to)) this.#heldBytes -= bytes;
         lane.due -= to;
         this.#options.onChange();
       }
@@ -335,21 +338,20 @@ function cutBatch({ pending, due, marks }: Lane): { messages: NewMessage[]; to: 
     const first = pending[to++] as Pending;
     if (first.isMark && marks.get(first.subject) === first) marks.delete(first.subject); // too late to be left out
     if (!first.isNeeded) continue;
-    const parts = [first.data];
-    let packBytes = first.data.length;
+    const lines = [first.line];
+    let packBytes = first.bytes;
     while (first.pack && to < due) {
       const next = pending[to] as Pending;
       if (!next.isNeeded) {
         to++;
         continue;
       }
-      if (!next.pack || next.subject !== first.subject || packBytes + next.data.length >= PACK_BYTES) break;
-      parts.push(NEWLINE, next.data);
-      packBytes += next.data.length + 1;
+      if (!next.pack || next.subject !== first.subject || packBytes + next.bytes >= PACK_BYTES) break;
+      lines.push(next.line);
+      packBytes += next.bytes + 1;
       to++;
     }
-    const data = parts.length === 1 ? first.data : Buffer.concat(parts, packBytes);
-    messages.push({ subject: first.subject, data, pack: first.pack });
+    messages.push({ subject: first.subject, data: joined(lines), pack: first.pack });
     bytes += packBytes;
   }
   return { messages, to };
