@@ -87,7 +87,7 @@ function keepPublishing(connection: Connection): () => Promise<void> {
 /** When the first probe from number `n` on came out, by the wall clock. */
 async function probe({ log }: Connection, n: number): Promise<number> {
   const fromSequence = (await log.info("accepted")).lastSequence + 1;
-  const reader = await log.read({ stream: "accepted", subjects: ["accepted.0.probe"], fromSequence });
+  const reader = await log.read({ stream: "accepted", subjects: ["accepted.0.>"], fromSequence });
   try {
     for (;;) {
       for (const { data } of await reader.next(100))

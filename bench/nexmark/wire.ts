@@ -280,7 +280,7 @@ function rateOf(steps: readonly Answer[]): number {
 }
 
 async function lastRow(jsm: Awaited<ReturnType<typeof jetstreamManager>>): Promise<number> {
-  return (await jsm.streams.getMessage(TABLE, { last_by_subj: "features.0.nexmark" }))?.seq ?? 0;
+  return (await jsm.streams.getMessage(TABLE, { last_by_subj: "features.0.>" }))?.seq ?? 0;
 }
 
 /** Rows and checksum of what the table holds. */

@@ -6,7 +6,10 @@ export interface Output {
   readonly stream: string;
   readonly subject: string;
   readonly record: OutputRecord | Mark;
-  /** True: may share a message with its neighbours on the same subject (NDJSON). */
+  /**
+   * True: may share a message with its neighbours on the same subject (NDJSON), and that message may be stored under another subject of
+   * its partition (`<stream>.<partition>.…`), with its own in a header: for streams that are read by the partition.
+   */
   readonly pack?: boolean;
 }
 
