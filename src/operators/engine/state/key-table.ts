@@ -85,12 +85,25 @@ export class KeyTable {
     return kind === NUMBER ? value : undefined;
   }
 
-  /** Writes the key of a slot in use, as `writeKey` does. */
-  writeKeyAt(writer: ByteWriter, slot: number): void {
-    const kind = this.#kinds[slot] as number;
+  /** What the key of a slot is: with `valueOf` all that `writeKey` needs, for as long as the table keeps texts. */
+  kindOf(slot: number): number {
+    return this.#kinds[slot] as number;
+  }
+
+  valueOf(slot: number): number {
+    return this.#values[slot] as number;
+  }
+
+  /** Writes a key as the function `writeKey` does. */
+  writeKey(writer: ByteWriter, kind: number, value: number): void {
     writer.u8(kind === NUMBER ? 0 : 1);
-    if (kind === NUMBER) writer.f64(this.#values[slot] as number);
-    else this.#texts.write(writer, this.#values[slot] as number, kind - TEXT);
+    if (kind === NUMBER) writer.f64(value);
+    else this.#texts.write(writer, value, kind - TEXT);
+  }
+
+  /** Writes the key of a slot in use. */
+  writeKeyAt(writer: ByteWriter, slot: number): void {
+    this.writeKey(writer, this.#kinds[slot] as number, this.#values[slot] as number);
   }
 
   /** Whether the slot's key is this number. */
