@@ -39,7 +39,13 @@ t.test("a save in steps: others work in between, and it is committed when its ou
   const { objects, registers } = stores();
   const snapshots = await Snapshots.takeOver({ objects, registers }, IDENTITY, 1);
   let nowMs = 0;
-  const clock: Clock = { nowMs: () => 1_000, monotonicMs: () => nowMs, sleep: async (ms) => void (nowMs += ms) };
+  const clock: Clock = {
+    nowMs: () => 1_000,
+    monotonicMs: () => nowMs,
+    sleep: async (ms) => {
+      nowMs += ms;
+    },
+  };
   let steps = 0;
   let received = 0;
   const program = {
