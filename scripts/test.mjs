@@ -13,17 +13,19 @@ const { endTests, runTests } = await import("./run-tests.mjs");
 const MEMORY = { path: "/dev/shm", leastBytes: 4 * 2 ** 30 };
 /** Over and over what other tests reach too: counting lines would cost a quarter of their time and find none. */
 const UNCOUNTED = /^build\/test\/(?:e2e\/kill|kill\/(?:kill|cluster)|sim|nexmark|bench)\b/;
-/** Bars on time and memory, and elections: nothing beside them. */
-const ALONE = /^build\/test\/(?:e2e\/job|kill\/kill|kill\/cluster)\b/;
+/** Bars on time and memory: nothing beside it. */
+const ALONE = /^build\/test\/e2e\/job\b/;
 /** One more than the processors of CI: many files wait for servers most of their time. */
 const JOBS = 3;
 /** Those that take longest, longest first: begun last, one of them would run on by itself. */
 const LONGEST = [
   "e2e/kill",
   "sim/sim",
+  "kill/cluster",
   "kill/repartition",
   "e2e/operations",
   "nexmark/nexmark",
+  "kill/kill",
   "cli/commands",
   "e2e/secrets",
   "ws/transport",
