@@ -6,7 +6,6 @@ import { readRoutingFile } from "../../src/cli/alerts/routing-file.js";
 import { packageRoot } from "../../src/core/index.js";
 import { alertOf } from "../operators/alerts/support.js";
 import { temporaryDir } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 t.setTimeout(120_000); // eight processes, each a second on a quiet machine
 
@@ -23,7 +22,7 @@ interface Ended {
 
 const cli = (...words: readonly string[]): Promise<Ended> =>
   new Promise((resolve) =>
-    execFile(...nodeCommand(MAIN, ...words), { cwd: packageRoot() }, (error, stdout, stderr) =>
+    execFile(process.execPath, [MAIN, ...words], { cwd: packageRoot() }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
     ),
   );
@@ -78,7 +77,7 @@ async function refused(
 async function lintWith(option: string, name: string): Promise<Ended> {
   const env = { ...process.env, [option]: join(dir, name) };
   return new Promise((resolve) =>
-    execFile(...nodeCommand(MAIN, "lint"), { env, cwd: packageRoot() }, (error, stdout, stderr) =>
+    execFile(process.execPath, [MAIN, "lint"], { env, cwd: packageRoot() }, (error, stdout, stderr) =>
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     ),
   );

@@ -8,11 +8,10 @@ import { promisify } from "node:util";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { startMillrace, temporaryDir, waitFor } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
-const cli = async (...args: string[]): Promise<string> => (await run(...nodeCommand(MAIN, ...args))).stdout;
+const cli = async (...args: string[]): Promise<string> => (await run(process.execPath, [MAIN, ...args])).stdout;
 
 t.test("every command has help with an example", async (t) => {
   t.match(await cli("--help"), /Exit codes: 0 done, 1 failed, 2 wrong usage/);
@@ -61,7 +60,7 @@ t.test("up ends by itself, and takes its threads and servers along, when the dat
   const dataDir = temporaryDir("no-database");
   const env = { ...process.env, CLICKHOUSE_URL: "http://127.0.0.1:1" };
   const args = [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--no-replay", "--data-dir", dataDir];
-  const up = run(...nodeCommand(...args), { env, timeout: 20_000 });
+  const up = run(process.execPath, args, { env, timeout: 20_000 });
   await t.rejects(up, { code: 1, killed: false, stderr: /millrace: connecting to ClickHouse at .* failed/ });
   t.notOk(existsSync(join(dataDir, "instance.json")), "the data directory is free again");
 });
@@ -70,7 +69,7 @@ t.test("a broker that is away holds the page up for seconds, not for ever; Ctrl-
   const dataDir = temporaryDir("no-broker");
   const env = { ...process.env, MQTT_URL: "mqtt://127.0.0.1:1" };
   const args = [MAIN, "up", "--port", "0", "--no-replay", "--data-dir", dataDir];
-  const early = spawn(...nodeCommand(...args), { env, stdio: ["ignore", "pipe", "inherit"] });
+  const early = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
   let printed = "";
   early.stdout.on("data", (chunk: Buffer) => (printed += chunk));
   await waitFor(60_000, () => existsSync(join(dataDir, "nats", "endpoint.json")) || undefined);
@@ -110,7 +109,7 @@ t.test("doctor: what is wrong, how to mend it, and exit code 3", async (t) => {
   const ill = cli("doctor", "--port", String(port), "--mqtt-port", "0", "--data-dir", dataDir);
   await t.rejects(ill, { code: 3, stdout: /FAIL +--port \d+ .*EADDRINUSE\n.*choose another with --port/ });
   const env = { ...process.env, NATS_URL: "nats://127.0.0.1:1", CLICKHOUSE_URL: "http://127.0.0.1:1" };
-  const away = run(...nodeCommand(MAIN, "doctor", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir), {
+  const away = run(process.execPath, [MAIN, "doctor", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir], {
     env,
   });
   await t.rejects(away, {

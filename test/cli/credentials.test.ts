@@ -4,13 +4,12 @@ import { promisify } from "node:util";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { temporaryDir } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
 const SECRET = "a-shared-secret-of-enough-length-0123456789";
 const cli = async (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> =>
-  (await run(...nodeCommand(MAIN, ...args), { env: { ...process.env, ...env } })).stdout;
+  (await run(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } })).stdout;
 
 t.test("token issue: signed with the secret of the environment, which nothing prints", async (t) => {
   const args = [

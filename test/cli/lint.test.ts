@@ -6,11 +6,10 @@ import { promisify } from "node:util";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { temporaryDir } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
-const cli = (...args: string[]) => run(...nodeCommand(MAIN, ...args));
+const cli = (...args: string[]) => run(process.execPath, [MAIN, ...args]);
 
 /** A user's module: a topology that lint has something to say about, and a pipeline that is none. */
 function moduleOf(steps: string): string {
@@ -42,7 +41,7 @@ t.test("a module's errors: found with 3, and up refuses to start with them", asy
   const { stdout } = await cli("lint", path, "--stream", "nowhere", "--json");
   t.same(JSON.parse(stdout), [{ name: "my.orders", findings: [] }]);
   const env = { ...process.env, MILLRACE_TOPOLOGIES: path };
-  const up = run(...nodeCommand(MAIN, "up", "--port", "0", "--data-dir", temporaryDir("lint-up")), { env });
+  const up = run(process.execPath, [MAIN, "up", "--port", "0", "--data-dir", temporaryDir("lint-up")], { env });
   await t.rejects(up, { code: 2, stderr: /not starting, "millrace lint" finds:\n {2}my\.orders: stream nowhere/ });
 });
 

@@ -8,13 +8,12 @@ import { followConfiguration } from "../../src/cli/up/configuration.js";
 import { createLogger, MillraceError, packageRoot } from "../../src/core/index.js";
 import { memoryLog } from "../support/memory-log.js";
 import { temporaryDir } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 t.setTimeout(120_000); // each command is a process: a second on a quiet machine, more on a busy one
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
-const cli = (...args: string[]) => run(...nodeCommand(MAIN, ...args));
+const cli = (...args: string[]) => run(process.execPath, [MAIN, ...args]);
 const SHIPPED = join(packageRoot(), "rules");
 
 function file(text: string, name = "some.yaml"): string {
@@ -110,7 +109,7 @@ t.test("a broken file is refused with file, line and the fix", async (t) => {
 t.test("a broken file does not start; at run time the former rules stay", async (t) => {
   const path = file("rules: [{ name: a }]");
   const env = { ...process.env, MILLRACE_RULES: path };
-  const up = run(...nodeCommand(MAIN, "up", "--port", "0", "--data-dir", temporaryDir("rules-up")), { env });
+  const up = run(process.execPath, [MAIN, "up", "--port", "0", "--data-dir", temporaryDir("rules-up")], { env });
   await t.rejects(up, { code: 2, stderr: /some\.yaml:1:9: rules\[0\]/ });
 });
 

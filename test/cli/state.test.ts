@@ -10,7 +10,6 @@ import { registerReader } from "../../src/workers/keeper/index.js";
 import { PARTITIONS, pipelines } from "../kill/topologies.js";
 import { temporaryDir } from "../support/millrace.js";
 import { natsBinary } from "../support/nats.js";
-import { nodeCommand } from "../support/node-command.js";
 
 const run = promisify(execFile);
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
@@ -46,7 +45,8 @@ t.test("state get: of a running log and of a stopped one, and what is not there"
   const dataDir = temporaryDir("state");
   const env = { ...process.env, NATS_SERVER_BIN: natsBinary() };
   const cli = async (where: readonly string[], ...args: string[]): Promise<string> =>
-    (await run(...nodeCommand(MAIN, "state", "get", ...args, "--topologies", TOPOLOGIES, ...where), { env })).stdout;
+    (await run(process.execPath, [MAIN, "state", "get", ...args, "--topologies", TOPOLOGIES, ...where], { env }))
+      .stdout;
   const start = () =>
     startNatsServer({
       bin: natsBinary(),

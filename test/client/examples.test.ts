@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t from "tap";
-import { nodeCommand } from "../support/node-command.js";
 import { KEY, setting } from "./setting.js";
 
 const PRINT_ALERTS = fileURLToPath(new URL("../../examples/client/print-alerts.js", import.meta.url));
@@ -16,7 +15,7 @@ t.test("print-alerts prints each alert once, over two runs", { timeout: 60_000 }
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   const world = await setting(t);
   const run = () => {
-    const child = spawn(...nodeCommand(PRINT_ALERTS, world.url, KEY, join(directory, "place.json")));
+    const child = spawn(process.execPath, [PRINT_ALERTS, world.url, KEY, join(directory, "place.json")]);
     t.teardown(() => child.kill());
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     return {

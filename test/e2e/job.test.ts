@@ -13,7 +13,6 @@ import { packageRoot, type Stats } from "../../src/core/index.js";
 import { RESULT_TABLES } from "../../src/sinks/index.js";
 import { CHROMIUM_FLAGS, findChromium } from "../support/chromium.js";
 import { type RunningMillrace, startMillrace, temporaryDir, waitFor, waitForSettled } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 import { peakRss } from "../support/rss.js";
 
 const run = promisify(execFile);
@@ -219,7 +218,7 @@ t.test("metrics, and no secret in anything printed", async (t) => {
 
 t.test("the other commands answer about the running instance", async (t) => {
   const cli = async (...args: string[]): Promise<string> =>
-    (await run(...nodeCommand(MAIN, ...args, "--data-dir", dataDir))).stdout;
+    (await run(process.execPath, [MAIN, ...args, "--data-dir", dataDir])).stdout;
   t.match(await cli("sql", "SELECT count() AS alerts FROM alerts"), /alerts\n-+\n\d+/);
   t.match(JSON.parse(await cli("sql", "SELECT 1 AS one", "--json")), { columns: ["one"], rows: [[1]] });
   const letters = JSON.parse(await cli("dead", "list", "--json", "--limit", "3")) as { deadSequence: number }[];
@@ -300,9 +299,17 @@ t.test("millrace replay plays a folder through the doors", async (t) => {
     join(folder, "fan.ndjson.gz"),
     gzipSync(records.map((record) => `${JSON.stringify(record)}\n`).join("")),
   );
-  const { stdout } = await run(
-    ...nodeCommand(MAIN, "replay", folder, "--speed", "max", "--rebase", "none", "--data-dir", dataDir),
-  );
+  const { stdout } = await run(process.execPath, [
+    MAIN,
+    "replay",
+    folder,
+    "--speed",
+    "max",
+    "--rebase",
+    "none",
+    "--data-dir",
+    dataDir,
+  ]);
   t.match(stdout, /20 of 20 played/);
   const count = "SELECT count(), min(ts) FROM readings WHERE site = 's2'";
   const rows = await waitFor(15_000, async () => {

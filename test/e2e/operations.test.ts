@@ -15,7 +15,6 @@ import { FIRST_MS, makeInput, tickBody } from "../kill/input.js";
 import { workerProcess } from "../kill/processes.js";
 import { PARTITIONS } from "../kill/topologies.js";
 import { startNats } from "../support/nats.js";
-import { nodeCommand } from "../support/node-command.js";
 import { seededRandom } from "../support/random.js";
 
 const run = promisify(execFile);
@@ -36,7 +35,7 @@ t.test("tasks, pause, resume, drain, savepoint, reset, forget", async (t) => {
   });
   const env = { ...process.env, MILLRACE_RETENTION_DAYS: "0.000001" }; // so that somebody holds the log back
   const cli = async (...args: string[]): Promise<string> =>
-    (await run(...nodeCommand(MAIN, ...args, "--nats-url", server.url), { env })).stdout.trim();
+    (await run(process.execPath, [MAIN, ...args, "--nats-url", server.url], { env })).stdout.trim();
   interface Line {
     readonly task: string;
     readonly owner: string | null;

@@ -6,7 +6,6 @@ import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { startFront, temporaryDirectory } from "../sinks/clickhouse/support.js";
 import { startMillrace, temporaryDir, waitFor } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 
 const MAIN = join(packageRoot(), "build/src/cli/main.js");
 
@@ -75,7 +74,7 @@ t.test(
     t.match(waits, /^sink accepted waits since \d{4}-.*, \d+ messages behind: .*ECONNREFUSED/);
     t.match(await health(), { status: 200, body: { ready: true } }, "callers need not go elsewhere");
     t.ok((await metric(waiting)) > 0, "it is in the metrics");
-    const { stdout } = await promisify(execFile)(...nodeCommand(MAIN, "tasks", "--json", "--data-dir", dataDir));
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, "tasks", "--json", "--data-dir", dataDir]);
     const sinks = (JSON.parse(stdout) as { sinks: { stream: string }[] }).sinks;
     const reason = /ECONNREFUSED/;
     t.match(

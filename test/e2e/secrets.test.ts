@@ -12,7 +12,6 @@ import { packageRoot } from "../../src/core/index.js";
 import { connectLog, newestRecords } from "../../src/streams/index.js";
 import { type AuditEntry, createCredential, revokeCredential } from "../../src/ws/index.js";
 import { startMillrace, temporaryDir, waitFor } from "../support/millrace.js";
-import { nodeCommand } from "../support/node-command.js";
 import { SECRET, token, unsigned } from "../ws/access/keys.js";
 import { client, TRANSPORTS } from "../ws/support.js";
 
@@ -43,7 +42,7 @@ for (const transport of TRANSPORTS) {
     });
     t.teardown(close);
     const cli = async (...args: string[]) =>
-      (await run(...nodeCommand(MAIN, ...args, "--data-dir", dataDir))).stdout.trim();
+      (await run(process.execPath, [MAIN, ...args, "--data-dir", dataDir])).stdout.trim();
     const create = (kind: "display" | "ingest", name: string, channels: string[] | null) =>
       createCredential(registers, { kind, name, channels, expiresAtMs: null }, Date.now());
     const isFirst = transport === TRANSPORTS[0]; // starting the program takes its time: once is enough
@@ -145,7 +144,7 @@ t.test("passwords in addresses are not shown when nobody answers there", async (
   const env = { ...process.env, NATS_URL: at("nats"), CLICKHOUSE_URL: at("http"), MQTT_URL: at("mqtt") };
   for (const command of [["up", "--no-replay"], ["doctor"]]) {
     const args = [MAIN, ...command, "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir];
-    const { stdout, stderr } = await run(...nodeCommand(...args), { env }).catch((error) => error);
+    const { stdout, stderr } = await run(process.execPath, args, { env }).catch((error) => error);
     t.match(stdout + stderr, /127\.0\.0\.1:1/, `${command[0]}: the address`);
     t.notMatch(stdout + stderr, /hunter2/, `${command[0]}: without the password`);
   }

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { nodeCommand } from "../support/node-command.js";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 const TOPOLOGIES = fileURLToPath(new URL("./topologies.js", import.meta.url));
@@ -45,7 +44,7 @@ export function workerProcess(options: {
     async start() {
       printed = "";
       const where = ["--nats-url", natsUrl, "--data-dir", dataDir, "--partitions", String(partitions), "--sinks"];
-      child = spawn(...nodeCommand(MAIN, "run", ...where, "--topologies", TOPOLOGIES, ...(options.args ?? [])), {
+      child = spawn(process.execPath, [MAIN, "run", ...where, "--topologies", TOPOLOGIES, ...(options.args ?? [])], {
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, ...options.env },
       });

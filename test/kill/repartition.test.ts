@@ -5,7 +5,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { packageRoot } from "../../src/core/index.js";
 import { repartitionUnderWay } from "../../src/runtime/index.js";
-import { nodeCommand } from "../support/node-command.js";
 import { seededRandom } from "../support/random.js";
 import { expectedRows } from "./expected.js";
 import { FIRST_MS } from "./input.js";
@@ -26,7 +25,7 @@ const random = seededRandom(SEED);
 
 function command(natsUrl: string, partitions: number): ChildProcess {
   const args = [MAIN, "repartition", "--partitions", String(partitions), "--nats-url", natsUrl];
-  return spawn(...nodeCommand(...args), { stdio: ["ignore", "ignore", "pipe"] });
+  return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
 /** Gives the command until it has done its work; kills it in the middle of it some times before. Resolves with how often. */

@@ -9,7 +9,6 @@ import type { Log, LogReader } from "../../src/core/index.js";
 import { readPointer } from "../../src/runtime/index.js";
 import { type Connection, connectLog } from "../../src/streams/index.js";
 import { startNats } from "../support/nats.js";
-import { nodeCommand } from "../support/node-command.js";
 import { GROUPS, type Group, partitionFor, ROWS } from "./groups.js";
 
 const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
@@ -40,7 +39,8 @@ export async function runNexmark(options: {
   const { partitions, queries, input, killAt01 } = options;
   const server = await startNats();
   const connection = await connectLog({ url: server.url, name: "test" });
-  const start = () => spawn(...nodeCommand(WORKER, server.url, String(partitions), ...queries), { stdio: "inherit" });
+  const start = () =>
+    spawn(process.execPath, [WORKER, server.url, String(partitions), ...queries], { stdio: "inherit" });
   let worker: ChildProcess | undefined;
   try {
     const { log } = connection;

@@ -6,7 +6,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Instance } from "../../src/cli/up/instance.js";
 import type { Stats } from "../../src/core/index.js";
-import { nodeCommand } from "./node-command.js";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
@@ -33,10 +32,14 @@ export function temporaryDir(name: string): string {
 /** Starts `millrace up` on free ports and waits until it is ready. */
 export async function startMillrace(dataDir: string, args: readonly string[] = []): Promise<RunningMillrace> {
   const startedMs = Date.now();
-  const child = spawn(...nodeCommand(MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args), {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
-  });
+  const child = spawn(
+    process.execPath,
+    [MAIN, "up", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir, ...args],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, MILLRACE_LOG_LEVEL: process.env["MILLRACE_LOG_LEVEL"] ?? "warn" },
+    },
+  );
   let printed = "";
   child.stdout.on("data", (chunk: Buffer) => (printed += chunk));
   child.stderr.on("data", (chunk: Buffer) => (printed += chunk));

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { connectClickhouse, createQueryRunner } from "../../../src/sinks/index.js";
-import { nodeCommand } from "../../support/node-command.js";
 import { seededRandom } from "../../support/random.js";
 import { temporaryDirectory } from "./support.js";
 
@@ -12,7 +11,7 @@ function start(
   ...args: string[]
 ): { child: ChildProcess; firstLine: Promise<string>; ended: Promise<string> } {
   const script = fileURLToPath(new URL(program, import.meta.url));
-  const child = spawn(...nodeCommand(script, ...args), { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   let out = "";
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
     out += chunk;

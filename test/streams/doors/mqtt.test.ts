@@ -9,7 +9,6 @@ import { connectLog, mqttDoor, streamSpecs } from "../../../src/streams/index.js
 import { readAll } from "../../support/log.js";
 import { startMqtt5Broker } from "../../support/mqtt5-broker.js";
 import { startNats } from "../../support/nats.js";
-import { nodeCommand } from "../../support/node-command.js";
 import { startProxy } from "../../support/proxy.js";
 import { bytes, text } from "../../support/text.js";
 
@@ -201,7 +200,8 @@ t.test("kill -9 of the door, again and again: nothing the broker let go is missi
   const { server, log, publisher } = await setUp(t);
   const start = async () => {
     const child = spawn(
-      ...nodeCommand(fileURLToPath(new URL("mqtt-door-process.js", import.meta.url)), server.url, server.mqttUrl),
+      process.execPath,
+      [fileURLToPath(new URL("mqtt-door-process.js", import.meta.url)), server.url, server.mqttUrl],
       {
         stdio: ["ignore", "pipe", "inherit"],
       },
