@@ -49,5 +49,5 @@ export type * from "./records.js";
 export { type Caller, hasRole, type Permission, ROLES, type Role } from "./roles.js";
 export { packageRoot } from "./root.js";
 export type * from "./stats.js";
-export { decodeToken, encodeToken, partitionOf, UNKNOWN_TOKEN } from "./subjects.js";
+export { decodeToken, encodeToken, fnv1a, partitionOf, UNKNOWN_TOKEN } from "./subjects.js";
 export { DAY_MS, formatTime, HOUR_MS, MINUTE_MS, parseTimeMs, SECOND_MS } from "./time.js";

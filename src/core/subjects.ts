@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.js";
 
+const FNV_BASIS = 0x811c9dc5;
 const PLAIN = /^[A-Za-z0-9_-]+$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -51,9 +52,12 @@ export function decodeToken(token: string): string {
  * the encoded tokens of a subject (a test compares with the server). O(length).
  */
 export function partitionOf(tokens: readonly string[], partitions: number): number {
-  let hash = 0x811c9dc5;
-  for (const token of tokens) {
-    for (let i = 0; i < token.length; i++) hash = Math.imul(hash ^ token.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 0) % partitions;
+  return tokens.reduce((hash, token) => fnv1a(token, hash), FNV_BASIS) % partitions;
+}
+
+/** 32-bit FNV-1a over UTF-16 code units, 0 to 2^32 - 1; goes on from `hash`. O(length). */
+export function fnv1a(text: string, hash = FNV_BASIS): number {
+  let mixed = hash;
+  for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 0x01000193);
+  return mixed >>> 0;
 }

@@ -7,7 +7,7 @@ export {
   type AlarmPolicy,
   DEFAULT_POLICY,
   type Inhibition,
-  isInhibited,
+  inhibitor,
   isSilenced,
   policyOf,
   type Route,

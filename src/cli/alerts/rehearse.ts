@@ -1,5 +1,5 @@
 import { type Alert, HOUR_MS, type LogMessage, type Notice, parseTimeMs } from "../../core/index.js";
-import { isInhibited, isSilenced, labelsOf, policyOf, type Routing, routesFor } from "../../operators/index.js";
+import { inhibitor, isSilenced, labelsOf, policyOf, type Routing, routesFor } from "../../operators/index.js";
 import { pipelines } from "../../pipelines/index.js";
 
 /** What a routing does with one alert by itself, and with all of them together. */
@@ -22,12 +22,15 @@ const SHOWN_HOURS = 24;
 /** Plays alerts, in their order, through the alarm desk itself, without a log. Pure. */
 export function rehearse(routing: Routing, alerts: readonly Alert[]): Rehearsal {
   const all = alerts.map((alert) => ({ alert, labels: labelsOf(alert) }));
+  const isInhibited = inhibitor(
+    routing.inhibitions,
+    all.flatMap(({ alert, labels }) => (alert.state === "firing" ? [labels] : [])),
+  );
   return {
     alerts: all.map(({ alert, labels }) => {
       const nowMs = parseTimeMs(alert.ts) ?? 0;
-      const others = all.filter((other) => other.alert.state === "firing").map((other) => other.labels);
       const silenced = isSilenced(routing.silences, labels, nowMs);
-      const inhibited = isInhibited(routing.inhibitions, labels, others);
+      const inhibited = isInhibited(labels);
       return {
         ...{ alert, labels, policy: policyOf(routing, labels) },
         routes: routesFor(routing.route, labels).map(({ path, receivers }) => ({ path, receivers })),

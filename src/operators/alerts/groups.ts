@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Alert, formatTime, type Notice, type NoticeOutcome } from "../../core/index.js";
 import { GRAVITY } from "./priority.js";
+import { drop, entriesOf, get, put, sizeOf, type Trie, trieOf } from "./trie.js";
 
 const LISTED_MOST = 20;
 
@@ -22,7 +23,9 @@ export interface Group {
   /** A digest takes what is new while it is open. */
   readonly digest: "open" | "closed" | null;
   readonly labels: Readonly<Record<string, string>>;
-  readonly members: Readonly<Record<string, Member>>;
+  readonly members: Trie<Member>;
+  /** How many of them fire. */
+  readonly firing: number;
   readonly dueMs: number;
   /** Of the latest notice; null before the first. */
   readonly toldMs: number | null;
@@ -42,27 +45,38 @@ export interface Pace {
 type About = Pick<Group, "id" | "receiver" | "path" | "level" | "labels" | "digest">;
 
 export function newGroup(about: About, dueMs: number): Group {
-  return { ...about, members: {}, dueMs, toldMs: null, lastKey: "", outcome: "none", heard: false };
+  return { ...about, members: [], firing: 0, dueMs, toldMs: null, lastKey: "", outcome: "none", heard: false };
 }
 
 /** One more alarm, or news of one. */
 export function join(group: Group, alert: Alert, isNews: boolean, nowMs: number, pace: Pace): Group {
-  const before = group.members[alert.fingerprint];
+  const before = get(group.members, alert.fingerprint);
   const news = isNews || before === undefined || !before.firing || before.news;
-  const members = { ...group.members, [alert.fingerprint]: { alert, firing: true, news } };
-  return { ...group, members, dueMs: news ? dueWithNews(group, nowMs, pace) : group.dueMs };
+  const members = put(group.members, alert.fingerprint, { alert, firing: true, news });
+  const firing = group.firing + (before?.firing ? 0 : 1);
+  return { ...group, members, firing, dueMs: news ? dueWithNews(group, nowMs, pace) : group.dueMs };
+}
+
+/** A member of another group, as it is there. */
+export function admit(group: Group, fingerprint: string, member: Member): Group {
+  const before = get(group.members, fingerprint);
+  const firing = group.firing + Number(member.firing) - Number(before?.firing ?? false);
+  return { ...group, members: put(group.members, fingerprint, member), firing };
 }
 
 /** The alarm is over, or hidden now. Undefined when nothing is left of a group nobody has heard of. */
 export function leave(group: Group, alert: Alert, nowMs: number, pace: Pace): Group | undefined {
   const { fingerprint } = alert;
-  const { [fingerprint]: member, ...others } = group.members;
+  const member = get(group.members, fingerprint);
   if (member === undefined || !member.firing) return group;
-  if (group.toldMs === null) return Object.keys(others).length === 0 ? undefined : { ...group, members: others };
-  const members = { ...group.members, [fingerprint]: { alert, firing: false, news: !member.news } };
-  const allOver = Object.values(others).every(({ firing }) => !firing);
-  const soonestMs = group.toldMs + (allOver ? pace.waitMs : pace.intervalMs);
-  return { ...group, members, dueMs: Math.min(group.dueMs, Math.max(nowMs, soonestMs)) };
+  const firing = group.firing - 1;
+  if (group.toldMs === null) {
+    const members = drop(group.members, fingerprint);
+    return sizeOf(members) === 0 ? undefined : { ...group, members, firing };
+  }
+  const members = put(group.members, fingerprint, { alert, firing: false, news: !member.news });
+  const soonestMs = group.toldMs + (firing === 0 ? pace.waitMs : pace.intervalMs);
+  return { ...group, members, firing, dueMs: Math.min(group.dueMs, Math.max(nowMs, soonestMs)) };
 }
 
 function dueWithNews({ dueMs, toldMs }: Group, nowMs: number, { waitMs, intervalMs }: Pace): number {
@@ -93,7 +107,7 @@ export interface FlushContext {
  */
 export function flush(group: Group, context: FlushContext): Flushed {
   const { nowMs, pace } = context;
-  const members = Object.entries(group.members);
+  const members = [...entriesOf(group.members)];
   const firing = members.filter(([, { firing }]) => firing);
   if (firing.length === 0) {
     const notice = group.heard ? noticeOf(group, "resolved", members.map(alertIn), "", context) : undefined;
@@ -109,12 +123,10 @@ export function flush(group: Group, context: FlushContext): Flushed {
   if (!isNews && !again) return { notice: undefined, group: { ...later, dueMs: repeatAt(group, context) } };
   const status = group.digest === null ? "firing" : "digest";
   const notice = noticeOf(group, status, shown.map(alertIn), noteOf(group, isNews), context);
-  const told = members
-    .filter(([, member]) => member.firing)
-    .map(([fingerprint, member]) => [fingerprint, toldIds.has(fingerprint) ? { ...member, news: false } : member]);
+  const told = firing.map(([id, member]) => [id, toldIds.has(id) ? { ...member, news: false } : member] as const);
   const next: Group = {
     ...group,
-    members: Object.fromEntries(told) as Group["members"],
+    members: trieOf(told),
     ...{ toldMs: nowMs, lastKey: notice.key, outcome: "asked", heard: true },
   };
   return { notice, group: { ...next, dueMs: repeatAt(next, context) } };

@@ -21,7 +21,7 @@ const ROUTING = "routing";
 /** The alarm desk: what every alert means to people, who must know, and how well that works. */
 export const desk = pipeline("alarms.desk", {
   summary: "alerts and commands to alarm states, notices and the alarm system's own metrics",
-  version: 1,
+  version: 2,
   single: true,
 });
 

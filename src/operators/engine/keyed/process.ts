@@ -1,7 +1,8 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { popInKeyOrder } from "../state/due.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, longestUnused, readKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
+import { LongestUnused } from "../state/longest-unused.js";
 import { type Copier, Resting } from "../state/resting.js";
 import { type Entry, SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
@@ -33,8 +34,8 @@ export interface ProcessFunction<K, V, S, O> {
   /** Forgets a key so long after its latest event, by watermark, ms. `Infinity` must be said: state without end is a leak. */
   readonly ttlMs: number;
   /**
-   * Keys kept at once: one more, and the key longest without an event (then the smallest) is forgotten, timers too. O(keys) for a new
-   * key at the bound. @default no bound
+   * Keys kept at once: one more, and the key longest without an event (then the smallest) is forgotten, timers too. O(log keys) for a
+   * new key at the bound. @default no bound
    */
   readonly maxKeys?: number;
 }
@@ -84,6 +85,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #heap = new TimerHeap();
   /** When to look whether a key may be forgotten. */
   readonly #expiry = new TimerHeap();
+  readonly #longestUnused = new LongestUnused();
   #slot = -1;
   readonly #at: ProcessAt<K, O>;
 
@@ -142,6 +144,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       if (slot >= this.#touched.length) this.#growTouched();
       this.#states[slot] = ABSENT;
       this.#touched[slot] = timeMs;
+      this.#longestUnused.add(key, timeMs);
       this.#timers[slot] = NO_TIMERS;
       if (this.#function.ttlMs !== Number.POSITIVE_INFINITY) this.#expiry.push(timeMs + this.#function.ttlMs, slot);
     } else if (timeMs > (this.#touched[slot] as number)) {
@@ -189,12 +192,14 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #evict(newest: number): void {
-    const others: [Key, number][] = [];
-    for (let slot = 0; slot < this.#table.length; slot++) {
-      const key = this.#table.keyAt(slot);
-      if (key !== undefined && slot !== newest) others.push([key, this.#touched[slot] as number]);
-    }
-    const slot = this.#table.find(longestUnused(others) as Key);
+    const timeOf = (slot: number): number | undefined =>
+      slot < 0 || slot === newest ? undefined : (this.#touched[slot] as number);
+    const held = (): { key: Key; timeMs: number }[] =>
+      [...this.#table.held()].flatMap((key) => {
+        const timeMs = timeOf(this.#table.find(key));
+        return timeMs === undefined ? [] : [{ key, timeMs }];
+      });
+    const slot = this.#table.find(this.#longestUnused.take(held, (key) => timeOf(this.#table.find(key))));
     this.#preserve(slot, false);
     this.#stateOf(slot); // what rests as bytes could not be put back
     this.#forget(slot);
@@ -254,6 +259,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     const at = this.#table.slotOf(key); // freed last, so the same slot comes back
     this.#states[at] = state;
     this.#touched[at] = touched;
+    this.#longestUnused.add(key, touched);
     this.#timers[at] = timers;
   }
 
@@ -265,6 +271,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #undoTouched: Undoable = {
     undo: (slot, touched) => {
       this.#touched[slot] = touched;
+      this.#longestUnused.add(this.#table.keyAt(slot) as Key, touched);
     },
   };
   readonly #undoTimers: Undoable = {
@@ -406,6 +413,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     this.#table.clear();
     this.#heap.clear();
     this.#expiry.clear();
+    this.#longestUnused.clear();
     this.#resting = new Resting();
     for (let left = reader.uint(); left > 0; left--) {
       const slot = this.#table.slotOf(readKey(reader));

@@ -1,6 +1,7 @@
 import { type ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, longestUnused, readKey } from "../state/keys.js";
+import { type Key, readKey } from "../state/keys.js";
+import { LongestUnused } from "../state/longest-unused.js";
 import { SlotCut } from "../state/slot-cut.js";
 import type { Steps } from "../state/steps.js";
 import { readValue, writeValue } from "../state/values.js";
@@ -46,6 +47,7 @@ export class ScoreStep<V, S, W> implements Operator {
   readonly #table = new KeyTable();
   /** By slot; undefined where the slot is free. */
   readonly #entries: (Entry<V, S> | undefined)[] = [];
+  readonly #longestUnused = new LongestUnused();
   /** While a save is under way: models as they were, as saved. */
   #cut: SlotCut<Uint8Array | undefined> | undefined;
   readonly push: Push<V>;
@@ -75,6 +77,7 @@ export class ScoreStep<V, S, W> implements Operator {
       slot = this.#table.slotOf(key);
       this.#cut?.preserve(slot, true);
       this.#entries[slot] = { key, model: this.#create(), timeMs };
+      this.#longestUnused.add(key, timeMs);
     } else {
       this.#cut?.preserve(slot, false);
     }
@@ -84,8 +87,10 @@ export class ScoreStep<V, S, W> implements Operator {
   }
 
   #forgetOne(): void {
-    const entries = this.#entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry.timeMs] as const]));
-    const slot = this.#table.find(longestUnused(entries) as Key);
+    const held = (): { key: Key; timeMs: number }[] =>
+      this.#entries.flatMap((entry) => (entry === undefined ? [] : [{ key: entry.key, timeMs: entry.timeMs }]));
+    const timeOf = (key: Key): number | undefined => this.#entries[this.#table.find(key)]?.timeMs;
+    const slot = this.#table.find(this.#longestUnused.take(held, timeOf));
     this.#cut?.preserve(slot, false);
     this.#table.remove(slot);
     this.#entries[slot] = undefined;
@@ -131,6 +136,7 @@ export class ScoreStep<V, S, W> implements Operator {
   load(reader: ByteReader): void {
     this.#table.clear();
     this.#entries.length = 0;
+    this.#longestUnused.clear();
     for (let left = reader.uint(); left > 0; left--) {
       const key = readKey(reader);
       const entry = { key, timeMs: reader.f64(), model: this.#create() };

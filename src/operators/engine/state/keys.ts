@@ -43,18 +43,6 @@ export function readKey(reader: ByteReader): Key {
   return reader.u8() === 1 ? reader.text() : reader.f64();
 }
 
-/** The key with the earliest time, of equals the smallest: which one to forget where keys are bounded. Undefined of none. */
-export function longestUnused(entries: Iterable<readonly [key: Key, timeMs: number]>): Key | undefined {
-  let chosen: Key | undefined;
-  let chosenMs = Number.POSITIVE_INFINITY;
-  for (const [key, timeMs] of entries) {
-    if (timeMs > chosenMs || (timeMs === chosenMs && chosen !== undefined && compareKeys(key, chosen) > 0)) continue;
-    chosen = key;
-    chosenMs = timeMs;
-  }
-  return chosen;
-}
-
 export function grow(array: Int32Array): Int32Array<ArrayBuffer> {
   const grown = new Int32Array(array.length * 2);
   grown.set(array);

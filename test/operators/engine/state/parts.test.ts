@@ -3,7 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { ByteReader, ByteWriter } from "../../../../src/operators/engine/state/bytes.js";
 import { inKeyOrder } from "../../../../src/operators/engine/state/key-order.js";
-import { compareKeys, type Key, longestUnused } from "../../../../src/operators/engine/state/keys.js";
+import { compareKeys, type Key } from "../../../../src/operators/engine/state/keys.js";
 import { Resting } from "../../../../src/operators/engine/state/resting.js";
 import { TimerHeap } from "../../../../src/operators/engine/state/timers.js";
 import { Undo } from "../../../../src/operators/engine/state/undo.js";
@@ -179,19 +179,6 @@ t.test("key order: every slot in use once, in the order of its key, a bounded nu
   t.ok(compareKeys(1, "1") < 0 && compareKeys("1", 1) > 0, "numbers before text");
   t.same([compareKeys(2, 10), compareKeys("2", "10"), compareKeys("a", "a"), compareKeys(3, 3)], [-1, 1, 0, 0]);
 });
-
-t.test(
-  "the key to forget is the one longest without an event, of equals the smallest, in whatever order they come",
-  async (t) => {
-    const entry = fc.tuple(fc.oneof(fc.nat(5), fc.constantFrom("a", "b", "c")), fc.nat(3));
-    const property = fc.property(fc.uniqueArray(entry, { selector: ([key]) => key, maxLength: 9 }), (entries) => {
-      const [first] = [...entries].sort(([a, aMs], [b, bMs]) => aMs - bMs || compareKeys(a, b));
-      assert.equal(longestUnused(entries), first?.[0]);
-      assert.equal(longestUnused([...entries].reverse()), first?.[0]);
-    });
-    t.doesNotThrow(() => fc.assert(property, { seed: 73, numRuns: 100 }));
-  },
-);
 
 t.test("entries at rest: copied from save to save, read and replaced, they stay what they were", async (t) => {
   const slots = 12;
