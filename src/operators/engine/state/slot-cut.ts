@@ -1,10 +1,12 @@
 import type { ByteWriter } from "./bytes.js";
 import type { KeyTable } from "./key-table.js";
-import { type Key, writeKey } from "./keys.js";
 import type { Steps } from "./steps.js";
 
 /** Slots written in one step: below a ms on a machine at rest. */
 const STEP = 512;
+/** Of a slot: its turn is still to come and it has not changed; else where it is kept + 1; or it is written, or was not there. */
+const UNTOUCHED = 0;
+const OVER = -1;
 
 /** Where an entry begins in what is written. */
 export interface Entry {
@@ -13,8 +15,8 @@ export interface Entry {
 }
 
 /**
- * What an operator holds by key as it was at one moment, written bit by bit while the operator goes on: a slot's image is taken just
- * before its first change (copy on write), the others when their turn comes.
+ * What an operator holds by key as it was at one moment, written bit by bit while the operator goes on: of a slot whose turn is still to
+ * come an image is taken just before its first change (copy on write), of the others when their turn comes.
  *
  * `imageOf(slot, true)` must give something that later changes of the slot leave alone; `imageOf(slot, false)` is used at once.
  */
@@ -23,8 +25,11 @@ export class SlotCut<I> {
   readonly size: number;
   readonly #table: KeyTable;
   readonly #imageOf: (slot: number, keep: boolean) => I;
-  readonly #kept: Uint8Array;
-  readonly #images = new Map<number, { readonly key: Key; readonly image: I }>();
+  readonly #places: Int32Array;
+  /** Of what is kept: the key, as the table has it, and the image until it is written. */
+  readonly #kinds: number[] = [];
+  readonly #values: number[] = [];
+  readonly #images: (I | undefined)[] = [];
   readonly #order: Steps<Int32Array>;
 
   constructor(table: KeyTable, imageOf: (slot: number, keep: boolean) => I) {
@@ -32,17 +37,22 @@ export class SlotCut<I> {
     this.#imageOf = imageOf;
     this.length = table.length;
     this.size = table.size;
-    this.#kept = new Uint8Array(this.length);
+    this.#places = new Int32Array(this.length);
     table.keepTexts(true);
     this.#order = table.cutInOrder();
   }
 
   /** Call before a slot changes; after a free slot got its key, with `isNew`. */
   preserve(slot: number, isNew: boolean): void {
-    if (slot >= this.length || this.#kept[slot] === 1) return;
-    this.#kept[slot] = 1;
-    const key = this.#table.keyAt(slot);
-    if (!isNew && key !== undefined) this.#images.set(slot, { key, image: this.#imageOf(slot, true) });
+    if (slot >= this.length || this.#places[slot] !== UNTOUCHED) return;
+    if (isNew) this.#places[slot] = OVER;
+    else if (this.#table.has(slot)) this.#keep(slot);
+  }
+
+  #keep(slot: number): void {
+    this.#kinds.push(this.#table.kindOf(slot));
+    this.#values.push(this.#table.valueOf(slot));
+    this.#places[slot] = this.#images.push(this.#imageOf(slot, true));
   }
 
   /**
@@ -56,21 +66,24 @@ export class SlotCut<I> {
   ): Steps {
     writer.uint(this.size);
     const order = yield* this.#order;
-    this.#table.keepTexts(false);
     for (let i = 0; i < order.length; i++) {
       if (i > 0 && i % STEP === 0) yield;
       const slot = order[i] as number;
-      const kept = this.#images.get(slot);
-      if (copy(slot, kept !== undefined)) continue;
+      const place = this.#places[slot] as number;
+      const changed = place !== UNTOUCHED;
+      this.#places[slot] = OVER;
+      if (copy(slot, changed)) continue;
       const entry = { piece: writer.piece, from: writer.place };
-      if (kept === undefined) {
+      if (changed) {
+        const kept = place - 1;
+        this.#table.writeKey(writer, this.#kinds[kept] as number, this.#values[kept] as number);
+        write(this.#images[kept] as I, slot, true, entry);
+        this.#images[kept] = undefined;
+      } else {
         this.#table.writeKeyAt(writer, slot);
         write(this.#imageOf(slot, false), slot, false, entry);
-      } else {
-        writeKey(writer, kept.key);
-        write(kept.image, slot, true, entry);
-        this.#images.delete(slot); // its turn is over
       }
     }
+    this.#table.keepTexts(false);
   }
 }
