@@ -52,20 +52,29 @@ interface Forgotten {
   readonly timers: readonly number[];
 }
 
-/** What is saved of a key. */
-interface Image {
-  /** Undefined where it rests. */
-  readonly state: unknown;
-  readonly rest: Uint8Array | undefined;
-  readonly touched: number;
-  readonly timers: readonly number[];
+/** Instead of a number of `Kept`: as it is now. */
+const LIVE = -1;
+
+/** What is saved of keys, as it was before they changed. */
+class Kept {
+  readonly states: unknown[] = [];
+  /** Of states that rest. */
+  readonly rests: (Uint8Array | undefined)[] = [];
+  readonly touched: number[] = [];
+  readonly timers: (readonly number[] | undefined)[] = [];
+
+  forget(number: number): void {
+    this.states[number] = undefined;
+    this.rests[number] = undefined;
+    this.timers[number] = undefined;
+  }
 }
 
 /**
  * Runs a process function per key.
  *
  * Timers: fire in (time, key) order; one set at or before the watermark fires with the next tick.
- * State:  one object a key. O(1) an event, O(log n) a timer.
+ * State:  one object a key; one that does not change between two saves rests as the bytes saved. O(1) an event, O(log n) a timer.
  */
 export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly id: number;
@@ -77,9 +86,12 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   readonly #states: unknown[] = [];
   #resting = new Resting();
   /** While a save is under way: keeps what is about to change, and what will rest when it is over. */
-  #saving: { readonly cut: SlotCut<Image>; readonly resting: Resting; readonly copier: Copier } | undefined;
+  #saving: { readonly cut: SlotCut<number>; readonly resting: Resting; readonly copier: Copier } | undefined;
   /** Latest event time by slot. */
   #touched = new Float64Array(16);
+  /** By slot: 1 when it has changed since it was saved last, or came. */
+  #changed = new Uint8Array(16);
+  #changedKeys = 0;
   /** Ascending; replaced, never changed in place. */
   readonly #timers: (readonly number[])[] = [];
   readonly #heap = new TimerHeap();
@@ -151,6 +163,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       runtime.undo.note(this.#undoTouched, slot, this.#touched[slot] as number);
       this.#touched[slot] = timeMs;
     }
+    if (!isNew) this.#noteChange(slot);
     const state = this.#stateOf(slot);
     this.#slot = slot;
     this.#put(slot, this.#function.onEvent(state, value, this.#at));
@@ -164,10 +177,24 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     saving.resting.forget(slot);
   }
 
+  #noteChange(slot: number): void {
+    if (this.#changed[slot] === 1) return;
+    this.#changed[slot] = 1;
+    this.#changedKeys++;
+  }
+
+  /** Where most change between two saves, what rested would only have to be read again: then nothing that has changed does. */
+  #restsAll(): boolean {
+    return this.#changedKeys * 2 < this.#table.size;
+  }
+
   #growTouched(): void {
     const touched = new Float64Array(this.#touched.length * 2);
     touched.set(this.#touched);
     this.#touched = touched;
+    const changed = new Uint8Array(touched.length);
+    changed.set(this.#changed);
+    this.#changed = changed;
   }
 
   #stateOf(slot: number): S {
@@ -218,6 +245,8 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     this.#table.remove(slot);
     this.#states[slot] = undefined;
     this.#resting.forget(slot);
+    this.#changedKeys -= this.#changed[slot] as number;
+    this.#changed[slot] = 0;
   }
 
   #setTimer(timeMs: number): void {
@@ -317,6 +346,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
         (this.#timers[slot] as readonly number[]).filter((time) => time !== timeMs),
       );
       this.#slot = slot;
+      this.#noteChange(slot);
       const state = this.#stateOf(slot);
       this.#put(slot, this.#function.onTimer?.(state, timeMs, this.#at));
     };
@@ -343,6 +373,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   save(writer: ByteWriter): void {
     const resting = new Resting(this.#table.length);
     const copier = this.#resting.copier(writer, resting);
+    const restsAll = this.#restsAll();
     writer.uint(this.#table.size);
     for (const slot of this.#table.sortedSlots()) {
       if (copier.take(slot)) continue;
@@ -350,7 +381,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       writer.cut();
       const entry = { piece: writer.piece, from: writer.place };
       this.#table.writeKeyAt(writer, slot);
-      this.#write(writer, this.#imageOf(slot), slot, entry, resting);
+      this.#writeLive(writer, slot, entry, resting, restsAll);
     }
     copier.flush();
     resting.pieces = writer.finishPieces();
@@ -361,12 +392,17 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   *saveInSteps(writer: ByteWriter): Steps {
     const resting = new Resting(this.#table.length);
     const copier = this.#resting.copier(writer, resting);
-    const cut = new SlotCut(this.#table, (slot) => this.#imageOf(slot));
+    const restsAll = this.#restsAll();
+    const kept = new Kept();
+    const cut = new SlotCut(this.#table, (slot, keep) => (keep ? this.#keep(slot, kept) : LIVE));
     this.#saving = { cut, resting, copier };
     yield;
     yield* cut.steps(
       writer,
-      (image, slot, changed, entry) => this.#write(writer, image, slot, entry, changed ? undefined : resting),
+      (number, slot, _changed, entry) => {
+        if (number === LIVE) this.#writeLive(writer, slot, entry, resting, restsAll);
+        else this.#writeKept(writer, kept, number);
+      },
       (slot, changed) => {
         if (!changed && copier.take(slot)) return true;
         copier.flush();
@@ -384,29 +420,46 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     }
   }
 
-  #imageOf(slot: number): Image {
-    return {
-      state: this.#states[slot],
-      rest: this.#resting.bytesOf(slot),
-      touched: this.#touched[slot] as number,
-      timers: this.#timers[slot] as readonly number[],
-    };
+  #keep(slot: number, kept: Kept): number {
+    kept.rests.push(this.#resting.bytesOf(slot));
+    kept.touched.push(this.#touched[slot] as number);
+    kept.timers.push(this.#timers[slot]);
+    return kept.states.push(this.#states[slot]) - 1;
+  }
+
+  #writeKept(writer: ByteWriter, kept: Kept, number: number): void {
+    const { states, rests, touched, timers } = kept;
+    const hasState = this.#writeHead(writer, touched[number] as number, timers[number] as number[], states[number]);
+    if (hasState) this.#writeState(writer, states[number], rests[number]);
+    kept.forget(number);
   }
 
   /** What follows the key. */
-  #write(writer: ByteWriter, image: Image, slot: number, entry: Entry, resting?: Resting): void {
-    const { state, rest, touched, timers } = image;
+  #writeLive(writer: ByteWriter, slot: number, entry: Entry, resting: Resting, restsAll: boolean): void {
+    const state = this.#states[slot];
+    const rests = restsAll || this.#changed[slot] === 0;
+    this.#changedKeys -= this.#changed[slot] as number;
+    this.#changed[slot] = 0;
+    if (!this.#writeHead(writer, this.#touched[slot] as number, this.#timers[slot] as readonly number[], state)) return;
+    const value = writer.place;
+    this.#writeState(writer, state, this.#resting.bytesOf(slot));
+    if (rests) resting.put(slot, writer, entry, value);
+  }
+
+  /** Whether a state follows. */
+  #writeHead(writer: ByteWriter, touched: number, timers: readonly number[], state: unknown): boolean {
     writer.f64(touched);
     writer.uint(timers.length);
     for (const timeMs of timers) writer.f64(timeMs);
     writer.u8(state === ABSENT ? 0 : 1);
-    if (state === ABSENT) return;
-    const value = writer.place;
+    return state !== ABSENT;
+  }
+
+  #writeState(writer: ByteWriter, state: unknown, rest: Uint8Array | undefined): void {
     writer.selfContained = true; // each state by itself, so that it can be copied
     if (rest === undefined) writeValue(writer, state);
     else writer.raw(rest);
     writer.selfContained = false;
-    resting?.put(slot, writer, entry, value);
   }
 
   load(reader: ByteReader): void {
@@ -415,6 +468,8 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     this.#expiry.clear();
     this.#longestUnused.clear();
     this.#resting = new Resting();
+    this.#changed.fill(0);
+    this.#changedKeys = 0;
     for (let left = reader.uint(); left > 0; left--) {
       const slot = this.#table.slotOf(readKey(reader));
       const touched = reader.f64();

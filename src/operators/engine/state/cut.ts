@@ -1,65 +1,71 @@
 import { saveCells } from "../aggregates/plan.js";
 import { ByteWriter } from "./bytes.js";
 import type { Frame } from "./frame.js";
+import type { KeysImage } from "./key-table.js";
 import type { Steps } from "./steps.js";
 
 /** Slots written in one step: below a ms on a machine at rest. */
 const STEP = 512;
-/** Rows in a page of what is kept. */
+/** Slots in a page of what is kept; one where aggregates have cells, which cannot be copied many at once. */
 const PAGE_BITS = 9;
-const WITHIN = (1 << PAGE_BITS) - 1;
-/** Of a slot: its turn is still to come and it has not changed; else where it is kept + 1; or it is written, or was not there. */
-const UNTOUCHED = 0;
-const OVER = -1;
+
+/** Some neighbouring slots as they were. */
+interface Page {
+  readonly keys: KeysImage;
+  readonly rows: Float64Array;
+  /** Saved cells of the one slot, where there are any. */
+  readonly cells: Uint8Array | undefined;
+}
 
 /**
- * A frame as it was at one moment, written bit by bit while the frame goes on changing: a slot whose turn is still to come is copied just
- * before its first change (copy on write). What is written is byte for byte what `Frame.save` would have written at that moment.
+ * A frame as it was at one moment, written bit by bit while the frame goes on changing: a page of slots is copied just before the first
+ * change of one of them (copy on write; to ask whether it was takes no cache). What is written is byte for byte what `Frame.save`
+ * would have written at that moment.
  */
 export class FrameCut<V> {
   readonly #frame: Frame<V>;
   readonly #size: number;
+  readonly #length: number;
   readonly #order: Steps<Int32Array>;
-  readonly #places: Int32Array;
-  #kept = 0;
-  /** Kind and value of the key, then the row. */
-  readonly #pages: Float64Array[] = [];
-  /** Saved cells of what is kept, where there are any. */
-  readonly #cells: Uint8Array[] = [];
+  readonly #bits: number;
+  /** By page: 1 when it is kept. */
+  readonly #isKept: Uint8Array;
+  readonly #pages: (Page | undefined)[];
 
   constructor(frame: Frame<V>) {
+    const { table, plan } = frame;
     this.#frame = frame;
-    this.#size = frame.table.size;
-    this.#places = new Int32Array(frame.table.length);
-    frame.table.keepTexts(true);
-    this.#order = frame.table.cutInOrder();
+    this.#size = table.size;
+    this.#length = table.length;
+    this.#bits = plan.cells.length > 0 ? 0 : PAGE_BITS;
+    this.#isKept = new Uint8Array(((this.#length - 1) >> this.#bits) + 1);
+    this.#pages = new Array<Page | undefined>(this.#isKept.length);
+    table.keepTexts(true);
+    this.#order = table.cutInOrder();
   }
 
   /** Call before a slot changes; after a free slot got its key, with `isNew`. */
   preserve(slot: number, isNew: boolean): void {
-    if (slot >= this.#places.length || this.#places[slot] !== UNTOUCHED) return;
-    if (isNew) this.#places[slot] = OVER;
-    else this.#keep(slot);
+    const page = slot >> this.#bits;
+    if (page < this.#isKept.length && this.#isKept[page] === 0 && !isNew) this.#keep(page);
   }
 
-  #keep(slot: number): void {
-    const { table, rows, plan, cells } = this.#frame;
-    if (!table.has(slot)) return; // free then and now
-    const { stride } = plan;
-    const place = this.#kept++;
-    this.#places[slot] = place + 1;
-    if ((place & WITHIN) === 0) this.#pages.push(new Float64Array((2 + stride) << PAGE_BITS));
-    const page = this.#pages[place >> PAGE_BITS] as Float64Array;
-    const at = (place & WITHIN) * (2 + stride);
-    page[at] = table.kindOf(slot);
-    page[at + 1] = table.valueOf(slot);
-    for (let i = 0, from = slot * stride; i < stride; i++) page[at + 2 + i] = rows[from + i] as number;
-    if (plan.cells.length > 0) this.#cells.push(this.#cellsOf(cells, slot));
+  #keep(page: number): void {
+    const { table, rows, plan } = this.#frame;
+    this.#isKept[page] = 1;
+    const from = page << this.#bits;
+    const to = Math.min(this.#length, from + (1 << this.#bits));
+    this.#pages[page] = {
+      keys: table.imageOf(from, to),
+      rows: rows.slice(from * plan.stride, to * plan.stride),
+      cells: plan.cells.length > 0 && table.has(from) ? this.#cellsOf(from) : undefined,
+    };
   }
 
-  #cellsOf(cells: readonly unknown[][], slot: number): Uint8Array {
+  #cellsOf(slot: number): Uint8Array {
+    const { plan, cells } = this.#frame;
     const writer = new ByteWriter(256);
-    saveCells(this.#frame.plan, cells, slot, writer);
+    saveCells(plan, cells, slot, writer);
     return writer.finish();
   }
 
@@ -70,10 +76,12 @@ export class FrameCut<V> {
     for (let i = 0; i < order.length; i++) {
       if (i > 0 && i % STEP === 0) yield;
       const slot = order[i] as number;
-      const place = this.#places[slot] as number;
-      if (place === UNTOUCHED) this.#writeSlot(writer, slot);
-      else this.#writeKept(writer, place - 1);
-      this.#places[slot] = OVER;
+      const page = this.#pages[slot >> this.#bits];
+      if (page === undefined) this.#writeSlot(writer, slot);
+      else this.#writeKept(writer, page, slot & ((1 << this.#bits) - 1));
+      if (this.#bits > 0) continue;
+      this.#isKept[slot] = 1; // its turn is over
+      this.#pages[slot] = undefined;
     }
     this.#frame.table.keepTexts(false);
   }
@@ -85,12 +93,10 @@ export class FrameCut<V> {
     if (plan.cells.length > 0) saveCells(plan, cells, slot, writer);
   }
 
-  #writeKept(writer: ByteWriter, place: number): void {
+  #writeKept(writer: ByteWriter, { keys, rows, cells }: Page, i: number): void {
     const { table, plan } = this.#frame;
-    const page = this.#pages[place >> PAGE_BITS] as Float64Array;
-    const at = (place & WITHIN) * (2 + plan.stride);
-    table.writeKey(writer, page[at] as number, page[at + 1] as number);
-    writer.doubles(page, at + 2, plan.stride);
-    if (plan.cells.length > 0) writer.raw(this.#cells[place] as Uint8Array);
+    table.writeKey(writer, keys.kinds[i] as number, keys.values[i] as number);
+    writer.doubles(rows, i * plan.stride, plan.stride);
+    if (cells !== undefined) writer.raw(cells);
   }
 }

@@ -103,44 +103,51 @@ t.test("what a unit of work did to a frame is taken back: rows, keys, the slot o
   t.equal(loaded.table.size, 4);
 });
 
-t.test("a save in steps copies a slot before its first change, unless it is written or was not there", async (t) => {
-  for (const aggregates of [folded, { ...folded, all: collect(x, { limit: 3 }) }]) {
+t.test("a save in steps copies a page before the first change in it, or a slot where there are cells", async (t) => {
+  for (const [aggregates, page] of [
+    [folded, 512],
+    [{ ...folded, all: collect(x, { limit: 3 }) }, 1],
+  ] as const) {
     const frame = new Frame(planAggregates<Reading>(aggregates), new Undo());
     const length = 2_000;
     for (let key = 0; key < length; key++) frame.add(frame.open(key), { x: key }, 1);
     frame.remove(frame.table.find(1_024)); // a free slot
     const expected = new ByteWriter();
     frame.save(expected);
-    const copied: number[] = [];
-    const kindOf = frame.table.kindOf.bind(frame.table);
-    frame.table.kindOf = (slot) => {
-      copied.push(slot);
-      return kindOf(slot);
+    const copied: string[] = [];
+    const imageOf = frame.table.imageOf.bind(frame.table);
+    frame.table.imageOf = (from, to) => {
+      copied.push(`${from}-${to}`);
+      return imageOf(from, to);
     };
     const writer = new ByteWriter();
     const steps = frame.saveInSteps(writer);
     steps.next();
     const change = (key: number): void => frame.add(frame.open(key), { x: 1 }, 1);
+    const copies = (): string[] => copied.splice(0);
+    copies(); // of all keys, to put them in order
     change(2);
     change(3);
     change(2);
-    t.same(copied, [2, 3], "once");
+    t.same(copies(), page === 1 ? ["2-3", "3-4"] : ["0-512"], "once");
     t.equal(frame.open(-5), 1_024, "a new key in the free slot");
+    t.same(copies(), [], "of which there is nothing to keep");
     frame.remove(frame.table.find(1_025));
     change(-6);
     change(-7);
     t.equal(frame.table.length, length + 1, "a slot that was not there at the time");
-    t.same(copied, [2, 3, 1_025]);
-    for (let i = 0; i < 1_000; i++) change(500 + i); // over more than one page
-    t.equal(copied.length, 3 + 998);
+    t.same(copies(), page === 1 ? ["1025-1026"] : ["1024-1536"]);
+    for (let i = 0; i < 1_000; i++) change(500 + i);
+    if (page === 1) t.equal(copies().length, 998);
+    else t.same(copies(), ["512-1024"]);
     steps.next();
     change(1); // written by now
     change(1_999);
-    t.same(copied.slice(3 + 998), [1_999]);
+    t.same(copies(), page === 1 ? ["1999-2000"] : ["1536-2000"]);
     for (const _step of steps);
     t.same(Buffer.from(writer.finish()), Buffer.from(expected.finish()));
     change(4);
-    t.equal(copied.length, 3 + 999, "nothing is copied once the save is over");
+    t.same(copies(), [], "nothing is copied once the save is over");
   }
 });
 
