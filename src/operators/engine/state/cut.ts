@@ -9,14 +9,6 @@ const STEP = 512;
 /** Slots in a page of what is kept; one where aggregates have cells, which cannot be copied many at once. */
 const PAGE_BITS = 9;
 
-/** Some neighbouring slots as they were. */
-interface Page {
-  readonly keys: KeysImage;
-  readonly rows: Float64Array;
-  /** Saved cells of the one slot, where there are any. */
-  readonly cells: Uint8Array | undefined;
-}
-
 /**
  * A frame as it was at one moment, written bit by bit while the frame goes on changing: a page of slots is copied just before the first
  * change of one of them (copy on write; to ask whether it was takes no cache). What is written is byte for byte what `Frame.save`
@@ -30,7 +22,11 @@ export class FrameCut<V> {
   readonly #bits: number;
   /** By page: 1 when it is kept. */
   readonly #isKept: Uint8Array;
-  readonly #pages: (Page | undefined)[];
+  /** By slot, as in the frame; of pages that are kept. */
+  #rows = new Float64Array(0);
+  #keys: KeysImage = { kinds: new Int32Array(0), values: new Float64Array(0) };
+  /** Saved cells by slot, where there are any. */
+  readonly #cells: (Uint8Array | undefined)[] = [];
 
   constructor(frame: Frame<V>) {
     const { table, plan } = frame;
@@ -39,7 +35,6 @@ export class FrameCut<V> {
     this.#length = table.length;
     this.#bits = plan.cells.length > 0 ? 0 : PAGE_BITS;
     this.#isKept = new Uint8Array(((this.#length - 1) >> this.#bits) + 1);
-    this.#pages = new Array<Page | undefined>(this.#isKept.length);
     table.keepTexts(true);
     this.#order = table.cutInOrder();
   }
@@ -52,14 +47,18 @@ export class FrameCut<V> {
 
   #keep(page: number): void {
     const { table, rows, plan } = this.#frame;
+    const { stride } = plan;
+    const length = this.#length;
+    if (this.#rows.length === 0) {
+      this.#rows = new Float64Array(length * stride); // takes memory page by page, as it is written
+      this.#keys = { kinds: new Int32Array(length), values: new Float64Array(length) };
+    }
     this.#isKept[page] = 1;
     const from = page << this.#bits;
-    const to = Math.min(this.#length, from + (1 << this.#bits));
-    this.#pages[page] = {
-      keys: table.imageOf(from, to),
-      rows: rows.slice(from * plan.stride, to * plan.stride),
-      cells: plan.cells.length > 0 && table.has(from) ? this.#cellsOf(from) : undefined,
-    };
+    const to = Math.min(length, from + (1 << this.#bits));
+    this.#rows.set(rows.subarray(from * stride, to * stride), from * stride);
+    table.copyKeys(from, to, this.#keys);
+    if (plan.cells.length > 0 && table.has(from)) this.#cells[from] = this.#cellsOf(from);
   }
 
   #cellsOf(slot: number): Uint8Array {
@@ -76,12 +75,9 @@ export class FrameCut<V> {
     for (let i = 0; i < order.length; i++) {
       if (i > 0 && i % STEP === 0) yield;
       const slot = order[i] as number;
-      const page = this.#pages[slot >> this.#bits];
-      if (page === undefined) this.#writeSlot(writer, slot);
-      else this.#writeKept(writer, page, slot & ((1 << this.#bits) - 1));
-      if (this.#bits > 0) continue;
-      this.#isKept[slot] = 1; // its turn is over
-      this.#pages[slot] = undefined;
+      if (this.#isKept[slot >> this.#bits] === 0) this.#writeSlot(writer, slot);
+      else this.#writeKept(writer, slot);
+      if (this.#bits === 0) this.#isKept[slot] = 1; // its turn is over
     }
     this.#frame.table.keepTexts(false);
   }
@@ -93,10 +89,13 @@ export class FrameCut<V> {
     if (plan.cells.length > 0) saveCells(plan, cells, slot, writer);
   }
 
-  #writeKept(writer: ByteWriter, { keys, rows, cells }: Page, i: number): void {
+  #writeKept(writer: ByteWriter, slot: number): void {
     const { table, plan } = this.#frame;
-    table.writeKey(writer, keys.kinds[i] as number, keys.values[i] as number);
-    writer.doubles(rows, i * plan.stride, plan.stride);
-    if (cells !== undefined) writer.raw(cells);
+    const { kinds, values } = this.#keys;
+    table.writeKey(writer, kinds[slot] as number, values[slot] as number);
+    writer.doubles(this.#rows, slot * plan.stride, plan.stride);
+    if (plan.cells.length === 0) return;
+    writer.raw(this.#cells[slot] as Uint8Array);
+    this.#cells[slot] = undefined;
   }
 }
