@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { setFlagsFromString } from "node:v8";
 import { type Config, isMillraceError, type Lease, type Logger, systemClock } from "../../core/index.js";
 import { shareNames, whileHeld } from "../../runtime/index.js";
 import type { Connection, LogOptions } from "../../streams/index.js";
@@ -134,7 +133,6 @@ export function startWorkers(options: WorkersOptions): Workers {
 
 function startThreads({ config, log, partitions, sinks, sabotage }: WorkersOptions, onFailure: (error: Error) => void) {
   const { dataDir, clickhouseUrl, logLevel, topologies } = config;
-  keepRowsYoung();
   const named = { ...log, name: "thread" };
   const tasksData: TasksThreadData = { log: named, partitions, logLevel, topologies, sabotage };
   const sinkData: SinkThreadData = { log: named, clickhouseUrl, dataDir, logLevel };
@@ -149,14 +147,6 @@ function startThreads({ config, log, partitions, sinks, sabotage }: WorkersOptio
     ),
     sinks: sinks === "never" ? undefined : new Thread<SinkThreadStatus>(sinksUrl, sinkData, onFailure),
   };
-}
-
-/**
- * V8 takes from a burst, while much waits, that rows live long, and makes them among the old ones from then on: at 100,000 events a
- * second that was 40 MB a second, and all of the heap looked through once a second for it. Rows are gone within ms. Of the whole process.
- */
-function keepRowsYoung(): void {
-  setFlagsFromString("--no-allocation-site-pretenuring");
 }
 
 /** Keeps one thread busy with its share of the partitions. */
