@@ -21,7 +21,7 @@ export type { Table, TableOptions } from "./joins/table.js";
 export type { JoinWindow, WindowJoinOptions } from "./joins/window-join.js";
 export type { Embedded } from "./keyed/embed.js";
 export type { PatternOptions } from "./keyed/pattern.js";
-export type { ProcessAt, ProcessFunction } from "./keyed/process.js";
+export type { ProcessAt, ProcessFunction } from "./keyed/process-function.js";
 export type { RequestOptions } from "./keyed/request.js";
 export type { ScoreModel, ScoreOptions } from "./keyed/score.js";
 export type { Key } from "./state/keys.js";

@@ -1,5 +1,5 @@
 import type { Key } from "../state/keys.js";
-import type { ProcessFunction } from "./process.js";
+import type { ProcessFunction } from "./process-function.js";
 
 export interface PatternOptions<V, O> {
   /** Begins a match. While one waits, a further A of the key replaces it (the match is from the latest A). */

@@ -1,6 +1,6 @@
 import type { Key } from "../state/keys.js";
 import type { Target } from "../topology/steps.js";
-import type { ProcessFunction } from "./process.js";
+import type { ProcessFunction } from "./process-function.js";
 
 export interface RequestOptions<V, A, O> {
   /** Names the question; the answer carries it. Values of one name that wait at the same time are one question. */

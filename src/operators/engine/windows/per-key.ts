@@ -1,6 +1,6 @@
 import { MillraceError } from "../../../core/index.js";
 import { type Aggregates, type Plan, planAggregates, type Results, type WindowRow } from "../aggregates/plan.js";
-import type { ProcessAt, ProcessFunction } from "../keyed/process.js";
+import type { ProcessAt, ProcessFunction } from "../keyed/process-function.js";
 import type { Key } from "../state/keys.js";
 
 export interface PerKeyOptions {

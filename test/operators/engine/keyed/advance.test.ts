@@ -1,7 +1,8 @@
 import t from "tap";
 import { EmbeddedStep } from "../../../../src/operators/engine/keyed/embed.js";
 import { dedupeInto, Latest } from "../../../../src/operators/engine/keyed/latest.js";
-import { Process, type ProcessFunction } from "../../../../src/operators/engine/keyed/process.js";
+import { Process } from "../../../../src/operators/engine/keyed/process.js";
+import type { ProcessFunction } from "../../../../src/operators/engine/keyed/process-function.js";
 import { ScoreStep } from "../../../../src/operators/engine/keyed/score.js";
 import type { Operator } from "../../../../src/operators/engine/topology/runtime.js";
 import type { Reading } from "../support/arrivals.js";
