@@ -356,7 +356,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       this.#writeLive(writer, slot, entry, resting, restsAll);
     }
     copier.flush();
-    resting.pieces = writer.finishPieces();
+    resting.keep(writer.finishPieces());
     this.#resting = resting;
     for (let slot = 0; slot < this.#states.length; slot++) if (resting.has(slot)) this.#states[slot] = undefined;
   }
@@ -383,7 +383,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
       },
     );
     copier.flush();
-    resting.pieces = writer.finishPieces();
+    resting.keep(writer.finishPieces());
     this.#resting = resting;
     this.#saving = undefined;
     for (let slot = 0; slot < this.#states.length; slot++) {

@@ -9,18 +9,26 @@ const FROM = 1;
 const VALUE = 2;
 const END = 3;
 const STRIDE = 4;
+const NOTHING = new Uint8Array(0);
+
 /**
  * Entries as the latest save wrote them, by slot: a value that does not change rests as bytes, costs no heap, and is saved again with its
  * neighbours by one copy, or with its whole piece by none. 16 bytes a slot beside the saved bytes.
  */
 export class Resting {
-  /** The saved bytes; set once the save is over. */
+  /** The saved bytes, of pieces in which something rests. */
   pieces: readonly Uint8Array[] = [];
+  readonly #isUsed: boolean[] = [];
   readonly #readers: (ByteReader | undefined)[] = [];
   readonly #rows: Int32Array;
 
   constructor(slots = 0) {
     this.#rows = new Int32Array(slots * STRIDE);
+  }
+
+  /** The save is over: what nothing rests in is let go of. */
+  keep(pieces: readonly Uint8Array[]): void {
+    this.pieces = pieces.map((piece, i) => (this.#isUsed[i] ? piece : NOTHING));
   }
 
   has(slot: number): boolean {
@@ -53,6 +61,7 @@ export class Resting {
 
   #set(slot: number, piece: number, from: number, value: number, end: number): void {
     const at = slot * STRIDE;
+    this.#isUsed[piece] = true;
     this.#rows[at + PIECE] = piece + 1;
     this.#rows[at + FROM] = from;
     this.#rows[at + VALUE] = value;
