@@ -57,11 +57,20 @@ export function join(group: Group, alert: Alert, isNews: boolean, nowMs: number,
   return { ...group, members, firing, dueMs: news ? dueWithNews(group, nowMs, pace) : group.dueMs };
 }
 
-/** A member of another group, as it is there. */
+/** A member of another group; of one that is in both the later alert counts, in whatever order they come. */
 export function admit(group: Group, fingerprint: string, member: Member): Group {
-  const before = get(group.members, fingerprint);
-  const firing = group.firing + Number(member.firing) - Number(before?.firing ?? false);
-  return { ...group, members: put(group.members, fingerprint, member), firing };
+  const before = get(group.members, fingerprint) ?? { alert: member.alert, firing: false, news: false };
+  const both: Member = {
+    alert: isLater(before.alert, member.alert) ? before.alert : member.alert,
+    firing: before.firing || member.firing,
+    news: before.news || member.news,
+  };
+  const firing = group.firing + Number(both.firing) - Number(before.firing);
+  return { ...group, members: put(group.members, fingerprint, both), firing };
+}
+
+function isLater(a: Alert, b: Alert): boolean {
+  return a.ts > b.ts || (a.ts === b.ts && a.revision > b.revision);
 }
 
 /** The alarm is over, or hidden now. Undefined when nothing is left of a group nobody has heard of. */
