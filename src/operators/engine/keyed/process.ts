@@ -155,7 +155,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
     this.#changedKeys++;
   }
 
-  /** Where most change between two saves, what rested would only have to be read again: then nothing that has changed does. */
+  /** Where most change between two saves, a number that rested would only have to be read again, and it takes no heap as it is. */
   #restsAll(): boolean {
     return this.#changedKeys * 2 < this.#table.size;
   }
@@ -409,7 +409,7 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   /** What follows the key. */
   #writeLive(writer: ByteWriter, slot: number, entry: Entry, resting: Resting, restsAll: boolean): void {
     const state = this.#states[slot];
-    const rests = restsAll || this.#changed[slot] === 0;
+    const rests = restsAll || this.#changed[slot] === 0 || typeof state !== "number";
     this.#changedKeys -= this.#changed[slot] as number;
     this.#changed[slot] = 0;
     if (!this.#writeHead(writer, this.#touched[slot] as number, this.#timers[slot] as readonly number[], state)) return;
