@@ -11,14 +11,24 @@ interface Block {
   readonly to: number;
 }
 
+/** A block of a log that a repartition has replaced since. */
+export interface FormerBlock {
+  readonly incarnation: string;
+  readonly from: number;
+  readonly to: number;
+}
+
 interface Announced extends Partial<Block> {
   readonly incarnation: string;
   readonly writer: string;
+  readonly former?: FormerBlock | undefined;
 }
 
 export interface Announcer {
   /** What a writer before this one announced and may be storing still; undefined when there is none. */
   readonly before: Block | undefined;
+  /** What a writer announced before the log was laid out anew: its insert may still arrive. Known until the first announcement. */
+  readonly former: FormerBlock | undefined;
   /**
    * Says which block comes next. Resolves when no other writer can announce one any more that would overlap it.
    * Errors: MR_FENCED when another writer has taken the table over, MR_LOG_UNAVAILABLE.
@@ -44,8 +54,8 @@ export async function takeOver(options: {
 }): Promise<Announcer> {
   const { registers, table, incarnation, writer } = options;
   const key = `block/${table}`;
-  const encoded = (block: Partial<Block>): Uint8Array =>
-    Buffer.from(JSON.stringify({ incarnation, writer, ...block } satisfies Announced));
+  const encoded = (block: Partial<Block>, former?: FormerBlock): Uint8Array =>
+    Buffer.from(JSON.stringify({ incarnation, writer, ...block, former } satisfies Announced));
   const set = async (value: Uint8Array, expected: number): Promise<number | undefined> => {
     const done = await registers.set(key, value, expected);
     if (done !== undefined) return done;
@@ -58,11 +68,13 @@ export async function takeOver(options: {
     const last = found && (JSON.parse(Buffer.from(found.value).toString()) as Announced);
     const { after, from, to } = last?.incarnation === incarnation ? last : {};
     const before = after === undefined || from === undefined || to === undefined ? undefined : { after, from, to };
-    const taken = await set(encoded(before ?? {}), found?.revision ?? 0);
+    const former = last?.incarnation === incarnation ? last.former : formerOf(last);
+    const taken = await set(encoded(before ?? {}, former), found?.revision ?? 0);
     if (taken === undefined) continue; // the former writer was faster: with its block
     let revision = taken;
     return {
       before,
+      former,
       async announce(block) {
         const next = await set(encoded(block), revision);
         if (next === undefined)
@@ -75,4 +87,15 @@ export async function takeOver(options: {
     };
   }
   throw new MillraceError("MR_LOG_UNAVAILABLE", `taking ${table} over: in ${TRIES} tries another writer was faster`);
+}
+
+function formerOf(last: Announced | undefined): FormerBlock | undefined {
+  const { incarnation, from, to } = last ?? {};
+  if (incarnation === undefined || from === undefined || to === undefined) return last?.former;
+  return { incarnation, from, to };
+}
+
+/** Under which the database takes a block once. */
+export function tokenOf(table: string, { incarnation, from, to }: FormerBlock): string {
+  return `${table}/${incarnation}/${from}-${to}`;
 }

@@ -1,4 +1,5 @@
 import type { MillraceError, Sink } from "../../core/index.js";
+import { type FormerBlock, tokenOf } from "./announcer.js";
 import type { Clickhouse } from "./connect.js";
 import { addMissingColumns, type DdlOptions, ddl, onCluster, quoteText, structureOf, tableName } from "./ddl.js";
 import { translate } from "./errors.js";
@@ -23,6 +24,8 @@ export interface TableSink extends Sink {
   /** The position up to which every table of `stream` was complete when it was last saved; 0 when it never was. */
   progress(stream: string, incarnation: string): Promise<number>;
   saveProgress(stream: string, incarnation: string, sequence: number): Promise<void>;
+  /** Takes a block that may still be on its way for a repetition when it arrives. Leaves a row for `forget`. Safe to repeat. */
+  refuse(table: string, block: FormerBlock): Promise<void>;
   /** Removes the rows of incarnations that a repartition has replaced: what they say is computed again. Safe to repeat. */
   forget(table: string, incarnations: readonly string[]): Promise<void>;
 }
@@ -166,6 +169,20 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
           insert_deduplication_token: `sink_progress/${stream}/${incarnation}/${sequence}`,
         }),
       );
+    },
+
+    async refuse(name, block) {
+      const token = tokenOf(name, block);
+      for (const each of [token, `${token}+`])
+        await attempt(`refusing block ${each}`, () =>
+          client.insert({
+            table: tableName(database, tableNamed(name)),
+            columns: ["`_incarnation`"],
+            values: [[block.incarnation]], // everything else as it is by default
+            format: FORMAT,
+            clickhouse_settings: { ...ROW_SETTINGS, insert_deduplication_token: each },
+          }),
+        );
     },
 
     async forget(name, incarnations) {

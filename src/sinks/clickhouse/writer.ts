@@ -178,7 +178,10 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     for (const { name } of tables) {
       // First the former writer must not be able to announce any more, then nothing it announced can be overlooked.
       const announcer = await takeOver({ registers, table: name, incarnation, writer });
-      await sink.forget(name, info.former ?? []);
+      const { former = [] } = info;
+      const late = announcer.former;
+      if (late !== undefined && former.includes(late.incarnation)) await sink.refuse(name, late);
+      await sink.forget(name, former);
       const [position, stored] = [await sink.position(name, incarnation), await sink.count(name, incarnation)];
       found.push(
         createLane({

@@ -119,6 +119,8 @@ export function simulatedSink(options: {
     progress: (stream, incarnation) => ask("progress", () => database.progress(stream, incarnation)),
     saveProgress: (stream, incarnation, sequence) =>
       ask("saving progress", () => database.saveProgress(stream, incarnation, sequence)),
+    refuse: (table, { incarnation, from, to }) =>
+      ask(`refusing ${from}-${to}`, () => database.note(table, `${table}/${incarnation}/${from}-${to}`)),
     forget: (table, incarnations) => ask(`forgetting rows of ${table}`, () => database.forget(table, incarnations)),
     close: async () => undefined,
   };

@@ -1,11 +1,13 @@
 import t, { type Test } from "tap";
 import { MillraceError } from "../../../src/core/index.js";
 import { takeOver } from "../../../src/sinks/clickhouse/announcer.js";
+import { rowsOf } from "../../../src/sinks/clickhouse/rows.js";
 import {
   connectClickhouse,
   createClickhouseSink,
   createQueryRunner,
   createSinkTask,
+  RESULT_TABLES,
   type TableSink,
 } from "../../../src/sinks/index.js";
 import { memoryLog } from "../../support/memory-log.js";
@@ -27,7 +29,35 @@ t.test("who takes over knows the last announcement, and ends the former writer's
   t.same(third.before, { after: 5, from: 6, to: 9 }, "taking over is no announcement");
   await t.rejects(second.announce({ after: 5, from: 6, to: 9 }), { code: "MR_FENCED" });
   await third.announce({ after: 5, from: 6, to: 9 });
-  t.equal((await takeOver({ registers, ...READINGS, incarnation: "b", writer: "4" })).before, undefined, "another log");
+  const another = await takeOver({ registers, ...READINGS, incarnation: "b", writer: "4" });
+  t.match(another, { before: undefined, former: { incarnation: "a", from: 6, to: 9 } }, "another log");
+  const again = await takeOver({ registers, ...READINGS, incarnation: "b", writer: "5" });
+  t.match(
+    again,
+    { before: undefined, former: { incarnation: "a", from: 6, to: 9 } },
+    "not refused yet, for all we know",
+  );
+  const oneMore = await takeOver({ registers, ...READINGS, incarnation: "c", writer: "6" });
+  t.match(oneMore.former, { incarnation: "a", from: 6, to: 9 });
+  await oneMore.announce({ after: 0, from: 1, to: 1 });
+  t.equal((await takeOver({ registers, ...READINGS, incarnation: "c", writer: "7" })).former, undefined);
+});
+
+t.test("a block of a former layout that arrives after its rows were removed is not stored", async (t) => {
+  const { sink, query } = await tenReadings(t);
+  for (const { name } of RESULT_TABLES) {
+    await sink.refuse(name, { incarnation: "old", from: 1, to: 5 });
+    await sink.forget(name, ["old"]);
+    t.equal(await sink.count(name, "old"), 0, name);
+  }
+  const row = async (incarnation: string) => {
+    const message = { sequence: 3, subject: "accepted.0.telemetry", data: Buffer.from(JSON.stringify(reading(3))) };
+    return rowsOf({ ...message, header: () => undefined }, incarnation).rows.map(({ row }) => row);
+  };
+  for (const token of ["readings/old/1-5", "readings/old/1-5+"]) await sink.write("readings", await row("old"), token);
+  t.same((await query("SELECT count() FROM readings")).rows, [[0]]);
+  await sink.write("readings", await row("new"), "readings/new/1-5");
+  t.same((await query("SELECT count() FROM readings")).rows, [[1]], "of the layout there is now it is");
 });
 
 t.test("an announcement whose answer was lost is no other writer's", async (t) => {

@@ -59,6 +59,7 @@ function modelSink(isBad: (row: Stored) => boolean = () => false): ModelSink {
     },
     check: async (_, rows) => rows.flatMap((row, at) => (isBad(row as Stored) ? [{ at, reason: "it is bad" }] : [])),
     progress: async (stream) => saved.get(stream) ?? 0,
+    refuse: async () => undefined,
     forget: async () => undefined,
     async saveProgress(stream, _, sequence) {
       saved.set(stream, Math.max(saved.get(stream) ?? 0, sequence));
