@@ -10,7 +10,10 @@ export interface OwnTaskStatus extends TaskStatus {
 }
 
 export interface TaskSet {
-  /** Runs every task of a partition under a lease that another thread holds; resolves when all have ended. */
+  /**
+   * Runs every task of a partition under a lease that another thread holds; resolves when all have ended: when they are told to, or when
+   * one is fenced although the lease is not lost, and the partition must be taken again.
+   */
   run(partition: number, epoch: number): Promise<void>;
   /** Ends a partition's tasks: with a last snapshot, or at once when its lease is `lost`. */
   end(partition: number, lost: boolean): void;
@@ -46,10 +49,18 @@ function watched(pipeline: Pipeline, hotKeys: HotKeys): Pipeline {
 }
 
 const REGISTER_RETRY_MS = 250;
+/** Well beyond a lease's period: who is fenced by a living owner has lost the lease by then. */
+const FENCED_MS = 10_000;
 
 interface Held {
   readonly lost: AbortController;
   readonly end: AbortController;
+}
+
+/** Of all the tasks of a partition. */
+interface Ending {
+  readonly end: AbortController;
+  readonly over: AbortSignal;
 }
 
 /** The tasks of one thread: those of the partitions it was given, but for the pipelines that are paused. */
@@ -81,7 +92,7 @@ export function createTaskSet(
     }
   };
 
-  const keep = async (pipeline: Pipeline, partition: number, lease: Lease, over: AbortSignal): Promise<void> => {
+  const keep = async (pipeline: Pipeline, partition: number, lease: Lease, { end, over }: Ending): Promise<void> => {
     await register(pipeline, partition, over);
     while (!over.aborted) {
       if (paused.has(pipeline.name)) {
@@ -95,8 +106,13 @@ export function createTaskSet(
       const signal = AbortSignal.any([over, stop.signal]);
       setMaxListeners(0, signal);
       await task.run(lease, signal);
-      // Fenced: somebody has a larger epoch, so the lease goes as well, a moment later.
-      while (!signal.aborted) await new Promise<void>((resolve) => waiting.push(resolve));
+      // Fenced: somebody has a larger epoch, so the lease goes as well, a moment later. If it does not, the registers were lost and the
+      // former owner's clock was ahead of ours: what is given back is taken again under a larger epoch.
+      if (!signal.aborted) await shared.clock.sleep(FENCED_MS, signal);
+      if (!signal.aborted) {
+        end.abort();
+        wake();
+      }
       atWork.delete(task.name);
     }
   };
@@ -116,7 +132,7 @@ export function createTaskSet(
       setMaxListeners(0, over, lost.signal);
       held.set(partition, holding);
       const mine = pipelines.filter(({ single }) => !single || partition === 0);
-      await Promise.all(mine.map((pipeline) => keep(pipeline, partition, lease, over)));
+      await Promise.all(mine.map((pipeline) => keep(pipeline, partition, lease, { end, over })));
       held.delete(partition);
     },
     end(partition, lost) {

@@ -6,6 +6,7 @@ import type { Process } from "./process.js";
 
 /** Short, so that a seed sees several owners. */
 const LEASE_MS = 1_500;
+const FENCED_MS = 2 * LEASE_MS;
 const SNAPSHOT_EVERY = { messages: 20, busyMs: 400, quietMs: 1_500 };
 const inference: Inference = { run: async () => new Float32Array() };
 
@@ -40,7 +41,14 @@ export function startWorker(options: {
   );
   const work = async (name: string, lease: Lease, signal: AbortSignal): Promise<void> => {
     options.trace(`${process.name} holds partition ${name} in epoch ${lease.epoch}`);
-    await Promise.all((byPartition[Number(name)] ?? []).map((task) => task.run(lease, signal)));
+    const again = new AbortController();
+    const over = AbortSignal.any([signal, again.signal]);
+    const run = async (task: Task): Promise<void> => {
+      await task.run(lease, over);
+      if (!over.aborted) await clock.sleep(FENCED_MS, over);
+      again.abort(); // fenced although the lease is ours, as in `createTaskSet`
+    };
+    await Promise.all((byPartition[Number(name)] ?? []).map(run));
   };
   const run = async (): Promise<void> => {
     const membership = await joined(leases, process);
