@@ -65,7 +65,7 @@ class WarmRunner {
 
   /**
    * The tests that reach a mutant, the most telling first. Code that runs when a module is loaded has a worker of its own: that
-   * loads a file of tests at a time, as most are noticed by the first.
+   * loads the files of tests in the mutant's folder, which notices most, and then the others, one at a time.
    */
   async *#reaching({ fileName }, testFilter, isStatic) {
     const reaches = ({ id }) => testFilter === undefined || testFilter.includes(id);
@@ -73,16 +73,20 @@ class WarmRunner {
       yield* mostTellingFirst((await this.#load()).filter(reaches), fileName);
       return;
     }
-    for (const file of nearestFirst(this.#options.files, fileName)) {
-      if (testFilter !== undefined && !testFilter.some((id) => id.startsWith(`${nameOf(file)}: `))) continue;
-      let tests;
-      try {
-        tests = await this.#loadFile(file);
-      } catch (error) {
-        yield { id: nameOf(file), run: () => Promise.reject(error), told: new Map() }; // not even loaded: that is noticed too
-        return;
+    const [near, others] = nearAndFar(this.#options.files, fileName);
+    const far = others.filter((file) => testFilter?.some((id) => id.startsWith(`${nameOf(file)}: `)) ?? true);
+    for (const files of [near, ...far.map((file) => [file])]) {
+      const tests = [];
+      for (const file of files) {
+        try {
+          tests.push(...(await this.#loadFile(file)));
+        } catch (error) {
+          yield { id: nameOf(file), run: () => Promise.reject(error), told: new Map() }; // not even loaded: that is noticed too
+          return;
+        }
       }
-      yield* tests.filter(reaches);
+      this.#remember(tests);
+      yield* mostTellingFirst(tests.filter(reaches), fileName);
     }
   }
 
@@ -198,12 +202,10 @@ function nameOf(file) {
   return relative("build/test", file);
 }
 
-/** A mutant's own tests, then those of its folder, then the others. */
-function nearestFirst(files, fileName) {
+/** Files of tests in a mutant's folder, and the others. */
+function nearAndFar(files, fileName) {
   const folder = `/${dirname(fileName).split("/").at(-1)}/`;
-  const own = `${folder}${basename(fileName, ".js")}.test.js`;
-  const far = (file) => (file.endsWith(own) ? 0 : file.includes(folder) ? 1 : 2);
-  return [...files].sort((a, b) => far(a) - far(b));
+  return [files.filter((file) => file.includes(folder)), files.filter((file) => !file.includes(folder))];
 }
 
 /** By the chance to notice a mutant of this file for the time it takes, as learnt so far; at first its own tests, and its folder's. */
