@@ -14,7 +14,7 @@ import { type Runner, startRunner } from "./support/runner.js";
 import { manyKeys, PROBE_EVERY } from "./wire/many-keys.js";
 
 /**
- * npm run bench:recovery -- [--rounds 3] [--keys 1000000] [--pairs 2] [--passes 36] [--json]
+ * npm run bench:recovery -- [--rounds 3] [--keys 1000000] [--pairs 3] [--passes 36] [--json]
  *
  * One partition with a million keys, two processes of the product, 20,000 events a second. The owner is killed (`kill -9`) at a random moment between
  * two snapshots. detect: from the kill until the other process has the lease and begins. load: until its state is loaded. tail: until an
@@ -26,7 +26,7 @@ const { values: flags } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     keys: { type: "string", default: "1000000" },
-    pairs: { type: "string", default: "2" },
+    pairs: { type: "string", default: "3" },
     passes: { type: "string", default: "36" },
     seed: { type: "string", default: "1" },
     json: { type: "boolean" },
