@@ -22,6 +22,7 @@ class WarmRunner {
   #options;
   #tests;
   #collected;
+  #times;
   #switch;
 
   constructor({ engineTests }) {
@@ -85,7 +86,7 @@ class WarmRunner {
           return;
         }
       }
-      this.#remember(tests);
+      this.#time(tests); // one mutant's worker: what others noticed is not worth reading
       yield* mostTellingFirst(tests.filter(reaches), fileName);
     }
   }
@@ -93,9 +94,8 @@ class WarmRunner {
   /** A worker that takes another's place begins with what is known: a long test first would leave no time for the telling ones. */
   #remember(tests) {
     const { results, earlier } = this.#options;
-    const times = JSON.parse(read(timesBeside(results)) || "{}");
     const byId = new Map(tests.map((test) => [test.id, test]));
-    for (const test of tests) test.timeMs = times[test.id] ?? 0;
+    this.#time(tests);
     for (const path of new Set([results, earlier])) {
       const lines = read(path).split("\n").slice(0, -1); // another process may be in the middle of the last
       for (const line of lines) {
@@ -103,6 +103,11 @@ class WarmRunner {
         for (const id of killedBy) if (byId.has(id)) learn(byId.get(id), fileName, { status: FAILED });
       }
     }
+  }
+
+  #time(tests) {
+    this.#times ??= JSON.parse(read(timesBeside(this.#options.results)) || "{}");
+    for (const test of tests) test.timeMs = this.#times[test.id] ?? 0;
   }
 
   async dryRun() {
@@ -198,19 +203,23 @@ function learn({ told }, fileName, { status }) {
   told.set(fileName, { kills: kills + (status === FAILED ? 1 : 0), runs: runs + 1 });
 }
 
+function folderOf(fileName) {
+  return `/${dirname(fileName).split("/").at(-1)}/`;
+}
+
 function nameOf(file) {
   return relative("build/test", file);
 }
 
 /** Files of tests in a mutant's folder, and the others. */
 function nearAndFar(files, fileName) {
-  const folder = `/${dirname(fileName).split("/").at(-1)}/`;
+  const folder = folderOf(fileName);
   return [files.filter((file) => file.includes(folder)), files.filter((file) => !file.includes(folder))];
 }
 
 /** By the chance to notice a mutant of this file for the time it takes, as learnt so far; at first its own tests, and its folder's. */
 function mostTellingFirst(tests, fileName) {
-  const folder = `/${dirname(fileName).split("/").at(-1)}/`;
+  const folder = folderOf(fileName);
   const own = `${folder}${basename(fileName, ".js")}.test.js`;
   const worth = ({ id, told, timeMs }) => {
     const { kills, runs } = told.get(fileName) ?? { kills: 0, runs: 0 };

@@ -57,12 +57,6 @@ interface Held {
   readonly end: AbortController;
 }
 
-/** Of all the tasks of a partition. */
-interface Ending {
-  readonly end: AbortController;
-  readonly over: AbortSignal;
-}
-
 /** The tasks of one thread: those of the partitions it was given, but for the pipelines that are paused. */
 export function createTaskSet(
   pipelines: readonly Pipeline[],
@@ -79,6 +73,13 @@ export function createTaskSet(
     for (const resolve of woken) resolve();
   };
 
+  const end = (partition: number, lost: boolean): void => {
+    const holding = held.get(partition);
+    if (lost) holding?.lost.abort();
+    holding?.end.abort();
+    wake();
+  };
+
   /** Nothing a task has not read may be purged; the keeper knows it by this. */
   const register = async ({ source: stream, name }: Pipeline, partition: number, over: AbortSignal): Promise<void> => {
     while (!over.aborted) {
@@ -92,7 +93,7 @@ export function createTaskSet(
     }
   };
 
-  const keep = async (pipeline: Pipeline, partition: number, lease: Lease, { end, over }: Ending): Promise<void> => {
+  const keep = async (pipeline: Pipeline, partition: number, lease: Lease, over: AbortSignal): Promise<void> => {
     await register(pipeline, partition, over);
     while (!over.aborted) {
       if (paused.has(pipeline.name)) {
@@ -109,10 +110,7 @@ export function createTaskSet(
       // Fenced: somebody has a larger epoch, so the lease goes as well, a moment later. If it does not, the registers were lost and the
       // former owner's clock was ahead of ours: what is given back is taken again under a larger epoch.
       if (!signal.aborted) await shared.clock.sleep(FENCED_MS, signal);
-      if (!signal.aborted) {
-        end.abort();
-        wake();
-      }
+      if (!signal.aborted) end(partition, false);
       atWork.delete(task.name);
     }
   };
@@ -132,15 +130,10 @@ export function createTaskSet(
       setMaxListeners(0, over, lost.signal);
       held.set(partition, holding);
       const mine = pipelines.filter(({ single }) => !single || partition === 0);
-      await Promise.all(mine.map((pipeline) => keep(pipeline, partition, lease, { end, over })));
+      await Promise.all(mine.map((pipeline) => keep(pipeline, partition, lease, over)));
       held.delete(partition);
     },
-    end(partition, lost) {
-      const holding = held.get(partition);
-      if (lost) holding?.lost.abort();
-      holding?.end.abort();
-      wake();
-    },
+    end,
     pause(names) {
       paused = new Set(names);
       for (const { task, stop } of atWork.values()) if (paused.has(task.status().pipeline)) stop.abort();

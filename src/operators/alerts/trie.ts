@@ -29,7 +29,7 @@ export function get<V>(trie: Trie<V>, key: string): V | undefined {
 }
 
 export function put<V>(trie: Trie<V>, key: string, value: V): Trie<V> {
-  return putAt(trie, [key, value], 0);
+  return putAt(trie, [key, value], fnv1a(key), 0);
 }
 
 export function drop<V>(trie: Trie<V>, key: string): Trie<V> {
@@ -51,12 +51,12 @@ export function trieOf<V>(entries: Iterable<Entry<V>>): Trie<V> {
   return trie;
 }
 
-function putAt<V>(trie: Trie<V>, entry: Entry<V>, depth: number): Trie<V> {
+function putAt<V>(trie: Trie<V>, entry: Entry<V>, hash: number, depth: number): Trie<V> {
   const [key] = entry;
   if (isBranch(trie)) {
-    const i = kidOf(key, depth);
+    const i = hash % KIDS;
     const before = trie.kids[i] as Trie<V>;
-    const kid = putAt(before, entry, depth + 1);
+    const kid = putAt(before, entry, hash >>> BITS, depth + 1);
     return { size: trie.size + sizeOf(kid) - sizeOf(before), kids: trie.kids.with(i, kid) };
   }
   const at = trie.findIndex(([known]) => known === key);

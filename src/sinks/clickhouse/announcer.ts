@@ -66,9 +66,10 @@ export async function takeOver(options: {
   for (let tries = 1; tries <= TRIES; tries++) {
     const found = await registers.get(key);
     const last = found && (JSON.parse(Buffer.from(found.value).toString()) as Announced);
-    const { after, from, to } = last?.incarnation === incarnation ? last : {};
-    const before = after === undefined || from === undefined || to === undefined ? undefined : { after, from, to };
-    const former = last?.incarnation === incarnation ? last.former : formerOf(last);
+    const block = last && blockOf(last);
+    const isOurs = last?.incarnation === incarnation;
+    const before = isOurs ? block : undefined;
+    const former = isOurs || !block ? last?.former : { incarnation: last.incarnation, from: block.from, to: block.to };
     const taken = await set(encoded(before ?? {}, former), found?.revision ?? 0);
     if (taken === undefined) continue; // the former writer was faster: with its block
     let revision = taken;
@@ -89,13 +90,12 @@ export async function takeOver(options: {
   throw new MillraceError("MR_LOG_UNAVAILABLE", `taking ${table} over: in ${TRIES} tries another writer was faster`);
 }
 
-function formerOf(last: Announced | undefined): FormerBlock | undefined {
-  const { incarnation, from, to } = last ?? {};
-  if (incarnation === undefined || from === undefined || to === undefined) return last?.former;
-  return { incarnation, from, to };
+function blockOf({ after, from, to }: Announced): Block | undefined {
+  return after === undefined || from === undefined || to === undefined ? undefined : { after, from, to };
 }
 
-/** Under which the database takes a block once. */
-export function tokenOf(table: string, { incarnation, from, to }: FormerBlock): string {
-  return `${table}/${incarnation}/${from}-${to}`;
+/** Under which the database takes a block once: at first, and where it knows that token and has none of the rows. */
+export function tokensOf(table: string, { incarnation, from, to }: FormerBlock): readonly [string, string] {
+  const token = `${table}/${incarnation}/${from}-${to}`;
+  return [token, `${token}+`];
 }

@@ -1,5 +1,5 @@
 import { type Clock, isMillraceError, type Logger, type MillraceError, reasonOf } from "../../core/index.js";
-import { type Announcer, tokenOf } from "./announcer.js";
+import { type Announcer, tokensOf } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
 import type { PoisonRow, SinkLimits, SinkWait } from "./writer.js";
@@ -100,7 +100,7 @@ export function createLane(options: {
   async function send(block: readonly Waiting[], isOwed: boolean, lastAttempt: boolean): Promise<void> {
     let rows: readonly Row[] = block.map(({ row }) => row);
     const [from, to] = [rows[0]?._seq ?? 0, rows.at(-1)?._seq ?? 0];
-    let token = tokenOf(table, { incarnation, from, to });
+    let [token] = tokensOf(table, { incarnation, from, to });
     let isRepeat = isOwed;
     let isAnnounced = false;
     let pauseMs = FIRST_PAUSE_MS;

@@ -1,5 +1,5 @@
 import type { MillraceError, Sink } from "../../core/index.js";
-import { type FormerBlock, tokenOf } from "./announcer.js";
+import { type FormerBlock, tokensOf } from "./announcer.js";
 import type { Clickhouse } from "./connect.js";
 import { addMissingColumns, type DdlOptions, ddl, onCluster, quoteText, structureOf, tableName } from "./ddl.js";
 import { translate } from "./errors.js";
@@ -70,8 +70,8 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
     table: Table,
     rows: readonly object[],
     settings: Record<string, string | number>,
+    names = writtenColumns(table).map(({ name }) => name),
   ) {
-    const names = writtenColumns(table).map(({ name }) => name);
     const lines = rows.map((row) => names.map((name) => (row as Record<string, unknown>)[name] ?? null));
     await client.insert({
       table: target,
@@ -172,16 +172,16 @@ export function createClickhouseSink(clickhouse: Clickhouse, options: Clickhouse
     },
 
     async refuse(name, block) {
-      const token = tokenOf(name, block);
-      for (const each of [token, `${token}+`])
-        await attempt(`refusing block ${each}`, () =>
-          client.insert({
-            table: tableName(database, tableNamed(name)),
-            columns: ["`_incarnation`"],
-            values: [[block.incarnation]], // everything else as it is by default
-            format: FORMAT,
-            clickhouse_settings: { ...ROW_SETTINGS, insert_deduplication_token: each },
-          }),
+      const table = tableNamed(name);
+      for (const token of tokensOf(name, block))
+        await attempt(`refusing block ${token}`, () =>
+          insert(
+            tableName(database, table),
+            table,
+            [{ _incarnation: block.incarnation }],
+            { insert_deduplication_token: token },
+            ["_incarnation"], // everything else as it is by default
+          ),
         );
     },
 

@@ -172,13 +172,13 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
 
   async function start(signal: AbortSignal): Promise<void> {
     const info = await log.info(stream);
+    const { former = [] } = info;
     incarnation = info.incarnation;
     saved = await sink.progress(stream, incarnation);
     const found: Lane[] = [];
     for (const { name } of tables) {
       // First the former writer must not be able to announce any more, then nothing it announced can be overlooked.
       const announcer = await takeOver({ registers, table: name, incarnation, writer });
-      const { former = [] } = info;
       const late = announcer.former;
       if (late !== undefined && former.includes(late.incarnation)) await sink.refuse(name, late);
       await sink.forget(name, former);

@@ -1,4 +1,5 @@
 import { MillraceError } from "../../../src/core/index.js";
+import { tokensOf } from "../../../src/sinks/clickhouse/announcer.js";
 import type { TableSink } from "../../../src/sinks/index.js";
 import type { Process } from "./process.js";
 import type { Random } from "./random.js";
@@ -119,8 +120,9 @@ export function simulatedSink(options: {
     progress: (stream, incarnation) => ask("progress", () => database.progress(stream, incarnation)),
     saveProgress: (stream, incarnation, sequence) =>
       ask("saving progress", () => database.saveProgress(stream, incarnation, sequence)),
-    refuse: (table, { incarnation, from, to }) =>
-      ask(`refusing ${from}-${to}`, () => database.note(table, `${table}/${incarnation}/${from}-${to}`)),
+    async refuse(table, block) {
+      for (const token of tokensOf(table, block)) await ask(`refusing ${token}`, () => database.note(table, token));
+    },
     forget: (table, incarnations) => ask(`forgetting rows of ${table}`, () => database.forget(table, incarnations)),
     close: async () => undefined,
   };

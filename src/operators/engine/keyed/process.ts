@@ -191,14 +191,8 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #evict(newest: number): void {
-    const timeOf = (slot: number): number | undefined =>
-      slot < 0 || slot === newest ? undefined : (this.#touched[slot] as number);
-    const held = (): { key: Key; timeMs: number }[] =>
-      [...this.#table.held()].flatMap((key) => {
-        const timeMs = timeOf(this.#table.find(key));
-        return timeMs === undefined ? [] : [{ key, timeMs }];
-      });
-    const slot = this.#table.find(this.#longestUnused.take(held, (key) => timeOf(this.#table.find(key))));
+    const timeAt = (slot: number) => (slot === newest ? undefined : (this.#touched[slot] as number));
+    const slot = this.#longestUnused.take(this.#table, timeAt);
     this.#preserve(slot, false);
     this.#stateOf(slot); // what rests as bytes could not be put back
     this.#forget(slot);

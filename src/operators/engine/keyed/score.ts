@@ -87,10 +87,7 @@ export class ScoreStep<V, S, W> implements Operator {
   }
 
   #forgetOne(): void {
-    const held = (): { key: Key; timeMs: number }[] =>
-      this.#entries.flatMap((entry) => (entry === undefined ? [] : [{ key: entry.key, timeMs: entry.timeMs }]));
-    const timeOf = (key: Key): number | undefined => this.#entries[this.#table.find(key)]?.timeMs;
-    const slot = this.#table.find(this.#longestUnused.take(held, timeOf));
+    const slot = this.#longestUnused.take(this.#table, (slot) => this.#entries[slot]?.timeMs);
     this.#cut?.preserve(slot, false);
     this.#table.remove(slot);
     this.#entries[slot] = undefined;

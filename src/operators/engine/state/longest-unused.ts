@@ -1,3 +1,4 @@
+import type { KeyTable } from "./key-table.js";
 import { compareKeys, type Key } from "./keys.js";
 
 /** With so many entries for each key there was, and these, most are of keys that went: it begins anew. */
@@ -27,13 +28,14 @@ export class LongestUnused {
     else this.clear();
   }
 
-  /** The key to forget of those `held`, which are not none; `timeOf` answers undefined for a key that is not among them. */
-  take(held: () => Iterable<Entry>, timeOf: (key: Key) => number | undefined): Key {
+  /** The slot of the key to forget. `timeAt` answers undefined for a slot in use that must not go; there is another one. */
+  take(table: KeyTable, timeAt: (slot: number) => number | undefined): number {
     for (;;) {
-      if (this.#heap.length === 0) this.#begin(held());
+      if (this.#heap.length === 0) this.#begin(table, timeAt);
       const { key, timeMs } = this.#pop();
-      const nowMs = timeOf(key);
-      if (nowMs === timeMs) return key;
+      const slot = table.find(key);
+      const nowMs = slot < 0 ? undefined : timeAt(slot);
+      if (nowMs === timeMs) return slot;
       if (nowMs !== undefined) this.#push({ key, timeMs: nowMs });
     }
   }
@@ -43,8 +45,11 @@ export class LongestUnused {
     this.#most = 0;
   }
 
-  #begin(held: Iterable<Entry>): void {
-    this.#heap = [...held].sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  #begin(table: KeyTable, timeAt: (slot: number) => number | undefined): void {
+    for (let slot = 0; slot < table.length; slot++) {
+      const timeMs = table.has(slot) ? timeAt(slot) : undefined;
+      if (timeMs !== undefined) this.#push({ key: table.keyAt(slot) as Key, timeMs });
+    }
     this.#most = STALE_FACTOR * this.#heap.length + STALE_LEAST;
   }
 
