@@ -1,28 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import t, { type Test } from "tap";
+import t from "tap";
 import { createLogger, DAY_MS, type Lease, systemClock } from "../../src/core/index.js";
 import { Task } from "../../src/runtime/index.js";
 import { type Connection, connectLog, streamSpecs, telemetryDoor } from "../../src/streams/index.js";
 import { registerReader, runKeeper } from "../../src/workers/keeper/index.js";
 import { httpRequest } from "../support/http.js";
-import { readAll } from "../support/log.js";
+import { emptyLog, readAll } from "../support/log.js";
 import { startNats } from "../support/nats.js";
 import { toyPipeline } from "../support/toy-pipeline.js";
 
 const logger = createLogger("silent");
 const MB = 1024 * 1024;
 const EVENTS = "telemetry.*.*.*.*";
-
-async function world(t: Test): Promise<Connection> {
-  const server = await startNats();
-  const connection = await connectLog({ url: server.url, name: "test" });
-  t.teardown(async () => {
-    await connection.close();
-    await server.stop();
-  });
-  for (const spec of streamSpecs(1)) await connection.log.ensureStream(spec);
-  return connection;
-}
 
 async function shrink({ log }: Connection, stream: string, maxBytes: number): Promise<void> {
   const spec = streamSpecs(1).find(({ name }) => name === stream);
@@ -43,7 +32,7 @@ async function keepOnce({ log, space, registers }: Connection, streams: readonly
 }
 
 t.test("a full input stream: the door refuses clearly, loses nothing, and takes again by itself", async (t) => {
-  const connection = await world(t);
+  const connection = await emptyLog(t);
   const { log, registers } = connection;
   await shrink(connection, "telemetry", MB);
   const door = telemetryDoor({ log, localKey: "key" });
@@ -79,7 +68,7 @@ t.test("a full input stream: the door refuses clearly, loses nothing, and takes 
 });
 
 t.test("a full output stream: the task pauses and goes on by itself, each output once", async (t) => {
-  const connection = await world(t);
+  const connection = await emptyLog(t);
   const { log, space } = connection;
   await shrink(connection, "features", MB);
   const pipeline = toyPipeline();

@@ -1,9 +1,8 @@
 import t from "tap";
 import { sabotaged, sabotageOf } from "../../../src/cli/up/sabotage.js";
-import { connectLog, streamSpecs } from "../../../src/streams/index.js";
 import { tickBody } from "../../kill/input.js";
 import { pipelines } from "../../kill/topologies.js";
-import { startNats } from "../../support/nats.js";
+import { emptyLog } from "../../support/log.js";
 
 t.test("a planted fault is asked for by name, and there is none otherwise", async (t) => {
   t.equal(sabotageOf({}), undefined);
@@ -12,13 +11,7 @@ t.test("a planted fault is asked for by name, and there is none otherwise", asyn
 });
 
 t.test("each fault does what its name says", async (t) => {
-  const server = await startNats();
-  const connection = await connectLog({ url: server.url, name: "test" });
-  t.teardown(async () => {
-    await connection.close();
-    await server.stop();
-  });
-  for (const spec of streamSpecs(1)) await connection.log.ensureStream(spec);
+  const connection = await emptyLog(t);
   const means = { connection, pipelines, heedLoss: true };
   t.equal(sabotaged(undefined, means), means, "none: nothing changes");
   const messages = [{ subject: "alerts.0.mine", data: Buffer.from("{}") }];

@@ -3,18 +3,11 @@ import { pino } from "pino";
 import t from "tap";
 import { createTaskSet } from "../../../src/cli/up/task-set.js";
 import type { Clock, Pipeline } from "../../../src/core/index.js";
-import { connectLog, streamSpecs } from "../../../src/streams/index.js";
-import { startNats } from "../../support/nats.js";
+import { emptyLog } from "../../support/log.js";
 import { toyPipeline } from "../../support/toy-pipeline.js";
 
 t.test("fenced although the lease holds: the partition is given back, so that a larger epoch takes it", async (t) => {
-  const server = await startNats();
-  const connection = await connectLog({ url: server.url, name: "test" });
-  t.teardown(async () => {
-    await connection.close();
-    await server.stop();
-  });
-  for (const spec of streamSpecs(1)) await connection.log.ensureStream(spec);
+  const connection = await emptyLog(t);
   const slept: number[] = [];
   const clock: Clock = {
     nowMs: () => Date.now(),

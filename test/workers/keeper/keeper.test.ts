@@ -1,6 +1,5 @@
 import t from "tap";
 import { createLogger } from "../../../src/core/index.js";
-import { connectLog, streamSpecs } from "../../../src/streams/index.js";
 import {
   forgetReader,
   listReaders,
@@ -9,19 +8,13 @@ import {
   streamLimits,
 } from "../../../src/workers/keeper/index.js";
 import { wallClock } from "../../support/clock.js";
-import { startNats } from "../../support/nats.js";
+import { emptyLog } from "../../support/log.js";
 
 const HOUR_MS = 3_600_000;
 
 t.test("a stream is kept for its retention, its readers and its live markers", async (t) => {
-  const server = await startNats();
-  const connection = await connectLog({ url: server.url, name: "keeper" });
-  t.teardown(async () => {
-    await connection.close();
-    await server.stop();
-  });
+  const connection = await emptyLog(t);
   const { log, space, registers } = connection;
-  for (const spec of streamSpecs(1)) await log.ensureStream(spec);
   const data = Buffer.from("{}");
   const fill = async (n: number): Promise<void> => {
     for (let i = 0; i < n; i++) await log.publish({ subject: "alerts.0.mine", data });
