@@ -353,7 +353,7 @@ class World {
     );
   }
 
-  /** As the keeper may: what every snapshot has behind it, in all partitions. */
+  /** As the keeper may: what every snapshot has behind it, in all partitions, and what a sink can at most have said that it saved. */
   #purge(): void {
     if (this.#isResting) return;
     const committed = simPipelines(1, this.#partitions).flatMap(({ name, source }) =>

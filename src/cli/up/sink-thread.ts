@@ -154,7 +154,7 @@ await serveThread<SinkThreadStatus>(async () => {
 });
 
 /**
- * Registers the sinks as readers, with what they have stored: the keeper leaves the rest. Notes in `ends` where the streams end.
+ * Registers the sinks as readers, with where a restart would begin: the keeper leaves the rest. Notes in `ends` where the streams end.
  * Resolves when `signal` aborts.
  */
 async function tellPositions(
@@ -167,7 +167,7 @@ async function tellPositions(
       for (const [stream, task] of tasks) {
         const { incarnation, lastSequence } = await log.info(stream);
         ends.set(stream, lastSequence);
-        const position = task.position();
+        const position = task.saved();
         await registerReader(registers, { stream, name: "sink.clickhouse", kind: "position", incarnation, position });
       }
     } catch (error) {

@@ -82,6 +82,8 @@ export interface SinkTask {
   stored(table: string): number;
   /** Every record up to this sequence is stored or set aside. */
   position(): number;
+  /** Where a restart may begin: every record up to this sequence is done with, and the database knows it. At most `position`. */
+  saved(): number;
   /** Messages of the stream after `position`. */
   lag(): Promise<number>;
   /** Records handed to `onPoison`. */
@@ -152,6 +154,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
 
   let lanes: readonly Lane[] = [];
   let incarnation = "";
+  let began = 0;
   let read = 0;
   /** Mean size of recent messages; begins with a pack's, so that the first read cannot be huge. */
   let messageBytes = 256 * 1024;
@@ -213,10 +216,23 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
       const message = `the tables of ${stream} hold rows up to ${farthest}, but the log ends at ${info.lastSequence}`;
       throw new MillraceError("MR_LOG_LOST_DATA", message);
     }
-    read = Math.max(saved, Math.min(...positions));
+    began = Math.max(saved, Math.min(...positions));
+    read = began;
     savedAtMs = clock.nowMs();
     lanes = found;
     logger.info({ from: read + 1, last: info.lastSequence }, "sink started");
+  }
+
+  async function opened(): Promise<LogReader> {
+    try {
+      return await log.read({ stream, subjects: [`${stream}.>`], fromSequence: read + 1 });
+    } catch (cause) {
+      const isGone = isMillraceError(cause, "MR_LOG_TRUNCATED") && read === began;
+      if (!isGone || (await sink.progress(stream, incarnation)) <= read) throw cause;
+      lanes = [];
+      const message = `a save of ${stream} by the writer before this one came late, and messages were purged by it`;
+      throw new MillraceError("MR_LOG_UNAVAILABLE", message, { cause });
+    }
   }
 
   async function take(messages: Awaited<ReturnType<LogReader["next"]>>): Promise<void> {
@@ -296,7 +312,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
         let reader: LogReader | undefined;
         try {
           if (lanes.length === 0) await start(signal);
-          reader = await log.read({ stream, subjects: [`${stream}.>`], fromSequence: read + 1 });
+          reader = await opened();
           pauseMs = 100;
           wait = undefined;
           await copy(reader, signal);
@@ -315,6 +331,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
     },
     stored: (table) => lanes.find((lane) => lane.table === table)?.stored() ?? 0,
     position,
+    saved: () => saved,
     lag: async () => Math.max(0, (await log.info(stream)).lastSequence - position()),
     poisoned: () => poisoned,
     wait: () =>

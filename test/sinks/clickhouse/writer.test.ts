@@ -113,6 +113,7 @@ t.test("rows of both tables arrive once, over restarts, and soon", async (t) => 
   t.equal(running.task.stored("github_events"), 1);
   t.equal(running.task.stored("alerts"), 0, "not a table of this stream");
   t.equal(await running.task.lag(), 0);
+  t.equal(running.task.saved(), 0, "stored, and still to be read again: the table of few rows has no better position");
 
   await log.publish({ subject: "accepted.0.telemetry", data: text(reading(2)) });
   await until(
@@ -128,6 +129,7 @@ t.test("rows of both tables arrive once, over restarts, and soon", async (t) => 
   await until("all stored", () => running.task.position() === 6);
   t.equal(running.task.stored("readings"), 5, "counted from before");
   await running.stop();
+  t.equal(running.task.saved(), 6);
   t.same((await query("SELECT event_id, _seq, _index FROM readings ORDER BY event_id")).rows, [
     ["event-0", 1, 0],
     ["event-1", 1, 1],
@@ -374,6 +376,15 @@ t.test("the log: outages are waited out, gaps are named", async (t) => {
   const behind = modelSink();
   await behind.saveProgress("accepted", INCARNATION, 2);
   await t.rejects(run(log, behind, "accepted").ended, { code: "MR_LOG_TRUNCATED" }, "messages 3 to 5 are gone");
+
+  const late = modelSink();
+  const progress = [0, 5];
+  late.progress = async () => progress.shift() ?? 5; // looked at before the former writer's save, and after it
+  late.position = async () => 2;
+  const overtaken = run(log, late, "accepted");
+  await until("at the end", () => overtaken.task.position() === 6);
+  t.equal(overtaken.task.stored("readings"), 1, "goes on where the former writer's late save says, as the keeper did");
+  await overtaken.stop();
 
   const shorter = await logWith("accepted");
   await shorter.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
