@@ -115,6 +115,14 @@ export class Frame<V> implements Undoable {
     for (const cells of this.cells) cells[slot] = undefined;
   }
 
+  /** Forgets all keys and keeps the room for others. False, and nothing is done, while a save still reads it. */
+  reuse(): boolean {
+    if (this.#cut !== undefined) return false;
+    this.table.reuse();
+    for (const cells of this.cells) cells.length = 0;
+    return true;
+  }
+
   undo(slot: number, at: number): void {
     if (at === INSERTED) {
       this.remove(slot);

@@ -246,15 +246,23 @@ export class KeyTable {
   }
 
   clear(): void {
-    this.length = 0;
-    this.size = 0;
-    this.#free = NONE;
     this.#index = new Int32Array(32);
     this.#mask = 31;
     this.#hashes = new Int32Array(16);
     this.#kinds = new Int32Array(16);
     this.#values = new Float64Array(16);
     this.#texts = new TextArena();
+    this.reuse();
+  }
+
+  /** As `clear`, with the room kept for keys to come. No image may be read any more. */
+  reuse(): void {
+    this.#kinds.fill(FREE, 0, this.length);
+    this.length = 0;
+    this.size = 0;
+    this.#free = NONE;
+    this.#index.fill(0);
+    this.#texts.clear();
     this.#order = undefined;
     this.#filled = [];
     this.#look = undefined;

@@ -123,6 +123,15 @@ export class TextArena {
     this.#holes.set(space, place);
   }
 
+  /** Forgets all texts; the room of the first ones stays. */
+  clear(): void {
+    this.#chunks.length = 1;
+    this.#end = 0;
+    this.#holes.clear();
+    this.#waiting = [];
+    this.#kept = false;
+  }
+
   /** While true, freed texts can still be read. */
   keep(kept: boolean): void {
     this.#kept = kept;
@@ -148,7 +157,8 @@ export class TextArena {
 
   #openChunk(space: number): void {
     if (this.#end === 0) {
-      this.#chunks[0] = Buffer.alloc(space > FIRST ? Math.max(space, CHUNK) : FIRST);
+      if ((this.#chunks[0] as Buffer).length < space)
+        this.#chunks[0] = Buffer.alloc(space > FIRST ? Math.max(space, CHUNK) : FIRST);
       return;
     }
     this.#end = this.#chunks.length * CHUNK;

@@ -10,6 +10,9 @@ import { BlockSlide } from "./slide-blocks.js";
 import { SubtractSlide } from "./slide-subtract.js";
 import type { HoppingSpec } from "./specs.js";
 
+/** Frames kept for panes to come. */
+const SPARES = 4;
+
 /** A slice of time that overlapping windows share: an event is folded into it once. */
 export interface HopPane<V> {
   readonly startMs: number;
@@ -55,6 +58,9 @@ export class Hop<V> implements Operator, Undoable {
   readonly #slide: Slide<V>;
   readonly #sayAll: SayAll;
   readonly #quiet = new Undo();
+  /** Frames of panes that are over, of which the slide has yet to let go, and of those it has. */
+  #dropped: Frame<V>[] = [];
+  readonly #spare: Frame<V>[] = [];
   #current: HopPane<V> | undefined;
   /** The pane made last. */
   #latest: HopPane<V> | undefined;
@@ -109,7 +115,8 @@ export class Hop<V> implements Operator, Undoable {
   #paneOf(startMs: number): HopPane<V> {
     const known = this.#panes.get(startMs);
     if (known !== undefined) return known;
-    const pane = { startMs, frame: new Frame(this.#plan, this.#runtime.undo, this.#expectedKeys()) };
+    const frame = this.#spare.pop() ?? new Frame(this.#plan, this.#runtime.undo, this.#expectedKeys());
+    const pane = { startMs, frame };
     this.#panes.set(startMs, pane);
     this.#latest = pane;
     this.#runtime.undo.note(this, startMs, 0);
@@ -193,6 +200,7 @@ export class Hop<V> implements Operator, Undoable {
     const slide = this.#slide;
     try {
       yield* slide.moveTo(startMs, endMs, this.#ascending());
+      this.#spareDropped();
     } catch (error) {
       slide.spoil(); // half moved
       this.#runtime.setAside(error, this.id, "", endMs - 1);
@@ -209,10 +217,18 @@ export class Hop<V> implements Operator, Undoable {
 
   /** Removes panes that no window can use or correct any more. */
   #dropPanes(toMs: number): void {
-    for (const startMs of this.#panes.keys()) {
-      if (this.#closeOf(startMs) <= toMs && startMs < this.#reachedMs - this.#spec.sizeMs + this.#spec.slideMs)
-        this.#panes.delete(startMs);
+    for (const [startMs, { frame }] of this.#panes) {
+      if (this.#closeOf(startMs) > toMs || startMs >= this.#reachedMs - this.#spec.sizeMs + this.#spec.slideMs)
+        continue;
+      this.#panes.delete(startMs);
+      if (this.#dropped.length < SPARES) this.#dropped.push(frame);
     }
+  }
+
+  /** A pane comes and goes with each slide: memory taken anew for it costs more than what is done with it. */
+  #spareDropped(): void {
+    for (const frame of this.#dropped) if (this.#spare.length < SPARES && frame.reuse()) this.#spare.push(frame);
+    this.#dropped = [];
   }
 
   /** When the last window of a pane takes no more corrections. */
@@ -286,6 +302,7 @@ export class Hop<V> implements Operator, Undoable {
       keys += frame.table.size;
       bytes += frame.bytes;
     }
+    for (const frame of this.#spare) bytes += frame.bytes;
     return { name: this.name, keys, bytes };
   }
 }

@@ -7,13 +7,6 @@ import type { Held } from "./firing.js";
 import { firstFrom, type HopPane, type Slide } from "./hop.js";
 import { OrderedSlots } from "./ordered-slots.js";
 
-/** Extra of a key's row: number of the first old pane in the window that holds it + 1 (0 when there is none), and its slot there. */
-const FRONT = 0;
-const FRONT_SLOT = 1;
-/** 1 when a pane of the new block holds it. */
-const BACK = 2;
-const EXTRAS = 3;
-
 /** A pane of the new block, and where its slots are in the running rows: looked up once, for a slot stays while its key is held. */
 interface Taken<V> {
   readonly pane: HopPane<V>;
@@ -49,6 +42,11 @@ export class BlockSlide<V> implements Slide<V> {
   /** By slot of the back: what the window holds of the key. */
   #wholeRows = new Float64Array(0);
   #wholeCells: unknown[][];
+  /** By slot of the back: number of the first old pane in the window that holds the key + 1 (0 when there is none), and its slot there. */
+  #fronts = new Int32Array(0);
+  #frontSlots = new Int32Array(0);
+  /** By slot of the back: 1 when a pane of the new block holds the key. */
+  #inBack = new Uint8Array(0);
   /** Slots whose stacks have changed since their row was put together, and the same as marks. */
   #toPut: number[] = [];
   #stirred = new Uint8Array(0);
@@ -62,7 +60,7 @@ export class BlockSlide<V> implements Slide<V> {
   constructor(aggregates: Aggregates<V>, { sizeMs, offsetMs }: { readonly sizeMs: number; readonly offsetMs: number }) {
     this.#sizeMs = sizeMs;
     this.#offsetMs = offsetMs;
-    this.#plan = planAggregates<V>(aggregates, EXTRAS);
+    this.#plan = planAggregates<V>(aggregates);
     this.#back = new Frame(this.#plan, this.#undo);
     this.#wholeCells = this.#plan.cells.map(() => []);
   }
@@ -92,7 +90,6 @@ export class BlockSlide<V> implements Slide<V> {
   *#take(pane: HopPane<V>): Steps {
     const { table } = pane.frame;
     const back = this.#back;
-    const { stride, extraAt } = this.#plan;
     const slots = new Int32Array(table.length).fill(-1);
     for (let from = 0; from < slots.length; from++) {
       if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
@@ -105,8 +102,8 @@ export class BlockSlide<V> implements Slide<V> {
       }
       slots[from] = slot;
       this.#stir(slot);
-      merge(this.#plan, back, slot, pane.frame, from, pane.frame.plan.stride);
-      back.rows[slot * stride + extraAt + BACK] = 1;
+      merge(this.#plan, back, slot, pane.frame, from);
+      this.#inBack[slot] = 1;
     }
     this.#taken.push({ pane, slots });
   }
@@ -114,7 +111,6 @@ export class BlockSlide<V> implements Slide<V> {
   /** The new block becomes the old one (of which no pane is in the window any more): from its last pane to its first, each with what follows. */
   *#flip(startMs: number): Steps {
     const back = this.#back;
-    const { stride, extraAt } = this.#plan;
     this.#front = new Array<FrontPane<V> | undefined>(this.#taken.length).fill(undefined);
     this.#frontFrom = this.#taken.length;
     for (let i = this.#taken.length - 1; i >= 0; i--) {
@@ -126,8 +122,8 @@ export class BlockSlide<V> implements Slide<V> {
         if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = taken.slots[from] as number;
         if (slot < 0) continue;
-        back.rows[slot * stride + extraAt + FRONT] = i + 1;
-        back.rows[slot * stride + extraAt + FRONT_SLOT] = from;
+        this.#fronts[slot] = i + 1;
+        this.#frontSlots[slot] = from;
       }
     }
     this.#taken = [];
@@ -135,7 +131,7 @@ export class BlockSlide<V> implements Slide<V> {
       if (slot % STEP_SLOTS === STEP_SLOTS - 1) yield;
       if (!back.table.has(slot)) continue;
       back.reset(slot);
-      back.rows[slot * stride + extraAt + BACK] = 0;
+      this.#inBack[slot] = 0;
       this.#stir(slot);
       this.#removeIfEmpty(slot);
     }
@@ -144,10 +140,9 @@ export class BlockSlide<V> implements Slide<V> {
 
   *#stacked({ pane, slots }: Taken<V>): Steps<FrontPane<V>> {
     const plan = this.#plan;
-    const paneStride = pane.frame.plan.stride;
-    const width = plan.extraAt;
+    const { stride } = plan;
     const { length } = slots;
-    const rows = new Float64Array(length * width);
+    const rows = new Float64Array(length * stride);
     const cells = plan.cells.map(() => new Array<unknown>(length));
     const following = new Int32Array(length);
     const followingSlots = new Int32Array(length);
@@ -156,31 +151,27 @@ export class BlockSlide<V> implements Slide<V> {
       if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = slots[from] as number;
       if (slot < 0) continue;
-      plan.init(rows, from * width);
+      plan.init(rows, from * stride);
       for (let i = 0; i < cells.length; i++)
         (cells[i] as unknown[])[from] = (plan.cells[i] as Cell<V, unknown>).create();
-      merge(plan, stacked, from, pane.frame, from, paneStride, width);
-      const at = slot * plan.stride + width;
-      const next = this.#back.rows[at + FRONT] as number;
+      merge(plan, stacked, from, pane.frame, from);
+      const next = this.#fronts[slot] as number;
       if (next === 0) continue;
-      const nextSlot = this.#back.rows[at + FRONT_SLOT] as number;
+      const nextSlot = this.#frontSlots[slot] as number;
       following[from] = next;
       followingSlots[from] = nextSlot;
-      merge(plan, stacked, from, this.#front[next - 1] as FrontPane<V>, nextSlot, width, width);
+      merge(plan, stacked, from, this.#front[next - 1] as FrontPane<V>, nextSlot);
     }
     return stacked;
   }
 
   #removeIfEmpty(slot: number): void {
-    const at = slot * this.#plan.stride + this.#plan.extraAt;
-    if (this.#back.rows[at + FRONT] !== 0 || this.#back.rows[at + BACK] !== 0) return;
+    if (this.#fronts[slot] !== 0 || this.#inBack[slot] !== 0) return;
     this.#back.remove(slot);
     this.#order.noteRemoved();
   }
 
   *#evict(startMs: number): Steps {
-    const { rows } = this.#back;
-    const { stride, extraAt } = this.#plan;
     for (; this.#frontFrom < this.#front.length; this.#frontFrom++) {
       const leaving = this.#front[this.#frontFrom] as FrontPane<V>;
       if (leaving.pane.startMs >= startMs) return;
@@ -188,9 +179,8 @@ export class BlockSlide<V> implements Slide<V> {
         if (from % STEP_SLOTS === STEP_SLOTS - 1) yield;
         const slot = leaving.slots[from] as number;
         if (slot < 0) continue;
-        const at = slot * stride + extraAt;
-        rows[at + FRONT] = leaving.following[from] as number;
-        rows[at + FRONT_SLOT] = leaving.followingSlots[from] as number;
+        this.#fronts[slot] = leaving.following[from] as number;
+        this.#frontSlots[slot] = leaving.followingSlots[from] as number;
         this.#stir(slot);
         this.#removeIfEmpty(slot);
       }
@@ -208,7 +198,7 @@ export class BlockSlide<V> implements Slide<V> {
     return {
       rows: this.#wholeRows,
       cells: this.#wholeCells,
-      stride: this.#plan.extraAt,
+      stride: this.#plan.stride,
       keyOf: this.#back.table.keyOf,
     };
   }
@@ -222,38 +212,35 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   #growMarks(slot: number): void {
-    const marks = new Uint8Array(Math.max(64, slot * 2));
-    marks.set(this.#stirred);
-    this.#stirred = marks;
+    const room = Math.max(64, slot * 2);
+    this.#stirred = grown(this.#stirred, room);
+    this.#inBack = grown(this.#inBack, room);
+    this.#fronts = grown(this.#fronts, room);
+    this.#frontSlots = grown(this.#frontSlots, room);
   }
 
   /** Front and back as one row, of the keys whose stacks have changed: where a slide brings few of the keys, most stay as they are. */
   *#putTogether(): Steps {
     const plan = this.#plan;
     const { rows, table } = this.#back;
-    const width = plan.extraAt;
-    if (this.#wholeRows.length < table.length * width) {
-      const grown = new Float64Array((rows.length / plan.stride) * width);
-      grown.set(this.#wholeRows);
-      this.#wholeRows = grown;
-    }
+    const { stride } = plan;
+    if (this.#wholeRows.length < table.length * stride) this.#wholeRows = grown(this.#wholeRows, rows.length);
     const whole = this.#wholeRows;
     for (let n = 0; n < this.#toPut.length; n++) {
       if (n % STEP_SLOTS === STEP_SLOTS - 1) yield;
       const slot = this.#toPut[n] as number;
       this.#stirred[slot] = 0;
-      const at = slot * plan.stride;
-      const into = slot * width;
-      const front = rows[at + width + FRONT] as number;
+      const at = slot * stride;
+      const front = this.#fronts[slot] as number;
       if (!table.has(slot) || front === 0) {
-        for (let i = 0; i < width; i++) whole[into + i] = rows[at + i] as number;
+        for (let i = at; i < at + stride; i++) whole[i] = rows[i] as number;
         for (let i = 0; i < plan.cells.length; i++) this.#cells(i)[slot] = (this.#back.cells[i] as unknown[])[slot];
         continue;
       }
       const stack = this.#front[front - 1] as FrontPane<V>;
-      const from = rows[at + width + FRONT_SLOT] as number;
-      for (let i = 0; i < width; i++) whole[into + i] = stack.rows[from * width + i] as number;
-      plan.mergeParts(whole, into, rows, at);
+      const from = this.#frontSlots[slot] as number;
+      for (let i = 0; i < stride; i++) whole[at + i] = stack.rows[from * stride + i] as number;
+      plan.mergeParts(whole, at, rows, at);
       for (let i = 0; i < plan.cells.length; i++)
         this.#cells(i)[slot] = this.#bothOf(i, (stack.cells[i] as unknown[])[from], slot);
     }
@@ -281,6 +268,8 @@ export class BlockSlide<V> implements Slide<V> {
     this.#order.clear();
     this.#toPut = [];
     this.#stirred.fill(0);
+    this.#inBack.fill(0);
+    this.#fronts.fill(0);
     this.#wholeCells = this.#plan.cells.map(() => []);
   }
 
@@ -289,7 +278,8 @@ export class BlockSlide<V> implements Slide<V> {
   }
 
   get bytes(): number {
-    let bytes = this.#back.bytes + this.#wholeRows.byteLength;
+    let bytes =
+      this.#back.bytes + this.#wholeRows.byteLength + this.#fronts.byteLength * 2 + this.#stirred.byteLength * 2;
     for (const pane of this.#front) if (pane !== undefined) bytes += pane.rows.byteLength + pane.slots.byteLength * 3;
     return bytes;
   }
@@ -300,20 +290,18 @@ interface Rows {
   readonly cells: readonly unknown[][];
 }
 
-/** Rows of plans of the same aggregates differ in their extras only, which come last. */
-function merge<V>(
-  plan: Plan<V, unknown>,
-  into: Rows,
-  slot: number,
-  from: Rows,
-  fromSlot: number,
-  fromStride: number,
-  stride = plan.stride,
-): void {
-  plan.mergeParts(into.rows, slot * stride, from.rows, fromSlot * fromStride);
+/** All of plans of the same aggregates. */
+function merge<V>(plan: Plan<V, unknown>, into: Rows, slot: number, from: Rows, fromSlot: number): void {
+  plan.mergeParts(into.rows, slot * plan.stride, from.rows, fromSlot * plan.stride);
   for (let i = 0; i < plan.cells.length; i++)
     (plan.cells[i] as Cell<V, unknown>).merge?.(
       (into.cells[i] as unknown[])[slot],
       (from.cells[i] as unknown[])[fromSlot],
     );
+}
+
+function grown<T extends Float64Array | Int32Array | Uint8Array>(array: T, length: number): T {
+  const larger = new (array.constructor as new (length: number) => T)(length);
+  larger.set(array);
+  return larger;
 }

@@ -64,6 +64,30 @@ t.test("a slot that is used again begins with nothing, in rows, extras and cells
   t.match(frame.held("beside", 0, 10), [{ value: { n: 1, total: 1 } }]);
 });
 
+t.test(
+  "emptied to be used again: nothing of the former keys, the same room, and not while a save reads it",
+  async (t) => {
+    const plan = planAggregates<Reading>({ ...folded, all: collect(x, { limit: 3 }) }, 1);
+    const frame = new Frame(plan, new Undo());
+    for (let key = 0; key < 100; key++) frame.add(frame.open(key), { x: key }, 1);
+    const { bytes } = frame;
+    const saved = new ByteWriter();
+    const saving = frame.saveInSteps(saved);
+    saving.next();
+    t.notOk(frame.reuse(), "a save has begun");
+    for (const _ of saving);
+    t.ok(frame.reuse());
+    t.equal(frame.bytes, bytes);
+    t.equal(frame.table.size, 0);
+    t.same(frame.cells, [[]], "let go");
+    const slot = frame.open(0);
+    t.ok(frame.table.fresh, "the slot opened last is forgotten with its key");
+    t.same([slot, frame.rows[slot * plan.stride + plan.extraAt]], [0, 0]);
+    frame.add(slot, { x: 7 }, 1);
+    t.match(frame.held(0, 0, 1), [{ value: { n: 1, total: 7, high: 7, all: { items: [7] } } }]);
+  },
+);
+
 t.test("what a unit of work did to a frame is taken back: rows, keys, the slot opened last", async (t) => {
   const undo = new Undo();
   const plan = planAggregates<Reading>(folded, 1);

@@ -28,7 +28,7 @@ const action = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("cut" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("end cut" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("clear" as const, "reuse" as const) }) },
 );
 
 function check(table: KeyTable, model: ReadonlyMap<Key, number>): void {
@@ -100,7 +100,7 @@ t.test("key table: a Map that tells slots and their order, asked for at any time
           table = copy;
         } else {
           cut = undefined;
-          table.clear();
+          table[one.kind]();
           model.clear();
         }
       }
@@ -145,6 +145,12 @@ t.test(
     for (let i = 0; i < 1_000; i++) table.slotOf(`key ${i}`);
     table.clear();
     t.ok(table.bytes <= empty, "cleared, it holds nothing");
+    for (let i = 0; i < 1_000; i++) table.slotOf(`key ${i}`);
+    const full = table.bytes;
+    table.reuse();
+    t.equal(table.bytes, full, "emptied to be used again, it keeps its room");
+    for (let i = 1_000; i < 2_000; i++) table.slotOf(`key ${i}`);
+    t.equal(table.bytes, full);
   },
 );
 

@@ -140,6 +140,22 @@ t.test("texts: what was freed while all had to stay leaves its room later, each 
   t.equal(arena.bytes, bytes);
 });
 
+t.test("texts: emptied, the first chunk serves again, whatever lay in it", async (t) => {
+  const arena = new TextArena();
+  for (const text of ["first", "second", "x".repeat(70_000)]) arena.put(text);
+  arena.keep(true);
+  arena.free(0, 10);
+  arena.clear();
+  t.equal(arena.bytes, 256, "chunks beyond the first are given back");
+  t.same([arena.put("abcd"), arena.put("efgh"), arena.put("ijkl")], [0, 4, 8], "no hole is remembered");
+  arena.keep(false);
+  t.equal(arena.put("mnop"), 12, "nor what was freed while texts had to stay");
+  t.equal(arena.get(0, 8), "abcd");
+  arena.clear();
+  arena.put("y".repeat(300));
+  t.equal(arena.get(0, 600), "y".repeat(300), "more than the first chunk had room for");
+});
+
 t.test("texts: what two have in common, and six bytes of one as a number", async (t) => {
   const arena = new TextArena();
   const put = (text: string): [place: number, form: number] => [arena.put(text), arena.form];
