@@ -70,7 +70,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   "src/streams/jetstream.ts": "test/streams/connection.test.ts",
   "src/streams/nats-server/pins.ts": "test/streams/nats-server/release-archive.test.ts",
   "src/streams/nats-server/step.ts": "test/streams/nats-server/obtain.test.ts",
-  "src/streams/reader-protocol.ts": "test/streams/reader.test.ts",
+  "src/streams/reader-protocol.ts": "test/streams/frames.test.ts",
   "src/streams/space.ts": "test/workers/keeper/keeper.test.ts",
   "src/workers/clock/": "test/e2e/job.test.ts",
   "src/workers/keeper/": "test/workers/keeper/keeper.test.ts",

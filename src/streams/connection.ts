@@ -4,6 +4,7 @@ import { connect, type NatsConnection } from "nats";
 import { MillraceError, reasonOf } from "../core/index.js";
 import { type Answers, openAnswers } from "./answers.js";
 import { logError } from "./failures.js";
+import { type Frames, openFrames } from "./frames.js";
 import { type Silences, trackSilences } from "./silences.js";
 
 /** Atomic batches came with 2.12; 2.14 is the first release whose batches we have tested and the oldest we accept. */
@@ -35,6 +36,7 @@ export interface Link {
   readonly writer: string;
   readonly silences: Silences;
   readonly answers: Answers;
+  readonly frames: Frames;
   /** False while the connection is down. */
   connected(): boolean;
   /** Calls `listener` after each reconnection, when subscriptions are back but server-side consumers may be gone. */
@@ -70,6 +72,7 @@ export async function openLink(options: LogOptions): Promise<Link> {
       writer: randomBytes(6).toString("hex"),
       silences,
       answers: openAnswers(nc, timeoutMs),
+      frames: openFrames(nc),
       connected,
       onReconnect(listener) {
         listeners.add(listener);

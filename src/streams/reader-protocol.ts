@@ -1,39 +1,66 @@
-import type { Msg } from "nats";
-import type { LogMessage } from "../core/index.js";
+import { type MsgHdrs, MsgHdrsImpl } from "nats";
+import type { LogMessage, Slices } from "../core/index.js";
+import type { Frame } from "./frames.js";
 
-/** Where a delivered message stands: in the stream, and in the deliveries of its consumer. */
-export interface Place {
-  readonly sequence: number;
-  readonly delivery: number;
-}
+const [DOT, ZERO] = [46, 48];
+const ACK = "$JS.ACK.";
 
-/** Status messages come to the request's own subject, stored ones under the subject they are stored with. */
-export function isStatus(message: Msg, inbox: string): boolean {
-  return message.subject.startsWith(inbox);
-}
+/** Which consumer of which stream a message is from, and where it stands. One for all messages of a consumer. */
+export class Place {
+  /** In the stream. */
+  sequence = 0;
+  /** Among what the consumer has delivered. */
+  delivery = 0;
+  readonly #short: Buffer;
+  readonly #infix: Buffer;
 
-/**
- * Reads `$JS.ACK.<stream>.<consumer>.<tries>.<sequence>.<delivery>.<time>.<pending>` or its longer form
- * `$JS.ACK.<domain>.<account>.<stream>.…`; undefined when it is another consumer's.
- */
-export function placeOf(reply: string, stream: string, consumer: string): Place | undefined {
-  const start = `$JS.ACK.${stream}.${consumer}.`;
-  const short = reply.startsWith(start);
-  const at = short ? start.length : reply.indexOf(`.${consumer}.`) + consumer.length + 2;
-  if (!short && (at < consumer.length + 2 || !reply.startsWith("$JS.ACK."))) return undefined;
-  const sequenceAt = reply.indexOf(".", at) + 1;
-  const deliveryAt = reply.indexOf(".", sequenceAt) + 1;
-  return { sequence: integerAt(reply, sequenceAt), delivery: integerAt(reply, deliveryAt) };
-}
-
-/** The digits from a place on. Splitting the text would cost more than all else that is done with a small message. */
-function integerAt(text: string, from: number): number {
-  let value = 0;
-  for (let i = from; ; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (!(digit >= 0 && digit <= 9)) return value;
-    value = value * 10 + digit;
+  constructor(stream: string, consumer: string) {
+    this.#short = Buffer.from(`${ACK}${stream}.${consumer}.`);
+    this.#infix = Buffer.from(`.${consumer}.`);
   }
+
+  /**
+   * Reads the reply `$JS.ACK.<stream>.<consumer>.<tries>.<sequence>.<delivery>.<time>.<pending>` or its longer form
+   * `$JS.ACK.<domain>.<account>.<stream>.…`. False when it is another consumer's.
+   */
+  read({ bytes, replyFrom, replyTo }: Frame): boolean {
+    let at = replyFrom + this.#short.length;
+    if (!isAt(bytes, replyFrom, replyTo, this.#short)) {
+      const found = bytes.indexOf(this.#infix, replyFrom);
+      if (found < 0 || found >= replyTo || !isAt(bytes, replyFrom, replyTo, ANY)) return false;
+      at = found + this.#infix.length;
+    }
+    while (bytes[at] !== DOT) if (++at >= replyTo) return false;
+    this.sequence = 0;
+    for (at++; bytes[at] !== DOT; at++) {
+      if (at >= replyTo) return false;
+      this.sequence = this.sequence * 10 + (bytes[at] as number) - ZERO;
+    }
+    this.delivery = 0;
+    for (at++; bytes[at] !== DOT; at++) {
+      if (at >= replyTo) return false;
+      this.delivery = this.delivery * 10 + (bytes[at] as number) - ZERO;
+    }
+    return true;
+  }
+}
+
+const ANY = Buffer.from(ACK);
+
+function isAt(bytes: Buffer, from: number, to: number, expected: Buffer): boolean {
+  const { length } = expected;
+  if (to - from < length) return false;
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== expected[i]) return false;
+  return true;
+}
+
+export function subjectOf({ bytes, subjectFrom, subjectTo }: Frame): string {
+  return (bytes as Slices).utf8Slice(subjectFrom, subjectTo);
+}
+
+/** Undefined where there are none. */
+export function headersOf({ bytes, headersFrom, bodyFrom }: Frame): MsgHdrs | undefined {
+  return headersFrom === bodyFrom ? undefined : MsgHdrsImpl.decode(bytes.subarray(headersFrom, bodyFrom));
 }
 
 /** A message as delivered. Headers are decoded when somebody asks. */
@@ -42,19 +69,20 @@ export class ReadMessage implements LogMessage {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly sizeBytes: number;
-  readonly #message: Msg;
+  readonly #block: Uint8Array | undefined;
+  #headers: MsgHdrs | undefined;
 
-  /** @param subject its own, where it is not stored under that */
-  constructor(sequence: number, message: Msg, subject = message.subject) {
+  constructor(sequence: number, subject: string, { bytes, headersFrom, bodyFrom, bodyTo }: Frame) {
     this.sequence = sequence;
     this.subject = subject;
-    this.data = message.data;
-    this.sizeBytes = message.data.length + subject.length + 200; // about what headers and the object itself take
-    this.#message = message;
+    this.data = bytes.subarray(bodyFrom, bodyTo);
+    this.sizeBytes = bodyTo - headersFrom + subject.length + 200; // about what the object itself takes
+    this.#block = headersFrom === bodyFrom ? undefined : bytes.subarray(headersFrom, bodyFrom);
   }
 
   header(name: string): string | undefined {
-    const { headers } = this.#message;
-    return headers?.has(name) ? headers.get(name) : undefined;
+    if (this.#block === undefined) return undefined;
+    this.#headers ??= MsgHdrsImpl.decode(this.#block);
+    return this.#headers.has(name) ? this.#headers.get(name) : undefined;
   }
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { createInbox, type Msg, nanos, type Subscription } from "nats";
+import { createInbox, nanos, type Subscription } from "nats";
 import { isMillraceError, type Log, type LogMessage, type LogReader, MillraceError } from "../core/index.js";
 import type { Link } from "./connection.js";
 import { logError } from "./failures.js";
+import type { Frame } from "./frames.js";
 import { HEADERS, isCarried } from "./marker-subjects.js";
-import { isStatus, type Place, placeOf, ReadMessage } from "./reader-protocol.js";
+import { headersOf, Place, ReadMessage, subjectOf } from "./reader-protocol.js";
 import { streamInfo } from "./stream.js";
 
 /** Bytes and messages a reader holds ahead of its task, plus one message that is larger than all of that. */
@@ -52,12 +53,19 @@ class Reader implements LogReader {
   /** The next sequence we have not seen. */
   #position: number;
   #consumer = "";
+  #place: Place;
   /** Deliveries of the present consumer so far: each must be one more than the last. */
   #delivered = 0;
-  /** Messages the open request may still bring; 0 when there is none. */
+  /** What open requests may still bring. */
   #requested = 0;
+  #requestedBytes = 0;
   #requestNumber = 0;
+  /** The present consumer's first. */
+  #firstRequest = 1;
+  /** The next message is larger than a request had room for. */
+  #tooLarge = false;
   #heardMs = 0;
+  #heard = false;
   #recovering = false;
 
   #queue: ReadMessage[] = [];
@@ -74,6 +82,7 @@ class Reader implements LogReader {
     this.#position = Math.max(1, what.fromSequence);
     this.#incarnation = what.incarnation;
     this.#marker = `${what.stream}._at.`;
+    this.#place = new Place(what.stream, "");
   }
 
   async open(): Promise<void> {
@@ -107,7 +116,10 @@ class Reader implements LogReader {
     this.#waiting?.resolve([]);
     this.#waiting = undefined;
     if (this.#link.nc.isClosed()) return;
-    this.#subscription?.unsubscribe();
+    if (this.#subscription !== undefined) {
+      this.#subscription.unsubscribe();
+      this.#link.frames.release(this.#subscription.getID());
+    }
     // The server would forget the consumer by itself after a minute; asking is only tidier.
     if (this.#link.connected())
       await this.#link.jsm.consumers.delete(this.#what.stream, this.#consumer).catch(() => false);
@@ -119,12 +131,14 @@ class Reader implements LogReader {
 
   async #connect(): Promise<void> {
     await this.#checkPosition();
-    this.#subscription ??= this.#link.nc.subscribe(`${this.#inbox}.>`, {
-      callback: (error, message) => {
-        if (error === null) this.#receive(message);
-        else this.#fail(logError(this.#name(), error));
-      },
-    });
+    if (this.#subscription === undefined) {
+      this.#subscription = this.#link.nc.subscribe(`${this.#inbox}.>`, {
+        callback: (error) => {
+          if (error !== null) this.#fail(logError(this.#name(), error));
+        },
+      });
+      this.#link.frames.claim(this.#subscription.getID(), (frame) => this.#receive(frame));
+    }
     const { stream, subjects } = this.#what;
     const name = `mr-${randomBytes(6).toString("base64url")}`; // short: it comes back with every message
     try {
@@ -143,8 +157,12 @@ class Reader implements LogReader {
     }
     await this.#checkPosition(); // the stream may have been made again since the first look
     this.#consumer = name;
+    this.#place = new Place(stream, name);
     this.#delivered = 0;
     this.#requested = 0;
+    this.#requestedBytes = 0;
+    this.#firstRequest = this.#requestNumber + 1;
+    this.#tooLarge = false;
     this.#heardMs = performance.now();
   }
 
@@ -167,16 +185,23 @@ class Reader implements LogReader {
     this.#position = info.firstSequence;
   }
 
-  /** Opens the next request when the last one is used up and at least half of the window is free. */
+  /** Asks for more when half of the window is neither taken nor asked for: the server need not wait for the last message to arrive. */
   #ask(): void {
-    if (this.#requested > 0 || this.#recovering || this.#closed || this.#failure !== undefined) return;
+    if (this.#recovering || this.#closed || this.#failure !== undefined) return;
     const waiting = this.#queue.length - this.#queueHead;
-    if (waiting > WINDOW_MESSAGES / 2 || this.#queuedBytes > WINDOW_BYTES / 2) return;
-    this.#request(WINDOW_MESSAGES - waiting, WINDOW_BYTES - this.#queuedBytes);
+    if (this.#tooLarge) {
+      if (waiting === 0 && this.#requested === 0) this.#request(1, undefined);
+      return;
+    }
+    const room = WINDOW_MESSAGES - waiting - this.#requested;
+    const roomBytes = WINDOW_BYTES - this.#queuedBytes - this.#requestedBytes;
+    if (room >= WINDOW_MESSAGES / 2 && roomBytes >= WINDOW_BYTES / 2) this.#request(room, roomBytes);
   }
 
   #request(batch: number, maxBytes: number | undefined): void {
-    this.#requested = batch;
+    this.#tooLarge = false;
+    this.#requested += batch;
+    this.#requestedBytes += maxBytes ?? 0;
     this.#requestNumber += 1;
     this.#heardMs = performance.now();
     const options = { batch, ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }) };
@@ -192,35 +217,35 @@ class Reader implements LogReader {
     }
   }
 
-  #receive(message: Msg): void {
+  #receive(frame: Frame): void {
     if (this.#closed || this.#recovering) return;
-    if (isStatus(message, this.#inbox)) {
-      this.#status(message);
+    const subject = subjectOf(frame);
+    if (subject.startsWith(this.#inbox)) {
+      this.#status(subject, frame);
       return;
     }
-    const place = placeOf(message.reply ?? "", this.#what.stream, this.#consumer);
-    if (place === undefined) return; // from a consumer we gave up
-    this.#heardMs = performance.now();
+    const place = this.#place;
+    if (!place.read(frame)) return; // from a consumer we gave up
+    this.#heard = true;
     if (place.delivery !== this.#delivered + 1) {
       this.#recover("a delivery is missing");
       return;
     }
-    this.#accept(message, place);
+    this.#delivered = place.delivery;
+    this.#position = place.sequence + 1;
+    this.#requested -= 1;
+    this.#requestedBytes = this.#requested === 0 ? 0 : this.#requestedBytes - (frame.bodyTo - frame.subjectFrom);
+    if (!subject.startsWith(this.#marker)) this.#accept(subject, frame);
+    this.#ask();
   }
 
-  #accept(message: Msg, { sequence, delivery }: Place): void {
-    this.#delivered = delivery;
-    this.#position = sequence + 1;
-    this.#requested -= 1;
-    const { subject } = message;
-    if (!subject.startsWith(this.#marker)) {
-      const isPack = isCarried(subject, this.#what.stream.length + 1);
-      const read = new ReadMessage(sequence, message, isPack ? message.headers?.get(HEADERS.subject) : subject);
-      this.#queue.push(read);
-      this.#queuedBytes += read.sizeBytes;
-      this.#answerAfter(queueMicrotask); // the rest of the same network read comes first: a task prefers one slice to many
-    }
-    this.#ask();
+  #accept(subject: string, frame: Frame): void {
+    const isPack = isCarried(subject, this.#what.stream.length + 1);
+    const ownSubject = isPack ? headersOf(frame)?.get(HEADERS.subject) : subject;
+    const message = new ReadMessage(this.#place.sequence, ownSubject ?? subject, frame);
+    this.#queue.push(message);
+    this.#queuedBytes += message.sizeBytes;
+    this.#answerAfter(queueMicrotask); // the rest of the same network read comes first: a task prefers one slice to many
   }
 
   #answerAfter(pause: (then: () => void) => unknown): void {
@@ -248,27 +273,33 @@ class Reader implements LogReader {
     return taken;
   }
 
-  #status(message: Msg): void {
-    if (message.subject !== `${this.#inbox}.${this.#requestNumber}`) return; // about an earlier request
-    this.#heardMs = performance.now();
-    const code = message.headers?.code ?? 0;
+  #status(subject: string, frame: Frame): void {
+    if (Number(subject.slice(this.#inbox.length + 1)) < this.#firstRequest) return; // of a consumer we gave up
+    this.#heard = true;
+    const headers = headersOf(frame);
+    const code = headers?.code ?? 0;
     if (code === 100) {
-      const delivered = Number(message.headers?.get("Nats-Last-Consumer"));
+      const delivered = Number(headers?.get("Nats-Last-Consumer"));
       if (delivered > this.#delivered) this.#recover("a heartbeat counts more deliveries than arrived");
       return;
     }
-    const untouched = this.#queueHead >= this.#queue.length;
-    if (code === 408 || (code === 409 && !untouched)) {
-      this.#requested = 0;
-      this.#ask();
-    } else if (code === 409 && /exceeds maxbytes/i.test(message.headers?.description ?? "")) {
-      this.#request(1, undefined); // one message larger than the whole window
-    } else {
-      this.#recover(`the server answered ${message.headers?.status}`);
+    const description = headers?.description ?? "";
+    const isTooLarge = code === 409 && /exceeds maxbytes/i.test(description);
+    if (code !== 408 && !isTooLarge && !(code === 409 && /batch completed/i.test(description))) {
+      this.#recover(`the server answered ${headers?.status}`);
+      return;
     }
+    // A request is over; this is what it has not brought.
+    if (isTooLarge) this.#tooLarge = true;
+    this.#requested -= Number(headers?.get("Nats-Pending-Messages"));
+    this.#requestedBytes =
+      this.#requested === 0 ? 0 : this.#requestedBytes - Number(headers?.get("Nats-Pending-Bytes"));
+    this.#ask();
   }
 
   #watch(): void {
+    if (this.#heard) this.#heardMs = performance.now();
+    this.#heard = false;
     const silentMs = performance.now() - this.#heardMs;
     if (this.#requested > 0 && silentMs > SILENCE_MS && this.#link.connected()) this.#recover("no heartbeat");
   }

@@ -162,7 +162,8 @@ t.test(
     const { nc, jsm } = await admin(server);
     t.teardown(() => nc.close());
     await log.ensureStream(spec);
-    const sizes = [...Array<number>(400).fill(50_000), 6_000_000, ...Array<number>(100).fill(10)];
+    const large = [6_000_000, 10, 3_000_000, 3_000_000, 50_000, 3_000_000, 6_000_000];
+    const sizes = [...Array<number>(400).fill(50_000), ...large, ...Array<number>(100).fill(10)];
     for (const size of sizes) await log.publish({ subject: "s.x", data: new Uint8Array(size) });
     const reader = await log.read({ stream: "s", subjects: [], fromSequence: 1 });
     await reader.next(1);
