@@ -60,13 +60,26 @@ export async function simulate(
   bug?.begin?.();
   const world = new World(seed, bug, traced);
   const { random } = Math;
+  const { any } = AbortSignal;
   Math.random = seeded(seed).next; // the jitter of the sink's retries
+  AbortSignal.any = anyOf;
   try {
     await world.live();
     return world.outcome();
   } finally {
     Math.random = random;
+    AbortSignal.any = any;
   }
+}
+
+/** Node's own keeps a signal for as long as somebody listens to it: dead processes listen for ever, and each world would stay, half a MB. */
+function anyOf(signals: Iterable<AbortSignal>): AbortSignal {
+  const either = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) either.abort(signal.reason);
+    else signal.addEventListener("abort", () => either.abort(signal.reason), { once: true });
+  }
+  return either.signal;
 }
 
 class World {
