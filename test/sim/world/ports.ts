@@ -75,11 +75,11 @@ export function simulatedPorts(process: Process, scheduler: Scheduler, random: R
         return counts;
       }),
     async read(what) {
-      const stream = await ask(`reading ${what.stream}`, (broker) => {
-        const found = opened(broker, what);
-        broker.observer?.read(writer, what.subjects);
-        return found;
-      });
+      const [stream, observer] = await ask(
+        `reading ${what.stream}`,
+        (broker) => [opened(broker, what), broker.observer] as const,
+      );
+      observer?.read(writer, what.subjects); // now, for who has given up waiting reads nothing
       return new SimReader({ ...what, source: stream, process, scheduler, random });
     },
     close: async () => undefined,
