@@ -72,6 +72,8 @@ export interface OutputWriterOptions {
   readonly task: string;
   /** Incarnation of the input stream: what the marker's sequence counts in. */
   readonly incarnation: string;
+  /** Throws when the input stream is not that one any more. */
+  readonly checkSource: () => Promise<void>;
   readonly epoch: number;
   /** Begins every output id: `incarnation/pipeline/partition`. */
   readonly prefix: string;
@@ -292,6 +294,7 @@ async function fence(options: OutputWriterOptions, stream: string): Promise<Stor
       throw new MillraceError("MR_FENCED", message);
     }
     const counts = found.incarnation === undefined || found.incarnation === incarnation;
+    if (!counts) await options.checkSource(); // after the look: one that changes later refuses the batch
     const place = counts ? { sequence: found.sequence, index: found.index } : { sequence: 0, index: 0 };
     const marker: Marker = { ...place, epoch, incarnation };
     try {

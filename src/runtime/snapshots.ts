@@ -119,13 +119,15 @@ export class Snapshots {
     await this.#remove(before.map(({ object }) => object).filter((object) => !names.has(object)));
   }
 
-  /** Frees what former owners stored and did not commit. */
-  async removeOrphans(): Promise<void> {
+  /** Frees what former owners stored and did not commit. `checkSource` throws when the input stream is not that of the identity any more. */
+  async removeOrphans(checkSource: () => Promise<void>): Promise<void> {
     const { objects } = this.#stores;
     const names = new Set(this.#pointer.kept.map(({ object }) => object));
     const epochOf = (name: string) => Number(name.slice(name.lastIndexOf("-") + 1));
     const stored = await unlessAway(objects.list(`${this.#identity.task}/`));
-    await this.#remove((stored ?? []).filter((name) => !names.has(name) && epochOf(name) < this.#pointer.epoch));
+    const orphans = (stored ?? []).filter((name) => !names.has(name) && epochOf(name) < this.#pointer.epoch);
+    if (orphans.length > 0) await checkSource(); // after the look: a new log's snapshots cannot have been among them
+    await this.#remove(orphans);
   }
 
   /** What is not removed now is an orphan for the next owner. */

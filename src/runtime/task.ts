@@ -159,6 +159,13 @@ export class Task {
     const restored = await snapshots.restore();
     checkLog(this.name, source, restored);
     const program = this.#load(restored);
+    /** Who slept while the log was wiped has an epoch like any other, and must neither take nor remove what is of the new one. */
+    const checkSource = async (): Promise<void> => {
+      const now = await log.info(pipeline.source);
+      if (now.incarnation === incarnation) return;
+      const change = `${pipeline.source} was ${incarnation} when ${this.name} began, now it is ${now.incarnation}`;
+      throw new MillraceError("MR_LOG_LOST_DATA", `broker lost acknowledged data: ${change}`);
+    };
     const prefix = `${incarnation}/${pipeline.name}/${partition}`;
     const { name: task } = this;
     const run = await Run.open({
@@ -177,7 +184,8 @@ export class Task {
       signal,
       openWriter: (onChange) => {
         const streams = pipeline.writes;
-        return OutputWriter.open({ log, clock, task, incarnation, epoch, prefix, streams, signal, onChange });
+        const identity = { task, incarnation, epoch, prefix, checkSource };
+        return OutputWriter.open({ log, clock, ...identity, streams, signal, onChange });
       },
     });
     if (restored.isNewProgram) {
@@ -188,7 +196,7 @@ export class Task {
         "another program goes on from here",
       );
     }
-    await snapshots.removeOrphans();
+    await snapshots.removeOrphans(checkSource);
     return run;
   }
 

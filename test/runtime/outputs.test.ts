@@ -1,5 +1,5 @@
 import t, { type Test } from "tap";
-import type { Clock, Log, NewMessage, Output } from "../../src/core/index.js";
+import { type Clock, type Log, MillraceError, type NewMessage, type Output } from "../../src/core/index.js";
 import { OutputWriter } from "../../src/runtime/outputs.js";
 import { memoryLog } from "../support/memory-log.js";
 
@@ -24,6 +24,7 @@ async function held(t: Test) {
   let stored: () => void = () => undefined;
   const writer = await OutputWriter.open({
     ...{ log, clock, incarnation, task: "p/0", epoch: 1, prefix: "i/p/0", streams: ["features"] },
+    checkSource: async () => undefined,
     signal: new AbortController().signal,
     onChange: () => stored(),
   });
@@ -129,3 +130,27 @@ t.test("a stream rests as long as its last batch took, alerts and full batches a
   await letThrough();
   t.equal(sent().length, 3, "a full batch does not wait");
 });
+
+t.test(
+  "a marker of another log: begun anew by who reads that log, left alone by who slept while it was wiped",
+  async (t) => {
+    const log = memoryLog();
+    await log.ensureStream({ name: "features", subjects: ["features.>"], maxBytes: 1_000_000 });
+    const marker = { sequence: 16, index: 3, epoch: 1, incarnation: "new" };
+    await log.writeBatch({ stream: "features", task: "p/0", messages: [], marker, expectedAt: 0 });
+    const open = (incarnation: string, present: string) =>
+      OutputWriter.open({
+        ...{ log, incarnation, task: "p/0", epoch: 2, prefix: "i/p/0", streams: ["features"] },
+        clock: { nowMs: () => 0, monotonicMs: () => 0, sleep: async () => undefined },
+        checkSource: async () => {
+          if (incarnation !== present) throw new MillraceError("MR_LOG_LOST_DATA", "another log");
+        },
+        signal: new AbortController().signal,
+        onChange: () => undefined,
+      });
+    await t.rejects(open("old", "new"), { code: "MR_LOG_LOST_DATA" });
+    t.match(await log.readMarker("features", "p/0"), marker, "as it was");
+    t.match((await open("new", "new")).markers(), { features: { sequence: 16, index: 3 } });
+    t.match((await open("newer", "newer")).markers(), { features: { sequence: 0, index: 0 } });
+  },
+);

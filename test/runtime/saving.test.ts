@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { pino } from "pino";
 import t from "tap";
-import type { Clock, Objects, Program, Registers } from "../../src/core/index.js";
+import { type Clock, MillraceError, type Objects, type Program, type Registers } from "../../src/core/index.js";
 import { readPointer } from "../../src/runtime/index.js";
 import { Pace } from "../../src/runtime/pace.js";
 import type { Snapshot } from "../../src/runtime/pointer.js";
@@ -177,7 +177,13 @@ t.test("three snapshots and the first of each day are kept, objects with them", 
 
   const second = await Snapshots.takeOver({ objects, registers }, IDENTITY, 2);
   await t.rejects(commit(first, 11, DAY_MS + 11), { code: "MR_FENCED" }, "the former owner commits no more");
-  await second.removeOrphans();
+  const wiped = new MillraceError("MR_LOG_LOST_DATA", "another log");
+  await t.rejects(
+    second.removeOrphans(() => Promise.reject(wiped)),
+    wiped,
+  );
+  t.equal(names().length, 6, "of a log that is not ours nothing is removed");
+  await second.removeOrphans(async () => undefined);
   t.same(names(), ["p/0/1-1", "p/0/7-1", "p/0/8-1", "p/0/9-1"], "what it left is removed");
   const restored = await second.restore();
   t.match(restored, { sequence: 9, isNewProgram: false });

@@ -3,7 +3,6 @@ import {
   type Log,
   type LogMessage,
   type LogReader,
-  type Marker,
   MillraceError,
   type NewMessage,
   type StoredMarker,
@@ -112,10 +111,9 @@ export function memoryLog(incarnation: () => string = () => randomBytes(8).toStr
         throw new MillraceError("MR_LOG_CONFLICT", `marker of ${task} in ${name} is not at ${expectedAt}`);
       }
       for (const message of messages) append(stream, message);
-      const body: Marker = { sequence: marker.sequence, index: marker.index };
-      const storedAt = append(stream, { subject: `${name}._at.${task}`, data: Buffer.from(JSON.stringify(body)) });
+      const storedAt = append(stream, { subject: `${name}._at.${task}`, data: Buffer.from(JSON.stringify(marker)) });
       wake(stream);
-      return { ...body, storedAt };
+      return { ...marker, storedAt };
     },
     readMarker: async (stream, task) => readMarker(stream, task),
     last: async (name, pattern) => find(name).messages.findLast(({ subject }) => matches(pattern, subject)),

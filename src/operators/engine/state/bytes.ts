@@ -213,7 +213,10 @@ export class ByteWriter {
   /** `count` doubles of `values` from `from` on, without a length. */
   doubles(values: Float64Array, from: number, count: number): void {
     this.#reserve(count * 8);
-    for (let i = 0; i < count; i++, this.#at += 8) this.#view.setFloat64(this.#at, values[from + i] as number, true);
+    const view = this.#view;
+    let at = this.#at;
+    for (let i = from; i < from + count; i++, at += 8) view.setFloat64(at, values[i] as number, true);
+    this.#at = at;
   }
 
   /** The bytes so far, of a writer without pieces; the writer must not be used afterwards. */

@@ -27,6 +27,8 @@ export class FrameCut<V> {
   #keys: KeysImage = { kinds: new Int32Array(0), values: new Float64Array(0) };
   /** Saved cells by slot, where there are any. */
   readonly #cells: (Uint8Array | undefined)[] = [];
+  /** Of the slots written in the step at hand, in their order. */
+  readonly #gathered: { readonly rows: Float64Array; readonly keys: KeysImage; readonly texts: Uint8Array };
 
   constructor(frame: Frame<V>) {
     const { table, plan } = frame;
@@ -35,6 +37,11 @@ export class FrameCut<V> {
     this.#length = table.length;
     this.#bits = plan.cells.length > 0 ? 0 : PAGE_BITS;
     this.#isKept = new Uint8Array(((this.#length - 1) >> this.#bits) + 1);
+    this.#gathered = {
+      rows: new Float64Array(STEP * plan.stride),
+      keys: { kinds: new Int32Array(STEP), values: new Float64Array(STEP) },
+      texts: new Uint8Array(STEP),
+    };
     table.keepTexts(true);
     this.#order = table.cutInOrder();
   }
@@ -72,30 +79,44 @@ export class FrameCut<V> {
   *steps(writer: ByteWriter): Steps {
     writer.uint(this.#size);
     const order = yield* this.#order;
-    for (let i = 0; i < order.length; i++) {
-      if (i > 0 && i % STEP === 0) yield;
-      const slot = order[i] as number;
-      if (this.#isKept[slot >> this.#bits] === 0) this.#writeSlot(writer, slot);
-      else this.#writeKept(writer, slot);
-      if (this.#bits === 0) this.#isKept[slot] = 1; // its turn is over
-    }
-    this.#frame.table.keepTexts(false);
-  }
-
-  #writeSlot(writer: ByteWriter, slot: number): void {
-    const { table, plan, rows, cells } = this.#frame;
-    table.writeKeyAt(writer, slot);
-    writer.doubles(rows, slot * plan.stride, plan.stride);
-    if (plan.cells.length > 0) saveCells(plan, cells, slot, writer);
-  }
-
-  #writeKept(writer: ByteWriter, slot: number): void {
     const { table, plan } = this.#frame;
-    const { kinds, values } = this.#keys;
-    table.writeKey(writer, kinds[slot] as number, values[slot] as number);
-    writer.doubles(this.#rows, slot * plan.stride, plan.stride);
-    if (plan.cells.length === 0) return;
-    writer.raw(this.#cells[slot] as Uint8Array);
+    const { rows, keys } = this.#gathered;
+    for (let from = 0; from < order.length; from += STEP) {
+      if (from > 0) yield;
+      const slots = order.subarray(from, from + STEP);
+      this.#gather(slots);
+      for (let i = 0; i < slots.length; i++) {
+        table.writeKey(writer, keys.kinds[i] as number, keys.values[i] as number);
+        writer.doubles(rows, i * plan.stride, plan.stride);
+        if (plan.cells.length > 0) this.#writeCells(writer, slots[i] as number);
+      }
+    }
+    table.keepTexts(false);
+  }
+
+  /** Rows and keys in key order lie anywhere: fetched in a loop by themselves, many are on their way from memory at a time. */
+  #gather(slots: Int32Array): void {
+    const { table, plan, rows: present } = this.#frame;
+    const { stride } = plan;
+    const { rows, keys, texts } = this.#gathered;
+    for (let i = 0, into = 0; i < slots.length; i++) {
+      const slot = slots[i] as number;
+      const isKept = this.#isKept[slot >> this.#bits] === 1;
+      const from = isKept ? this.#rows : present;
+      keys.kinds[i] = isKept ? (this.#keys.kinds[slot] as number) : table.kindOf(slot);
+      keys.values[i] = isKept ? (this.#keys.values[slot] as number) : table.valueOf(slot);
+      for (let at = slot * stride; at < (slot + 1) * stride; at++) rows[into++] = from[at] as number;
+    }
+    // One byte of each text, so that the rest is near when it is written.
+    for (let i = 0; i < slots.length; i++)
+      texts[i] = table.firstByte(keys.kinds[i] as number, keys.values[i] as number);
+  }
+
+  #writeCells(writer: ByteWriter, slot: number): void {
+    const { plan, cells } = this.#frame;
+    if (this.#isKept[slot] === 0) saveCells(plan, cells, slot, writer);
+    else writer.raw(this.#cells[slot] as Uint8Array);
     this.#cells[slot] = undefined;
+    this.#isKept[slot] = 1; // its turn is over
   }
 }

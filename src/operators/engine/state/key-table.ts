@@ -94,6 +94,11 @@ export class KeyTable {
     return this.#values[slot] as number;
   }
 
+  /** Of a text as it is kept; 0 of a number. */
+  firstByte(kind: number, value: number): number {
+    return kind >= TEXT ? this.#texts.firstByte(value) : 0;
+  }
+
   /** Writes a key as the function `writeKey` does. */
   writeKey(writer: ByteWriter, kind: number, value: number): void {
     writer.u8(kind === NUMBER ? 0 : 1);

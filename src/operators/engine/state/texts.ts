@@ -93,6 +93,11 @@ export class TextArena {
     return prefix;
   }
 
+  /** Of a text that is not empty. */
+  firstByte(place: number): number {
+    return (this.#chunks[place >> CHUNK_BITS] as Buffer)[place & WITHIN] as number;
+  }
+
   get(place: number, form: number): string {
     const chunk = this.#chunks[place >> CHUNK_BITS] as Slices;
     const at = place & WITHIN;
