@@ -93,7 +93,7 @@ export class TextArena {
     return prefix;
   }
 
-  /** Of a text that is not empty. */
+  /** Of an empty text whatever lies there. */
   firstByte(place: number): number {
     return (this.#chunks[place >> CHUNK_BITS] as Buffer)[place & WITHIN] as number;
   }
