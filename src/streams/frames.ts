@@ -1,4 +1,4 @@
-import type { NatsConnection, NatsConnectionImpl, Parser } from "nats";
+import { type NatsConnection, type NatsConnectionImpl, type Parser, State } from "nats";
 
 const [LF, SPACE, ZERO, G, H, M, S] = [10, 32, 48, 71, 72, 77, 83];
 /** `HMSG <subject> <sid> <reply> <header bytes> <all bytes>` has five behind its name: one more shows that there are too many. */
@@ -63,7 +63,9 @@ export class Splitter implements Frame {
   bodyTo = 0;
   /** Of the message at hand; -1 of anything else. */
   #subscription = -1;
-  readonly #parser: Pick<Parser, "parse">;
+  readonly #parser: Pick<Parser, "parse" | "state">;
+  /** The client's parser is in the middle of something that began to arrive before there was a splitter. */
+  #isLate: boolean;
   readonly #takers: ReadonlyMap<number, (frame: Frame) => void>;
   readonly #from = new Int32Array(TOKENS_MOST);
   readonly #to = new Int32Array(TOKENS_MOST);
@@ -72,12 +74,18 @@ export class Splitter implements Frame {
   #held = 0;
   #needed = 0;
 
-  constructor(parser: Pick<Parser, "parse">, takers: ReadonlyMap<number, (frame: Frame) => void>) {
+  constructor(parser: Pick<Parser, "parse" | "state">, takers: ReadonlyMap<number, (frame: Frame) => void>) {
     this.#parser = parser;
+    this.#isLate = parser.state !== State.OP_START;
     this.#takers = takers;
   }
 
   parse(chunk: Uint8Array): void {
+    if (this.#isLate) {
+      this.#parser.parse(chunk);
+      this.#isLate = this.#parser.state !== State.OP_START;
+      return;
+    }
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = this.#held > 0 ? this.#complete(bytes) : 0;
     while (at < bytes.length) {

@@ -90,6 +90,25 @@ t.test("what is said is what the client's parser says of it, wherever the networ
   t.doesNotThrow(() => fc.assert(property, { seed: 41, numRuns: 500 }));
 });
 
+t.test(
+  "put in where the client's parser is in the middle of a message, it begins with the next piece that begins with one",
+  async (t) => {
+    const said: Said[] = [];
+    const parser = parserInto(said);
+    const taken: string[] = [];
+    parser.parse(Buffer.from("PING\r\nMSG a 1 3\r\nx"));
+    const splitter = new Splitter(parser, new Map([[2, (frame) => void taken.push(subjectOf(frame))]]));
+    splitter.parse(Buffer.from("yz\r"));
+    splitter.parse(Buffer.from("\nMSG b 2 0\r\n\r\n"));
+    splitter.parse(Buffer.from("MSG c 2 0\r\n\r\n"));
+    t.same(taken, ["c"]);
+    t.same(
+      said.map(([, , subject]) => subject),
+      [undefined, "a", "b"],
+    );
+  },
+);
+
 t.test("what no message can be goes to the client's parser, which refuses it", async (t) => {
   for (const line of [
     "MSG a 2\r\n",
