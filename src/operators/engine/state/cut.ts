@@ -19,9 +19,10 @@ export class FrameCut<V> {
   readonly #size: number;
   readonly #length: number;
   readonly #order: Steps<Int32Array>;
-  readonly #bits: number;
-  /** By page: 1 when it is kept. */
-  readonly #isKept: Uint8Array;
+  /** What a slot's number is shifted by to have its page's. */
+  readonly pageBits: number;
+  /** By page: 0 where a copy must be kept before one of its slots changes. */
+  readonly isKept: Uint8Array;
   /** By slot, as in the frame; of pages that are kept. */
   #rows = new Float64Array(0);
   #keys: KeysImage = { kinds: new Int32Array(0), values: new Float64Array(0) };
@@ -35,8 +36,8 @@ export class FrameCut<V> {
     this.#frame = frame;
     this.#size = table.size;
     this.#length = table.length;
-    this.#bits = plan.cells.length > 0 ? 0 : PAGE_BITS;
-    this.#isKept = new Uint8Array(((this.#length - 1) >> this.#bits) + 1);
+    this.pageBits = plan.cells.length > 0 ? 0 : PAGE_BITS;
+    this.isKept = new Uint8Array(((this.#length - 1) >> this.pageBits) + 1);
     this.#gathered = {
       rows: new Float64Array(STEP * plan.stride),
       keys: { kinds: new Int32Array(STEP), values: new Float64Array(STEP) },
@@ -46,13 +47,9 @@ export class FrameCut<V> {
     this.#order = table.cutInOrder();
   }
 
-  /** Call before a slot changes; after a free slot got its key, with `isNew`. */
-  preserve(slot: number, isNew: boolean): void {
-    const page = slot >> this.#bits;
-    if (page < this.#isKept.length && this.#isKept[page] === 0 && !isNew) this.#keep(page);
-  }
-
-  #keep(page: number): void {
+  /** Call before a slot of a page that is not kept changes. */
+  keep(slot: number): void {
+    const page = slot >> this.pageBits;
     const { table, rows, plan } = this.#frame;
     const { stride } = plan;
     const length = this.#length;
@@ -60,9 +57,9 @@ export class FrameCut<V> {
       this.#rows = new Float64Array(length * stride); // takes memory page by page, as it is written
       this.#keys = { kinds: new Int32Array(length), values: new Float64Array(length) };
     }
-    this.#isKept[page] = 1;
-    const from = page << this.#bits;
-    const to = Math.min(length, from + (1 << this.#bits));
+    this.isKept[page] = 1;
+    const from = page << this.pageBits;
+    const to = Math.min(length, from + (1 << this.pageBits));
     this.#rows.set(rows.subarray(from * stride, to * stride), from * stride);
     table.copyKeys(from, to, this.#keys);
     if (plan.cells.length > 0 && table.has(from)) this.#cells[from] = this.#cellsOf(from);
@@ -101,7 +98,7 @@ export class FrameCut<V> {
     const { rows, keys, texts } = this.#gathered;
     for (let i = 0, into = 0; i < slots.length; i++) {
       const slot = slots[i] as number;
-      const isKept = this.#isKept[slot >> this.#bits] === 1;
+      const isKept = this.isKept[slot >> this.pageBits] === 1;
       const from = isKept ? this.#rows : present;
       keys.kinds[i] = isKept ? (this.#keys.kinds[slot] as number) : table.kindOf(slot);
       keys.values[i] = isKept ? (this.#keys.values[slot] as number) : table.valueOf(slot);
@@ -114,9 +111,9 @@ export class FrameCut<V> {
 
   #writeCells(writer: ByteWriter, slot: number): void {
     const { plan, cells } = this.#frame;
-    if (this.#isKept[slot] === 0) saveCells(plan, cells, slot, writer);
+    if (this.isKept[slot] === 0) saveCells(plan, cells, slot, writer);
     else writer.raw(this.#cells[slot] as Uint8Array);
     this.#cells[slot] = undefined;
-    this.#isKept[slot] = 1; // its turn is over
+    this.isKept[slot] = 1; // its turn is over
   }
 }

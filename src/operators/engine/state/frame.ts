@@ -8,6 +8,7 @@ import type { Steps } from "./steps.js";
 import type { Undo, Undoable } from "./undo.js";
 
 const INSERTED = -1;
+const NOTHING_TO_KEEP = new Uint8Array(0);
 
 /**
  * Aggregates by key: a row of doubles each, and cells for what does not fit. Every change is noted with `undo`.
@@ -21,6 +22,12 @@ export class Frame<V> implements Undoable {
   rows: Float64Array;
   /** While a save is under way: keeps what is about to change. */
   #cut: FrameCut<V> | undefined;
+  /**
+   * Its pages: 0 where a change must wait for a copy. Always asked, and empty when there is no save: were it a question of whether there is
+   * one, the machine would take saves for a common case or for none, by chance, and every event would cost more or less for good.
+   */
+  #isKept: Uint8Array = NOTHING_TO_KEEP;
+  #pageBits = 0;
   readonly #undo: Undo;
   /** Slot opened last: neighbours are often of one key. */
   #latest = 0;
@@ -57,7 +64,6 @@ export class Frame<V> implements Undoable {
 
   #start(slot: number): void {
     const { plan } = this;
-    this.#cut?.preserve(slot, true);
     const at = slot * plan.stride;
     if (at + plan.stride > this.rows.length) this.#grow(at + plan.stride);
     plan.init(this.rows, at);
@@ -79,7 +85,7 @@ export class Frame<V> implements Undoable {
   /** Call before changing a row in place. */
   touch(slot: number): void {
     const { stride } = this.plan;
-    if (this.#cut !== undefined) this.#cut.preserve(slot, false);
+    if (this.#isKept[slot >> this.#pageBits] === 0) this.#cut?.keep(slot);
     this.#undo.row(this, slot, this.rows, slot * stride, stride);
   }
 
@@ -110,7 +116,7 @@ export class Frame<V> implements Undoable {
   }
 
   remove(slot: number): void {
-    this.#cut?.preserve(slot, false);
+    if (this.#isKept[slot >> this.#pageBits] === 0) this.#cut?.keep(slot);
     this.table.remove(slot);
     for (const cells of this.cells) cells[slot] = undefined;
   }
@@ -163,9 +169,12 @@ export class Frame<V> implements Undoable {
   *saveInSteps(writer: ByteWriter): Steps {
     const cut = new FrameCut(this);
     this.#cut = cut;
+    this.#isKept = cut.isKept;
+    this.#pageBits = cut.pageBits;
     yield;
     yield* cut.steps(writer);
     this.#cut = undefined;
+    this.#isKept = NOTHING_TO_KEEP;
   }
 
   load(reader: ByteReader): void {
