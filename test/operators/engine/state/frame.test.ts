@@ -195,6 +195,19 @@ t.test("a save in steps writes the keys of its moment, whatever texts come and g
   t.same([loaded.table.size, loaded.table.find("key 3"), loaded.table.find("new 3") >= 0], [2_000, -1, true]);
 });
 
+t.test("after a save the room of texts that go is given to those that come", async (t) => {
+  const frame = new Frame(planAggregates<Reading>(folded), new Undo());
+  const key = (i: number): string => `key ${String(i).padStart(6, "0")}`;
+  for (let i = 0; i < 600; i++) frame.open(key(i));
+  for (const _ of frame.saveInSteps(new ByteWriter()));
+  const { bytes } = frame.table;
+  for (let i = 600; i < 20_000; i++) {
+    frame.remove(frame.table.find(key(i - 600)));
+    frame.open(key(i));
+  }
+  t.equal(frame.table.bytes, bytes);
+});
+
 t.test("a slot of one frame is added to a slot of another, rows and cells, and to no other", async (t) => {
   const plan = planAggregates<Reading>({ ...folded, all: collect(x, { limit: 9 }) }, 1);
   const undo = new Undo();
