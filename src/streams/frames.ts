@@ -165,9 +165,9 @@ export class Splitter implements Frame {
     const fixed = hasHeaders ? 4 : 3;
     const lineEnd = i + 1;
     if (count !== fixed && count !== fixed + 1) return lineEnd; // the client's parser says what it thinks of it
-    const size = this.#integer(bytes, count - 1);
-    const headers = hasHeaders ? this.#integer(bytes, count - 2) : 0;
-    this.#subscription = this.#integer(bytes, 1);
+    const size = this.#number(bytes, count - 1);
+    const headers = hasHeaders ? this.#number(bytes, count - 2) : 0;
+    this.#subscription = this.#number(bytes, 1);
     this.subjectFrom = from[0] as number;
     this.subjectTo = to[0] as number;
     this.replyFrom = from[2] as number;
@@ -178,10 +178,14 @@ export class Splitter implements Frame {
     return this.bodyTo + LINE_END_BYTES;
   }
 
-  #integer(bytes: Buffer, token: number): number {
-    let value = 0;
-    for (let i = this.#from[token] as number; i < (this.#to[token] as number); i++)
-      value = value * 10 + (bytes[i] as number) - ZERO;
-    return value;
+  #number(bytes: Buffer, token: number): number {
+    return integer(bytes, this.#from[token] as number, this.#to[token] as number);
   }
+}
+
+/** The decimal digits from one place to another. A text of them would cost more than all else that is done with a small message. */
+export function integer(bytes: Buffer, from: number, to: number): number {
+  let value = 0;
+  for (let i = from; i < to; i++) value = value * 10 + (bytes[i] as number) - ZERO;
+  return value;
 }

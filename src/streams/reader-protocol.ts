@@ -1,8 +1,8 @@
 import { type MsgHdrs, MsgHdrsImpl } from "nats";
 import type { LogMessage, Slices } from "../core/index.js";
-import type { Frame } from "./frames.js";
+import { type Frame, integer } from "./frames.js";
 
-const [DOT, ZERO] = [46, 48];
+const DOT = 46;
 const ACK = "$JS.ACK.";
 
 /** Which consumer of which stream a message is from, and where it stands. One for all messages of a consumer. */
@@ -30,19 +30,20 @@ export class Place {
       if (found < 0 || found >= replyTo || !isAt(bytes, replyFrom, replyTo, ANY)) return false;
       at = found + this.#infix.length;
     }
-    while (bytes[at] !== DOT) if (++at >= replyTo) return false;
-    this.sequence = 0;
-    for (at++; bytes[at] !== DOT; at++) {
-      if (at >= replyTo) return false;
-      this.sequence = this.sequence * 10 + (bytes[at] as number) - ZERO;
-    }
-    this.delivery = 0;
-    for (at++; bytes[at] !== DOT; at++) {
-      if (at >= replyTo) return false;
-      this.delivery = this.delivery * 10 + (bytes[at] as number) - ZERO;
-    }
-    return true;
+    const tries = dotFrom(bytes, at, replyTo);
+    const sequence = dotFrom(bytes, tries + 1, replyTo);
+    const delivery = dotFrom(bytes, sequence + 1, replyTo);
+    this.sequence = integer(bytes, tries + 1, sequence);
+    this.delivery = integer(bytes, sequence + 1, delivery);
+    return delivery < replyTo;
   }
+}
+
+/** `to` or more where there is none. */
+function dotFrom(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && bytes[at] !== DOT) at++;
+  return at;
 }
 
 const ANY = Buffer.from(ACK);
@@ -59,8 +60,13 @@ export function subjectOf({ bytes, subjectFrom, subjectTo }: Frame): string {
 }
 
 /** Undefined where there are none. */
-export function headersOf({ bytes, headersFrom, bodyFrom }: Frame): MsgHdrs | undefined {
-  return headersFrom === bodyFrom ? undefined : MsgHdrsImpl.decode(bytes.subarray(headersFrom, bodyFrom));
+export function headersOf(frame: Frame): MsgHdrs | undefined {
+  const block = blockOf(frame);
+  return block && MsgHdrsImpl.decode(block);
+}
+
+function blockOf({ bytes, headersFrom, bodyFrom }: Frame): Uint8Array | undefined {
+  return headersFrom === bodyFrom ? undefined : bytes.subarray(headersFrom, bodyFrom);
 }
 
 /** A message as delivered. Headers are decoded when somebody asks. */
@@ -72,12 +78,13 @@ export class ReadMessage implements LogMessage {
   readonly #block: Uint8Array | undefined;
   #headers: MsgHdrs | undefined;
 
-  constructor(sequence: number, subject: string, { bytes, headersFrom, bodyFrom, bodyTo }: Frame) {
+  constructor(sequence: number, subject: string, frame: Frame) {
+    const { bytes, headersFrom, bodyFrom, bodyTo } = frame;
     this.sequence = sequence;
     this.subject = subject;
     this.data = bytes.subarray(bodyFrom, bodyTo);
     this.sizeBytes = bodyTo - headersFrom + subject.length + 200; // about what the object itself takes
-    this.#block = headersFrom === bodyFrom ? undefined : bytes.subarray(headersFrom, bodyFrom);
+    this.#block = blockOf(frame);
   }
 
   header(name: string): string | undefined {

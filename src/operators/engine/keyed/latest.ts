@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey } from "../state/keys.js";
+import { grown, type Key, readKey } from "../state/keys.js";
 import { SlotCut } from "../state/slot-cut.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import { TimerHeap } from "../state/timers.js";
@@ -48,7 +48,7 @@ export class Latest<V, S> implements Operator, Undoable {
     const slot = this.#table.slotOf(key);
     this.#cut?.preserve(slot, this.#table.fresh);
     if (this.#table.fresh) {
-      if (slot >= this.#touched.length) this.#grow();
+      if (slot >= this.#touched.length) this.#touched = grown(this.#touched);
       this.#states[slot] = undefined;
       this.#touched[slot] = now.timeMs;
       if (this.#ttlMs !== Number.POSITIVE_INFINITY) this.#heap.push(now.timeMs + this.#ttlMs, slot);
@@ -77,12 +77,6 @@ export class Latest<V, S> implements Operator, Undoable {
     } else {
       this.#states[slot] = this.#runtime.undo.kept(what) as S | undefined;
     }
-  }
-
-  #grow(): void {
-    const touched = new Float64Array(this.#touched.length * 2);
-    touched.set(this.#touched);
-    this.#touched = touched;
   }
 
   nextMs(): number {
@@ -136,7 +130,7 @@ export class Latest<V, S> implements Operator, Undoable {
     this.#heap.clear();
     for (let left = reader.uint(); left > 0; left--) {
       const slot = this.#table.slotOf(readKey(reader));
-      if (slot >= this.#touched.length) this.#grow();
+      if (slot >= this.#touched.length) this.#touched = grown(this.#touched);
       this.#touched[slot] = reader.f64();
       this.#states[slot] = readValue(reader) as S | undefined;
       if (this.#ttlMs !== Number.POSITIVE_INFINITY)

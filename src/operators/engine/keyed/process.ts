@@ -1,7 +1,7 @@
 import type { ByteReader, ByteWriter } from "../state/bytes.js";
 import { popInKeyOrder } from "../state/due.js";
 import { KeyTable } from "../state/key-table.js";
-import { type Key, readKey } from "../state/keys.js";
+import { grown, type Key, readKey } from "../state/keys.js";
 import { LongestUnused } from "../state/longest-unused.js";
 import { type Copier, Resting } from "../state/resting.js";
 import { type Entry, SlotCut } from "../state/slot-cut.js";
@@ -161,12 +161,8 @@ export class Process<K extends Key, V, S, O> implements Operator, Undoable {
   }
 
   #growTouched(): void {
-    const touched = new Float64Array(this.#touched.length * 2);
-    touched.set(this.#touched);
-    this.#touched = touched;
-    const changed = new Uint8Array(touched.length);
-    changed.set(this.#changed);
-    this.#changed = changed;
+    this.#touched = grown(this.#touched);
+    this.#changed = grown(this.#changed, this.#touched.length);
   }
 
   #stateOf(slot: number): S {

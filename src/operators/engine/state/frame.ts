@@ -3,7 +3,7 @@ import type { HeldPart } from "../topology/runtime.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { FrameCut } from "./cut.js";
 import { KeyTable } from "./key-table.js";
-import { type Key, readKey } from "./keys.js";
+import { grown, type Key, readKey } from "./keys.js";
 import type { Steps } from "./steps.js";
 import type { Undo, Undoable } from "./undo.js";
 
@@ -75,11 +75,8 @@ export class Frame<V> implements Undoable {
   #grow(needed: number): void {
     // Large tables grow by an eighth: half a gigabyte of reserve would be the price of doubling.
     const factor = this.rows.length < 1 << 17 ? 2 : 1.125;
-    const rows = new Float64Array(
-      Math.max(needed, Math.ceil((this.rows.length * factor) / this.plan.stride) * this.plan.stride),
-    );
-    rows.set(this.rows);
-    this.rows = rows;
+    const room = Math.ceil((this.rows.length * factor) / this.plan.stride) * this.plan.stride;
+    this.rows = grown(this.rows, Math.max(needed, room));
   }
 
   /** Call before changing a row in place. */

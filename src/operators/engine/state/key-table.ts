@@ -1,6 +1,6 @@
 import type { ByteWriter } from "./bytes.js";
 import { mergeInSteps, sortInSteps } from "./key-order.js";
-import { grow, hashKey, type Key } from "./keys.js";
+import { grown, hashKey, type Key } from "./keys.js";
 import { sortByPrefix } from "./prefix-sort.js";
 import { atOnce, type Steps } from "./steps.js";
 import { TextArena } from "./texts.js";
@@ -208,11 +208,9 @@ export class KeyTable {
   }
 
   #grow(): void {
-    this.#hashes = grow(this.#hashes);
-    this.#kinds = grow(this.#kinds);
-    const values = new Float64Array(this.#values.length * 2);
-    values.set(this.#values);
-    this.#values = values;
+    this.#hashes = grown(this.#hashes);
+    this.#kinds = grown(this.#kinds);
+    this.#values = grown(this.#values);
   }
 
   #rehash(): void {

@@ -43,8 +43,9 @@ export function readKey(reader: ByteReader): Key {
   return reader.u8() === 1 ? reader.text() : reader.f64();
 }
 
-export function grow(array: Int32Array): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(array.length * 2);
-  grown.set(array);
-  return grown;
+/** A longer array with the same beginning. */
+export function grown<T extends Float64Array | Int32Array | Uint8Array>(array: T, length = array.length * 2): T {
+  const longer = new (array.constructor as new (length: number) => T)(length);
+  longer.set(array);
+  return longer;
 }

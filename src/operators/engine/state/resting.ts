@@ -1,5 +1,5 @@
 import { ByteReader, type ByteWriter } from "./bytes.js";
-import { grow } from "./keys.js";
+import { grown } from "./keys.js";
 import type { Entry } from "./slot-cut.js";
 import { readValue } from "./values.js";
 
@@ -142,7 +142,7 @@ export class Copier {
       this.flush();
       from.startRun(slot, this.#run);
     }
-    if (this.#count === this.#slots.length) this.#slots = grow(this.#slots);
+    if (this.#count === this.#slots.length) this.#slots = grown(this.#slots);
     this.#slots[this.#count++] = slot;
     return true;
   }

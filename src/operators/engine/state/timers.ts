@@ -1,3 +1,5 @@
+import { grown } from "./keys.js";
+
 /**
  * A heap of (time, number), least time first. Its owner keeps the truth: a timer that no longer holds is skipped when it comes
  * up, so nothing is ever searched for or saved.
@@ -59,11 +61,7 @@ export class TimerHeap {
   }
 
   #grow(): void {
-    const times = new Float64Array(this.#times.length * 2);
-    const ids = new Int32Array(this.#ids.length * 2);
-    times.set(this.#times);
-    ids.set(this.#ids);
-    this.#times = times;
-    this.#ids = ids;
+    this.#times = grown(this.#times);
+    this.#ids = grown(this.#ids);
   }
 }

@@ -1,3 +1,5 @@
+import { grown } from "./keys.js";
+
 /** References that may stay behind from one unit of work to the next. */
 const KEPT_MAX = 64;
 
@@ -55,11 +57,8 @@ export class Undo {
   row(target: Undoable, a: number, values: Float64Array, from: number, count: number): void {
     const at = this.#used;
     this.#used += count;
-    if (this.#used > this.doubles.length) {
-      const grown = new Float64Array(Math.max(this.#used, this.doubles.length * 2));
-      grown.set(this.doubles);
-      this.doubles = grown;
-    }
+    if (this.#used > this.doubles.length)
+      this.doubles = grown(this.doubles, Math.max(this.#used, this.doubles.length * 2));
     const doubles = this.doubles;
     for (let i = 0; i < count; i++) doubles[at + i] = values[from + i] as number;
     this.note(target, a, at);

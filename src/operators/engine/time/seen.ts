@@ -1,7 +1,7 @@
 import { DAY_MS, MillraceError } from "../../../core/index.js";
 import { type ByteReader, ByteWriter } from "../state/bytes.js";
 import { KeyTable } from "../state/key-table.js";
-import { grow } from "../state/keys.js";
+import { grown } from "../state/keys.js";
 import { atOnce, type Steps } from "../state/steps.js";
 import type { Operator, OperatorMetrics } from "../topology/runtime.js";
 
@@ -69,10 +69,10 @@ export class Seen implements Operator {
   }
 
   #file(slot: number, number: number): void {
-    if (slot >= this.#dayOf.length) this.#dayOf = grow(this.#dayOf);
+    if (slot >= this.#dayOf.length) this.#dayOf = grown(this.#dayOf);
     const day = this.#dayAt(number);
     this.#dayOf[slot] = day.serial;
-    if (day.count === day.slots.length) day.slots = grow(day.slots);
+    if (day.count === day.slots.length) day.slots = grown(day.slots);
     day.slots[day.count++] = slot;
   }
 

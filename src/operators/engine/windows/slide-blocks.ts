@@ -1,6 +1,7 @@
 import type { Cell } from "../aggregates/aggregate.js";
 import { type Aggregates, type Plan, planAggregates } from "../aggregates/plan.js";
 import { Frame } from "../state/frame.js";
+import { grown } from "../state/keys.js";
 import { STEP_SLOTS, type Steps } from "../state/steps.js";
 import { Undo } from "../state/undo.js";
 import type { Held } from "./firing.js";
@@ -298,10 +299,4 @@ function merge<V>(plan: Plan<V, unknown>, into: Rows, slot: number, from: Rows, 
       (into.cells[i] as unknown[])[slot],
       (from.cells[i] as unknown[])[fromSlot],
     );
-}
-
-function grown<T extends Float64Array | Int32Array | Uint8Array>(array: T, length: number): T {
-  const larger = new (array.constructor as new (length: number) => T)(length);
-  larger.set(array);
-  return larger;
 }
