@@ -103,7 +103,7 @@ export class BlockSlide<V> implements Slide<V> {
       }
       slots[from] = slot;
       this.#stir(slot);
-      merge(this.#plan, back, slot, pane.frame, from);
+      back.mergeFrom(slot, pane.frame, from);
       this.#inBack[slot] = 1;
     }
     this.#taken.push({ pane, slots });
