@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { setImmediate as turn } from "node:timers/promises";
 import { DiscardPolicy, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { decodeToken, encodeToken, MillraceError, type Objects } from "../core/index.js";
 import type { Link } from "./connection.js";
@@ -41,15 +40,13 @@ export function openObjects(link: Link): Objects {
       await opened();
       const chunks = chunksOf(bytes instanceof Uint8Array ? [bytes] : bytes);
       const hash = createHash("sha256");
-      for (const chunk of chunks) {
-        hash.update(chunk);
-        if (chunks.length > 1) await turn(); // a large object must not hold up who shares the thread
+      for (const [i, data] of chunks.entries()) {
+        hash.update(data);
+        // Sent while it is in the cache; until the answer comes others on this thread have their turn.
+        if (i > 0) await publish(link, { subject: subjectOf(name, i), data });
       }
-      const head = { [CHUNKS]: String(chunks.length), [SHA256]: hash.digest("base64url") };
-      for (let i = chunks.length - 1; i >= 0; i--) {
-        const data = chunks[i] as Uint8Array;
-        await publish(link, { subject: subjectOf(name, i), data, ...(i === 0 ? { headers: head } : {}) });
-      }
+      const headers = { [CHUNKS]: String(chunks.length), [SHA256]: hash.digest("base64url") };
+      await publish(link, { subject: subjectOf(name, 0), data: chunks[0] as Uint8Array, headers });
     },
 
     async get(name) {
@@ -97,7 +94,7 @@ async function chunkOf(link: Link, name: string, chunk: number): Promise<Uint8Ar
   return direct?.data ?? (await last(link, STREAM, subject))?.data;
 }
 
-/** The parts' bytes in pieces of at most CHUNK_BYTES, one at least. */
+/** The parts' bytes in pieces of at most CHUNK_BYTES, one at least. A part that fits is not cut: large ones are not copied. */
 function chunksOf(parts: readonly Uint8Array[]): readonly Uint8Array[] {
   const chunks: Uint8Array[] = [];
   let waiting: Uint8Array[] = [];
@@ -108,6 +105,7 @@ function chunksOf(parts: readonly Uint8Array[]): readonly Uint8Array[] {
     bytes = 0;
   };
   for (const part of parts) {
+    if (bytes > 0 && bytes + part.length > CHUNK_BYTES) cut();
     for (let from = 0; from < part.length; ) {
       const piece = part.subarray(from, from + CHUNK_BYTES - bytes);
       waiting.push(piece);

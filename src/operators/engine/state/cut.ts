@@ -23,9 +23,10 @@ export class FrameCut<V> {
   readonly pageBits: number;
   /** By page: 0 where a copy must be kept before one of its slots changes. */
   readonly isKept: Uint8Array;
-  /** By slot, as in the frame; of pages that are kept. */
-  #rows = new Float64Array(0);
-  #keys: KeysImage = { kinds: new Int32Array(0), values: new Float64Array(0) };
+  /** Of pages that are kept. Small pieces of memory: what one save frees serves the next, where new memory would cost more than the copy. */
+  readonly #rows: (Float64Array | undefined)[] = [];
+  /** Of pages in which keys went. */
+  readonly #keys: (KeysImage | undefined)[] = [];
   /** Saved cells by slot, where there are any. */
   readonly #cells: (Uint8Array | undefined)[] = [];
   /** Of the slots written in the step at hand, in their order. */
@@ -52,17 +53,21 @@ export class FrameCut<V> {
     const page = slot >> this.pageBits;
     const { table, rows, plan } = this.#frame;
     const { stride } = plan;
-    const length = this.#length;
-    if (this.#rows.length === 0) {
-      this.#rows = new Float64Array(length * stride); // takes memory page by page, as it is written
-      this.#keys = { kinds: new Int32Array(length), values: new Float64Array(length) };
-    }
     this.isKept[page] = 1;
     const from = page << this.pageBits;
-    const to = Math.min(length, from + (1 << this.pageBits));
-    this.#rows.set(rows.subarray(from * stride, to * stride), from * stride);
-    table.copyKeys(from, to, this.#keys);
+    this.#rows[page] = rows.slice(from * stride, this.#endOf(page) * stride);
     if (plan.cells.length > 0 && table.has(from)) this.#cells[from] = this.#cellsOf(from);
+  }
+
+  /** Call, after `keep`, before a slot's key goes. */
+  keepKey(slot: number): void {
+    const page = slot >> this.pageBits;
+    if (page < this.isKept.length)
+      this.#keys[page] ??= this.#frame.table.imageOf(page << this.pageBits, this.#endOf(page));
+  }
+
+  #endOf(page: number): number {
+    return Math.min(this.#length, (page + 1) << this.pageBits);
   }
 
   #cellsOf(slot: number): Uint8Array {
@@ -98,11 +103,15 @@ export class FrameCut<V> {
     const { rows, keys, texts } = this.#gathered;
     for (let i = 0, into = 0; i < slots.length; i++) {
       const slot = slots[i] as number;
-      const isKept = this.isKept[slot >> this.pageBits] === 1;
-      const from = isKept ? this.#rows : present;
-      keys.kinds[i] = isKept ? (this.#keys.kinds[slot] as number) : table.kindOf(slot);
-      keys.values[i] = isKept ? (this.#keys.values[slot] as number) : table.valueOf(slot);
-      for (let at = slot * stride; at < (slot + 1) * stride; at++) rows[into++] = from[at] as number;
+      const page = slot >> this.pageBits;
+      const inPage = slot - (page << this.pageBits);
+      const former = this.#keys[page];
+      keys.kinds[i] = former === undefined ? table.kindOf(slot) : (former.kinds[inPage] as number);
+      keys.values[i] = former === undefined ? table.valueOf(slot) : (former.values[inPage] as number);
+      const kept = this.#rows[page];
+      const from = kept ?? present;
+      let at = (kept === undefined ? slot : inPage) * stride;
+      for (const end = into + stride; into < end; into++, at++) rows[into] = from[at] as number;
     }
     // One byte of each text, so that the rest is near when it is written.
     for (let i = 0; i < slots.length; i++)

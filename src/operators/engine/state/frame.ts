@@ -114,6 +114,7 @@ export class Frame<V> implements Undoable {
 
   remove(slot: number): void {
     if (this.#isKept[slot >> this.#pageBits] === 0) this.#cut?.keep(slot);
+    this.#cut?.keepKey(slot);
     this.table.remove(slot);
     for (const cells of this.cells) cells[slot] = undefined;
   }
