@@ -2,19 +2,19 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { pino } from "pino";
-import { type Lease, systemClock } from "../src/core/index.js";
-import { readPointer, Task } from "../src/runtime/index.js";
+import { Thread } from "../src/cli/up/thread.js";
+import { readPointer } from "../src/runtime/index.js";
 import { type Connection, connectLog, streamSpecs } from "../src/streams/index.js";
 import { temporaryDir } from "../test/support/millrace.js";
 import { startNats } from "../test/support/nats.js";
 import { seededRandom } from "../test/support/random.js";
 import { median, type Result, report } from "./support/report.js";
 import { type Runner, startRunner } from "./support/runner.js";
-import { manyKeys, PROBE_EVERY } from "./wire/many-keys.js";
+import { PROBE_EVERY } from "./wire/many-keys.js";
+import type { CostThreadData, Stretch } from "./wire/snapshot-cost.js";
 
 /**
- * npm run bench:recovery -- [--rounds 3] [--keys 1000000] [--passes 36] [--readings 4] [--json]
+ * npm run bench:recovery -- [--rounds 3] [--keys 1000000] [--passes 36] [--readings 6] [--json]
  *
  * One partition with a million keys, two processes of the product, 20,000 events a second. The owner is killed (`kill -9`) at a random moment between
  * two snapshots. detect: from the kill until the other process has the lease and begins. load: until its state is loaded. tail: until an
@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "3" },
     keys: { type: "string", default: "1000000" },
     passes: { type: "string", default: "36" },
-    readings: { type: "string", default: "4" },
+    readings: { type: "string", default: "6" },
     seed: { type: "string", default: "1" },
     json: { type: "boolean" },
   },
@@ -39,8 +39,6 @@ const PACK = 500;
 const WINDOW = 16;
 const TASK = "keys.day/0";
 const EVERY_MS = 10_000;
-/** Events of a stretch; one with a snapshot is longer where that takes longer. */
-const STRETCH = 2_500_000;
 const TOPOLOGIES = fileURLToPath(new URL("wire/many-keys.js", import.meta.url));
 const BASE_MS = Date.now();
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
@@ -157,86 +155,6 @@ async function measureTakeOvers(connection: Connection, natsUrl: string): Promis
   }
 }
 
-/** How far a task was, and what the process had taken of the processor. */
-interface Place {
-  readonly events: number;
-  readonly processorS: number;
-}
-
-/** Of the log. */
-interface Stretch {
-  readonly events: number;
-  readonly processorS: number;
-}
-
-/**
- * Reads everything in the log once, in stretches without and with a snapshot in turn.
- * @returns the stretches in their order, the first and every second one without
- */
-async function readInTurn(connection: Connection, name: string): Promise<readonly Stretch[]> {
-  let isWanted = false;
-  const objects = {
-    ...connection.objects,
-    put(name: string, parts: Uint8Array | readonly Uint8Array[]) {
-      isWanted = false; // it is made: one is enough
-      return connection.objects.put(name, parts);
-    },
-  };
-  const task = new Task({
-    ...{ ...connection, objects, pipeline: manyKeys(name), partition: 0, partitions: 1, clock: systemClock },
-    inference: { run: () => Promise.reject(new Error("none")) },
-    logger: pino({ level: "silent" }),
-    snapshotEvery: {
-      messages: 1,
-      get busyMs() {
-        return isWanted ? 0 : Number.POSITIVE_INFINITY;
-      },
-      quietMs: Number.POSITIVE_INFINITY,
-    },
-  });
-  const lease: Lease = {
-    name,
-    holder: "",
-    epoch: 1,
-    lost: new AbortController().signal,
-    release: async () => undefined,
-  };
-  const { lastSequence } = await connection.log.info("telemetry");
-  const stop = new AbortController();
-  const running = task.run(lease, stop.signal);
-  const place = (): Place => {
-    const { user, system } = process.cpuUsage();
-    return { events: task.status().counters.received, processorS: (user + system) / 1e6 };
-  };
-  /** False when the log ended before. */
-  const until = async (isSo: () => boolean): Promise<boolean> => {
-    while (task.status().position < lastSequence) {
-      if (isSo()) return true;
-      await sleep(5);
-    }
-    return false;
-  };
-  const stretch = async (withSnapshot: boolean): Promise<Stretch | undefined> => {
-    const { snapshotAt } = task.status();
-    const from = place();
-    isWanted = withSnapshot;
-    const isOver = () =>
-      task.status().counters.received - from.events >= STRETCH &&
-      task.status().snapshotAt > snapshotAt === withSnapshot;
-    if (!(await until(isOver))) return undefined;
-    const to = place();
-    return { events: to.events - from.events, processorS: to.processorS - from.processorS };
-  };
-  const stretches: Stretch[] = [];
-  // At first every key is new, and the first snapshot sorts them.
-  if (await until(() => task.status().counters.received > 2 * KEYS)) await stretch(true);
-  for (let one = await stretch(false); one !== undefined; one = await stretch(stretches.length % 2 === 1))
-    stretches.push(one);
-  stop.abort();
-  await running;
-  return stretches;
-}
-
 /** Of each stretch with a snapshot, what it took beyond what as many events took in its neighbours, s of the processor. */
 function costsOf(stretches: readonly Stretch[]): number[] {
   const costs: number[] = [];
@@ -248,17 +166,28 @@ function costsOf(stretches: readonly Stretch[]): number[] {
   return costs;
 }
 
-async function measureCost(connection: Connection): Promise<{ costs: readonly number[]; perS: number }> {
+async function measureCost(
+  connection: Connection,
+  natsUrl: string,
+): Promise<{ costs: readonly number[]; perS: number }> {
   await fill(connection, Math.max(0, Number(flags.passes) * KEYS - published));
   const costs: number[] = [];
   const rates: number[] = [];
+  const { lastSequence } = await connection.log.info("telemetry");
+  const fail = (error: Error): never => {
+    throw error;
+  };
+  const data: CostThreadData = { natsUrl, keys: KEYS, lastSequence };
+  const thread = new Thread(new URL("wire/snapshot-cost.js", import.meta.url), data, fail);
+  await thread.ready();
   for (let i = 0; i < Number(flags.readings); i++) {
-    const stretches = await readInTurn(connection, `keys.cost${i}`);
+    const stretches = await thread.request<readonly Stretch[]>("read", `keys.cost${i}`);
     const found = costsOf(stretches);
     costs.push(...found);
     for (const { events, processorS } of stretches.filter((_, i) => i % 2 === 0)) rates.push(events / processorS);
     say(`reading ${i + 1}: ${found.map((costS) => `${costS.toFixed(2)} s`).join(", ")} a snapshot`);
   }
+  await thread.stop();
   if (costs.length === 0) throw new Error("no snapshot between two stretches without one: raise --passes");
   return { costs, perS: median(rates) };
 }
@@ -311,7 +240,7 @@ try {
     null,
     "events",
   );
-  const { costs, perS } = await measureCost(connection);
+  const { costs, perS } = await measureCost(connection, nats.url);
   const name = `a snapshot every 10 s, ${costs.length} measured`;
   const sorted = costs.map((costS) => (costS * 1_000 * 100) / EVERY_MS).sort((a, b) => a - b);
   const cost = (metric: string, value: number, limit: number | null): void => {

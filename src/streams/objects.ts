@@ -94,7 +94,7 @@ async function chunkOf(link: Link, name: string, chunk: number): Promise<Uint8Ar
   return direct?.data ?? (await last(link, STREAM, subject))?.data;
 }
 
-/** The parts' bytes in pieces of at most CHUNK_BYTES, one at least. A part that fits is not cut: large ones are not copied. */
+/** The parts' bytes in pieces of at most CHUNK_BYTES, one at least. */
 function chunksOf(parts: readonly Uint8Array[]): readonly Uint8Array[] {
   const chunks: Uint8Array[] = [];
   let waiting: Uint8Array[] = [];
@@ -105,7 +105,6 @@ function chunksOf(parts: readonly Uint8Array[]): readonly Uint8Array[] {
     bytes = 0;
   };
   for (const part of parts) {
-    if (bytes > 0 && bytes + part.length > CHUNK_BYTES) cut();
     for (let from = 0; from < part.length; ) {
       const piece = part.subarray(from, from + CHUNK_BYTES - bytes);
       waiting.push(piece);

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { workerData } from "node:worker_threads";
 import { createLogger, systemClock } from "../../core/index.js";
 import { models } from "../../pipelines/index.js";
@@ -22,12 +21,6 @@ export interface TasksThreadData {
 export interface TasksThreadStatus {
   readonly tasks: readonly OwnTaskStatus[];
 }
-
-/*
- * V8 takes from a burst, while much waits, that rows live long, and makes them among the old ones from then on: at 100,000 events a
- * second that was 40 MB a second, and all of the heap looked through once a second for it. Rows are gone within ms. Of the whole process.
- */
-setFlagsFromString("--no-allocation-site-pretenuring");
 
 /** A thread that runs the tasks of the partitions it is told to; their leases are held by the main thread, which runs no operator. */
 await serveThread<TasksThreadStatus>(async () => {

@@ -18,7 +18,7 @@ export class ByteWriter {
   #before = 0;
   #midEntry = false;
 
-  /** With `pieceBytes` the bytes are kept in pieces, of about that size once there are many, never moved: growing is then no pause. */
+  /** With `pieceBytes` the bytes are kept in pieces of about that size, never moved: growing is then no pause. */
   constructor(capacity = 1024, pieceBytes = 0) {
     this.#bytes = new Uint8Array(capacity);
     this.#view = new DataView(this.#bytes.buffer);
@@ -258,9 +258,7 @@ export class ByteWriter {
     if (this.#at > 0) this.#pieces.push(this.finish());
     this.#before += this.#at;
     this.#at = 0;
-    this.#bytes = new Uint8Array(
-      Math.max(more, Math.min(this.#pieceBytes, Math.max(this.#bytes.length, this.#before))),
-    );
+    this.#bytes = new Uint8Array(Math.max(more, this.#pieceBytes));
     this.#view = new DataView(this.#bytes.buffer);
   }
 }

@@ -6,7 +6,7 @@ import type { Steps } from "./steps.js";
 
 /** Slots written in one step: below a ms on a machine at rest. */
 const STEP = 512;
-/** Slots in a page of what is kept; one where aggregates have cells, which cannot be copied many at once. */
+/** Slots in a page of what is kept; one where aggregates have cells, which take long to copy. */
 const PAGE_BITS = 9;
 
 /**
@@ -24,11 +24,11 @@ export class FrameCut<V> {
   /** By page: 0 where a copy must be kept before one of its slots changes. */
   readonly isKept: Uint8Array;
   /** Of pages that are kept. Small pieces of memory: what one save frees serves the next, where new memory would cost more than the copy. */
-  readonly #rows: (Float64Array | undefined)[] = [];
+  readonly #rows: (Float64Array | undefined)[];
   /** Of pages in which keys went. */
-  readonly #keys: (KeysImage | undefined)[] = [];
-  /** Saved cells by slot, where there are any. */
-  readonly #cells: (Uint8Array | undefined)[] = [];
+  readonly #keys: (KeysImage | undefined)[];
+  /** Instead of rows where aggregates have cells, and a page is one slot: the row and they, as saved. */
+  readonly #entries: (Uint8Array | undefined)[];
   /** Of the slots written in the step at hand, in their order. */
   readonly #gathered: { readonly rows: Float64Array; readonly keys: KeysImage; readonly texts: Uint8Array };
 
@@ -38,7 +38,11 @@ export class FrameCut<V> {
     this.#size = table.size;
     this.#length = table.length;
     this.pageBits = plan.cells.length > 0 ? 0 : PAGE_BITS;
-    this.isKept = new Uint8Array(((this.#length - 1) >> this.pageBits) + 1);
+    const pages = ((this.#length - 1) >> this.pageBits) + 1;
+    this.isKept = new Uint8Array(pages);
+    this.#rows = new Array(pages);
+    this.#keys = new Array(pages);
+    this.#entries = new Array(pages);
     this.#gathered = {
       rows: new Float64Array(STEP * plan.stride),
       keys: { kinds: new Int32Array(STEP), values: new Float64Array(STEP) },
@@ -52,11 +56,14 @@ export class FrameCut<V> {
   keep(slot: number): void {
     const page = slot >> this.pageBits;
     const { table, rows, plan } = this.#frame;
-    const { stride } = plan;
+    const { stride, cells } = plan;
     this.isKept[page] = 1;
-    const from = page << this.pageBits;
-    this.#rows[page] = rows.slice(from * stride, this.#endOf(page) * stride);
-    if (plan.cells.length > 0 && table.has(from)) this.#cells[from] = this.#cellsOf(from);
+    if (cells.length === 0) this.#rows[page] = rows.slice((page << this.pageBits) * stride, this.#endOf(page) * stride);
+    else if (table.has(slot)) {
+      const writer = new ByteWriter(256);
+      this.#write(writer, slot);
+      this.#entries[slot] = writer.finish();
+    }
   }
 
   /** Call, after `keep`, before a slot's key goes. */
@@ -70,11 +77,11 @@ export class FrameCut<V> {
     return Math.min(this.#length, (page + 1) << this.pageBits);
   }
 
-  #cellsOf(slot: number): Uint8Array {
-    const { plan, cells } = this.#frame;
-    const writer = new ByteWriter(256);
+  /** Row and cells as they are now. */
+  #write(writer: ByteWriter, slot: number): void {
+    const { plan, rows, cells } = this.#frame;
+    writer.doubles(rows, slot * plan.stride, plan.stride);
     saveCells(plan, cells, slot, writer);
-    return writer.finish();
   }
 
   /** Writes the frame; each turn of the generator is one step. */
@@ -89,8 +96,8 @@ export class FrameCut<V> {
       this.#gather(slots);
       for (let i = 0; i < slots.length; i++) {
         table.writeKey(writer, keys.kinds[i] as number, keys.values[i] as number);
-        writer.doubles(rows, i * plan.stride, plan.stride);
-        if (plan.cells.length > 0) this.#writeCells(writer, slots[i] as number);
+        if (plan.cells.length === 0) writer.doubles(rows, i * plan.stride, plan.stride);
+        else this.#writeEntry(writer, slots[i] as number);
       }
     }
     table.keepTexts(false);
@@ -118,11 +125,11 @@ export class FrameCut<V> {
       texts[i] = table.firstByte(keys.kinds[i] as number, keys.values[i] as number);
   }
 
-  #writeCells(writer: ByteWriter, slot: number): void {
-    const { plan, cells } = this.#frame;
-    if (this.isKept[slot] === 0) saveCells(plan, cells, slot, writer);
-    else writer.raw(this.#cells[slot] as Uint8Array);
-    this.#cells[slot] = undefined;
+  #writeEntry(writer: ByteWriter, slot: number): void {
+    const kept = this.#entries[slot];
+    if (kept === undefined) this.#write(writer, slot);
+    else writer.raw(kept);
+    this.#entries[slot] = undefined;
     this.isKept[slot] = 1; // its turn is over
   }
 }

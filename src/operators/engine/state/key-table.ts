@@ -280,12 +280,6 @@ export class KeyTable {
     return { kinds: this.#kinds.slice(from, to), values: this.#values.slice(from, to) };
   }
 
-  /** Copies the keys of some slots to their places in an image of them all. */
-  copyKeys(from: number, to: number, { kinds, values }: KeysImage): void {
-    kinds.set(this.#kinds.subarray(from, to), from);
-    values.set(this.#values.subarray(from, to), from);
-  }
-
   /** Key number `i` of an image of this table; undefined of a slot that was free. */
   keyIn({ kinds, values }: KeysImage, i: number): Key | undefined {
     return this.#key(kinds[i] as number, values[i] as number);

@@ -24,11 +24,8 @@ import type { Source } from "./source.js";
 const MAGIC = 0x4d5253; // "MRS"
 /** Raised when the container changes. */
 const FORMAT = 1;
-/**
- * Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. A piece is as much as
- * the log stores in one message, so that it is stored as it is.
- */
-const PIECE_BYTES = 0xd_0000;
+/** Saved state is written in pieces of this size: a larger one could only grow by being moved, which is a pause. */
+const PIECE_BYTES = 0x4_0000;
 const UNDERSCORE = 95;
 
 /** Everything a program needs to know about its topology. */
