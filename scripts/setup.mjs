@@ -107,6 +107,7 @@ async function bundleWall() {
   if (!existsSync(entry)) return;
   const { build } = await import("esbuild");
   const outdir = join(ROOT, "build", "wall");
+  rmSync(outdir, { recursive: true, force: true });
   await build({
     entryPoints: [entry],
     outdir,
