@@ -94,8 +94,8 @@ function blockOf({ after, from, to }: Announced): Block | undefined {
   return after === undefined || from === undefined || to === undefined ? undefined : { after, from, to };
 }
 
-/** Under which the database takes a block once: at first, and where it knows that token and has none of the rows. */
-export function tokensOf(table: string, { incarnation, from, to }: FormerBlock): readonly [string, string] {
+/** Under which the database takes a block once: the first, and the next one where it knows a token and has none of the rows. */
+export function tokensOf(table: string, { incarnation, from, to }: FormerBlock): readonly [string, ...string[]] {
   const token = `${table}/${incarnation}/${from}-${to}`;
-  return [token, `${token}+`];
+  return [token, `${token}+`, `${token}++`, `${token}+++`];
 }

@@ -1,4 +1,4 @@
-import { type Clock, isMillraceError, type Logger, type MillraceError, reasonOf } from "../../core/index.js";
+import { type Clock, isMillraceError, type Logger, MillraceError, reasonOf } from "../../core/index.js";
 import { type Announcer, tokensOf } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
@@ -95,12 +95,12 @@ export function createLane(options: {
   /**
    * A database that dies in the middle of an insert may keep its token and lose its rows: ClickHouse notes the one before it adds the
    * other. So what was sent before, by us or by a former writer, is looked for, and if it is not there goes out under a further token:
-   * the same one for whoever repeats it, so that again one of them is taken.
+   * the same one for whoever repeats it, so that again one of them is taken. Their number is small: whoever refuses a block refuses all of them.
    */
   async function send(block: readonly Waiting[], isOwed: boolean, lastAttempt: boolean): Promise<void> {
     let rows: readonly Row[] = block.map(({ row }) => row);
     const [from, to] = [rows[0]?._seq ?? 0, rows.at(-1)?._seq ?? 0];
-    let [token] = tokensOf(table, { incarnation, from, to });
+    let [token, ...further] = tokensOf(table, { incarnation, from, to });
     let isRepeat = isOwed;
     let isAnnounced = false;
     let pauseMs = FIRST_PAUSE_MS;
@@ -112,11 +112,13 @@ export function createLane(options: {
         isAnnounced = true;
         await sink.write(table, rows, token);
         if (isRepeat && (await sink.count(table, incarnation, { from, to })) === 0) {
-          logger.warn(
-            { table, token },
-            "the database knows the block's token and has none of its rows: storing it under another",
-          );
-          token += "+";
+          const what = "the database knows the block's token and has none of its rows";
+          const [next] = further;
+          if (next === undefined)
+            throw new MillraceError("MR_SINK_UNAVAILABLE", `storing ${table} ${from}-${to} once more: ${what}`);
+          logger.warn({ table, from, to }, `${what}: storing it under another`);
+          token = next;
+          further = further.slice(1);
           continue;
         }
         stored += rows.length;
@@ -166,6 +168,8 @@ export function createLane(options: {
   }
 
   function start(lastAttempt: boolean): void {
+    // Nothing is left of it: purged since, or no rows of this table to the program as it is now.
+    if (owedTo !== undefined && (waiting[0]?.row._seq ?? 0) > owedTo) owedTo = undefined;
     const isOwed = owedTo !== undefined;
     const block = takeBlock();
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);

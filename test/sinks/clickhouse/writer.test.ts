@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
 import { type Clock, MillraceError, type Registers } from "../../../src/core/index.js";
+import { takeOver } from "../../../src/sinks/clickhouse/announcer.js";
 import {
   connectClickhouse,
   createClickhouseSink,
@@ -45,7 +46,8 @@ function modelSink(isBad: (row: Stored) => boolean = () => false): ModelSink {
     open: async () => undefined,
     close: async () => undefined,
     position: async (table) => Math.max(0, ...(model.rows.get(table) ?? []).map(({ _seq }) => _seq)),
-    count: async (table) => model.rows.get(table)?.length ?? 0,
+    count: async (table, _, { from, to } = { from: 0, to: Number.POSITIVE_INFINITY }) =>
+      (model.rows.get(table) ?? []).filter(({ _seq }) => _seq >= from && _seq <= to).length,
     async write(table, block, token) {
       const rows = block as readonly Stored[];
       const fate = await model.onWrite(table, rows);
@@ -351,6 +353,53 @@ t.test("failures: the same block with the same token until it is through", async
   t.equal(again.task.stored("alerts"), 3);
   await again.stop();
 });
+
+t.test("a block of which nothing is left is owed no more", async (t) => {
+  const sink = modelSink();
+  const log = await logWith("accepted");
+  const registers = memoryRegisters();
+  const announcer = await takeOver({ registers, table: "readings", incarnation: INCARNATION, writer: "before" });
+  await announcer.announce({ after: 0, from: 1, to: 2 });
+  await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
+  await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
+  await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
+  const running = run(log, sink, "accepted", { registers });
+  await until("stored", () => running.task.position() === 3);
+  t.same(
+    sink.blocks.map(({ token }) => token),
+    [`readings/${INCARNATION}/3-3`],
+  );
+  t.equal(running.task.wait(), undefined);
+  await running.stop();
+});
+
+t.test(
+  "a database that takes a block and has none of its rows is asked under a few tokens, then with pauses",
+  async (t) => {
+    const sink = modelSink();
+    const log = await logWith("accepted");
+    const { write } = sink;
+    const tokens: string[] = [];
+    sink.write = async (_table, _rows, token) => {
+      tokens.push(token);
+      if (tokens.length === 1) throw new MillraceError("MR_SINK_UNAVAILABLE", "it died in the middle");
+    };
+    await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
+    const running = run(log, sink, "accepted");
+    await until("it says so", () => (running.task.wait()?.failures ?? 0) >= 3);
+    const token = `readings/${INCARNATION}/1-1`;
+    t.same(
+      tokens.slice(0, 6),
+      ["", "", "+", "++", "+++", "+++"].map((more) => token + more),
+    );
+    t.match(running.task.wait()?.reason, /knows the block's token and has none of its rows/);
+    sink.write = write;
+    await until("stored", () => running.task.position() === 1);
+    t.equal(running.task.stored("readings"), 1);
+    t.equal(running.task.wait(), undefined);
+    await running.stop();
+  },
+);
 
 t.test("the log: outages are waited out, gaps are named", async (t) => {
   const sink = modelSink();
