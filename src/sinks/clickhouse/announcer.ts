@@ -4,7 +4,7 @@ import { MillraceError, type Registers } from "../../core/index.js";
 const TRIES = 20;
 
 /** The rows a writer is about to store in a table: those of the messages `from` to `to`, whole. */
-interface Block {
+export interface Block {
   /** Largest `_seq` in the table before. */
   readonly after: number;
   readonly from: number;

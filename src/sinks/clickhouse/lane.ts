@@ -1,5 +1,5 @@
 import { type Clock, isMillraceError, type Logger, MillraceError, reasonOf } from "../../core/index.js";
-import { type Announcer, tokensOf } from "./announcer.js";
+import { type Announcer, type Block, tokensOf } from "./announcer.js";
 import type { Row } from "./rows.js";
 import type { TableSink } from "./sink.js";
 import type { PoisonRow, SinkLimits, SinkWait } from "./writer.js";
@@ -46,6 +46,8 @@ export function createLane(options: {
   readonly position: number;
   readonly announcer: Announcer;
   readonly stored: number;
+  /** Up to which message rows were pushed. */
+  readonly read: () => number;
   readonly limits: SinkLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -89,7 +91,7 @@ export function createLane(options: {
 
   /** Whether all of the block that is owed has been read. */
   function isRead(): boolean {
-    return owedTo === undefined || (waiting.at(-1)?.row._seq ?? 0) >= owedTo;
+    return owedTo === undefined || options.read() >= owedTo;
   }
 
   /**
@@ -97,11 +99,12 @@ export function createLane(options: {
    * other. So what was sent before, by us or by a former writer, is looked for, and if it is not there goes out under a further token:
    * the same one for whoever repeats it, so that again one of them is taken. Their number is small: whoever refuses a block refuses all of them.
    */
-  async function send(block: readonly Waiting[], isOwed: boolean, lastAttempt: boolean): Promise<void> {
+  async function send(block: readonly Waiting[], before: Block | undefined, lastAttempt: boolean): Promise<void> {
     let rows: readonly Row[] = block.map(({ row }) => row);
-    const [from, to] = [rows[0]?._seq ?? 0, rows.at(-1)?._seq ?? 0];
+    // Of what is owed rows may be missing: to the program as it is now there are none. It is the same block.
+    const { from, to } = before ?? { from: rows[0]?._seq ?? 0, to: rows.at(-1)?._seq ?? 0 };
     let [token, ...further] = tokensOf(table, { incarnation, from, to });
-    let isRepeat = isOwed;
+    let isRepeat = before !== undefined;
     let isAnnounced = false;
     let pauseMs = FIRST_PAUSE_MS;
     let failures = 0;
@@ -170,11 +173,11 @@ export function createLane(options: {
   function start(lastAttempt: boolean): void {
     // Nothing is left of it: purged since, or no rows of this table to the program as it is now.
     if (owedTo !== undefined && (waiting[0]?.row._seq ?? 0) > owedTo) owedTo = undefined;
-    const isOwed = owedTo !== undefined;
+    const before = owedTo === undefined ? undefined : owed;
     const block = takeBlock();
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
     sendingFrom = block[0]?.row._seq;
-    sending = send(block, isOwed, lastAttempt)
+    sending = send(block, before, lastAttempt)
       .catch((error: unknown) => {
         // Stopping. The block goes back; its rows stay missing for `complete`, and the next start reads them again.
         waiting = [...block, ...waiting];

@@ -196,6 +196,7 @@ export function createSinkTask(options: SinkTaskOptions): SinkTask {
             position,
             announcer,
             stored,
+            read: () => read,
             limits,
             clock,
             logger,
