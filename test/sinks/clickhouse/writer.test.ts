@@ -401,6 +401,24 @@ t.test(
   },
 );
 
+t.test(
+  "a block of which something is left is stored as the same block, as soon as its messages were read",
+  async (t) => {
+    const sink = modelSink();
+    const log = await logWith("accepted");
+    const registers = memoryRegisters();
+    const announcer = await takeOver({ registers, table: "readings", incarnation: INCARNATION, writer: "before" });
+    await announcer.announce({ after: 0, from: 1, to: 3 });
+    await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
+    await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
+    await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
+    const running = run(log, sink, "accepted", { registers });
+    await until("stored", () => running.task.position() === 3);
+    t.same(sink.blocks, [{ table: "readings", token: `readings/${INCARNATION}/1-3`, rows: 1 }]);
+    await running.stop();
+  },
+);
+
 t.test("the log: outages are waited out, gaps are named", async (t) => {
   const sink = modelSink();
   const log = await logWith("accepted");
