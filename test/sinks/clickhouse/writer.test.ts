@@ -411,10 +411,13 @@ t.test(
     await announcer.announce({ after: 0, from: 1, to: 3 });
     await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
     await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
-    await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
+    await log.publish({ subject: "accepted.1.github", data: text(delivery(0)) });
     const running = run(log, sink, "accepted", { registers });
     await until("stored", () => running.task.position() === 3);
-    t.same(sink.blocks, [{ table: "readings", token: `readings/${INCARNATION}/1-3`, rows: 1 }]);
+    t.same(
+      sink.blocks.filter(({ table }) => table === "readings"),
+      [{ table: "readings", token: `readings/${INCARNATION}/1-3`, rows: 1 }],
+    );
     await running.stop();
   },
 );
