@@ -8,7 +8,9 @@ import { type ErrorCode, isMillraceError, MillraceError, reasonOf } from "../../
 const STOP_MS = 3_000;
 
 /** What a thread's heap may hold, with what belongs to it outside, before all of it is looked through: a small part of the memory there is. */
-const HEAP_BYTES = Math.min(256 << 20, Math.min(totalmem(), process.constrainedMemory() || totalmem()) / 32);
+const HEAP_MB = Math.ceil(
+  Math.min(256, totalmem() / 32 / (1 << 20), (process.constrainedMemory() || totalmem()) / 32 / (1 << 20)),
+);
 
 type Request = { readonly id: number; readonly method: string; readonly params: unknown };
 type Failure = { readonly message: string; readonly code: ErrorCode | undefined };
@@ -102,7 +104,7 @@ export class Thread<Status> {
  */
 function setHeapFlags(): void {
   setFlagsFromString("--no-allocation-site-pretenuring");
-  setFlagsFromString(`--initial-old-space-size=${Math.ceil(HEAP_BYTES / (1 << 20))}`);
+  setFlagsFromString(`--initial-old-space-size=${HEAP_MB}`);
 }
 
 export interface ThreadWork<Status> {

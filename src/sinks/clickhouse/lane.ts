@@ -60,9 +60,8 @@ export function createLane(options: {
 }): Lane {
   const { sink, stream, table, incarnation, announcer, limits, clock, logger, poison, signal } = options;
   // Announced, and not there: it may still be on its way. What lies before it was set aside.
-  const owed = announcer.before?.after === options.position ? announcer.before : undefined;
+  let owed = announcer.before?.after === options.position ? announcer.before : undefined;
   const from = owed === undefined ? options.position : owed.from - 1;
-  let owedTo = owed?.to;
   let { position } = options;
   let waiting: Waiting[] = [];
   let waitingBytes = 0;
@@ -79,19 +78,19 @@ export function createLane(options: {
     while (end < waiting.length) {
       const sequence = waiting[end]?.row._seq as number;
       const isFull = end > 0 && (end >= limits.maxRows || bytes >= limits.maxBytes);
-      if (owedTo === undefined ? isFull : sequence > owedTo) break;
+      if (owed === undefined ? isFull : sequence > owed.to) break;
       while (end < waiting.length && waiting[end]?.row._seq === sequence) bytes += waiting[end++]?.bytes ?? 0;
     }
     const block = waiting.slice(0, end);
     waiting = waiting.slice(end);
     waitingBytes -= bytes;
-    owedTo = undefined;
+    owed = undefined;
     return block;
   }
 
   /** Whether all of the block that is owed has been read. */
   function isRead(): boolean {
-    return owedTo === undefined || options.read() >= owedTo;
+    return owed === undefined || options.read() >= owed.to;
   }
 
   /**
@@ -116,12 +115,11 @@ export function createLane(options: {
         await sink.write(table, rows, token);
         if (isRepeat && (await sink.count(table, incarnation, { from, to })) === 0) {
           const what = "the database knows the block's token and has none of its rows";
-          const [next] = further;
+          const next = further.shift();
           if (next === undefined)
             throw new MillraceError("MR_SINK_UNAVAILABLE", `storing ${table} ${from}-${to} once more: ${what}`);
           logger.warn({ table, from, to }, `${what}: storing it under another`);
           token = next;
-          further = further.slice(1);
           continue;
         }
         stored += rows.length;
@@ -172,8 +170,8 @@ export function createLane(options: {
 
   function start(lastAttempt: boolean): void {
     // Nothing is left of it: purged since, or no rows of this table to the program as it is now.
-    if (owedTo !== undefined && (waiting[0]?.row._seq ?? 0) > owedTo) owedTo = undefined;
-    const before = owedTo === undefined ? undefined : owed;
+    if (owed !== undefined && (waiting[0]?.row._seq ?? 0) > owed.to) owed = undefined;
+    const before = owed;
     const block = takeBlock();
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
     sendingFrom = block[0]?.row._seq;
@@ -203,7 +201,7 @@ export function createLane(options: {
     cut(nowMs, idle) {
       const first = waiting[0];
       if (sending !== undefined || !first || signal.aborted || !isRead()) return;
-      const full = owedTo !== undefined || waiting.length >= limits.maxRows || waitingBytes >= limits.maxBytes;
+      const full = owed !== undefined || waiting.length >= limits.maxRows || waitingBytes >= limits.maxBytes;
       if (full || idle || nowMs - first.atMs >= limits.maxWaitMs) start(false);
     },
     dueMs(lastMessageAtMs) {

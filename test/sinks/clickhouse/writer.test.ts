@@ -1,102 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { type Clock, MillraceError, type Registers } from "../../../src/core/index.js";
-import { takeOver } from "../../../src/sinks/clickhouse/announcer.js";
+import { type Clock, MillraceError } from "../../../src/core/index.js";
 import {
   connectClickhouse,
   createClickhouseSink,
   createQueryRunner,
   createSinkTask,
   type PoisonRow,
-  type SinkLimits,
-  type SinkTask,
-  type TableSink,
 } from "../../../src/sinks/index.js";
-import { type MemoryLog, memoryLog } from "../../support/memory-log.js";
 import { memoryRegisters } from "../../support/memory-registers.js";
+import { INCARNATION, logWith, modelSink, type Poison, run, text } from "./model-sink.js";
 import { delivery, reading, silent, temporaryDirectory, until } from "./support.js";
-
-const INCARNATION = "c0ffee";
-const text = (...records: object[]) => Buffer.from(records.map((record) => JSON.stringify(record)).join("\n"));
-
-async function logWith(stream: string): Promise<MemoryLog> {
-  const log = memoryLog(() => INCARNATION);
-  await log.ensureStream({ name: stream, subjects: [`${stream}.>`], maxBytes: 1e9 });
-  return log;
-}
-
-type Stored = { readonly _seq: number; readonly _index: number; readonly [column: string]: unknown };
-
-/** A sink in memory that keeps the promises of ClickHouse: blocks whole, tokens remembered, positions by the largest `_seq`. */
-interface ModelSink extends TableSink {
-  readonly rows: Map<string, Stored[]>;
-  readonly blocks: { table: string; token: string; rows: number }[];
-  /** Called before each block; may throw, wait, or return "lost": stored, but the answer is lost. */
-  onWrite: (table: string, rows: readonly Stored[]) => Promise<"lost" | undefined>;
-}
-
-function modelSink(isBad: (row: Stored) => boolean = () => false): ModelSink {
-  const tokens = new Set<string>();
-  const saved = new Map<string, number>();
-  const model: ModelSink = {
-    rows: new Map(),
-    blocks: [],
-    onWrite: async () => undefined,
-    open: async () => undefined,
-    close: async () => undefined,
-    position: async (table) => Math.max(0, ...(model.rows.get(table) ?? []).map(({ _seq }) => _seq)),
-    count: async (table, _, { from, to } = { from: 0, to: Number.POSITIVE_INFINITY }) =>
-      (model.rows.get(table) ?? []).filter(({ _seq }) => _seq >= from && _seq <= to).length,
-    async write(table, block, token) {
-      const rows = block as readonly Stored[];
-      const fate = await model.onWrite(table, rows);
-      if (rows.some(isBad)) throw new MillraceError("MR_EVENT_MALFORMED", "a row is bad");
-      if (!tokens.has(token)) {
-        tokens.add(token);
-        model.blocks.push({ table, token, rows: rows.length });
-        model.rows.set(table, [...(model.rows.get(table) ?? []), ...rows]);
-      }
-      if (fate === "lost") throw new MillraceError("MR_SINK_UNAVAILABLE", "the answer was lost");
-    },
-    check: async (_, rows) => rows.flatMap((row, at) => (isBad(row as Stored) ? [{ at, reason: "it is bad" }] : [])),
-    progress: async (stream) => saved.get(stream) ?? 0,
-    refuse: async () => undefined,
-    forget: async () => undefined,
-    async saveProgress(stream, _, sequence) {
-      saved.set(stream, Math.max(saved.get(stream) ?? 0, sequence));
-    },
-  };
-  return model;
-}
-
-/** A running task; `stop` ends it as Ctrl-C would. */
-function run(
-  log: MemoryLog,
-  sink: TableSink,
-  stream: string,
-  more: { limits?: Partial<SinkLimits>; onPoison?: Poison; clock?: Clock; registers?: Registers } = {},
-) {
-  const stopping = new AbortController();
-  const poison: (PoisonRow & { reason: string })[] = [];
-  const onPoison: Poison = async (row, reason) => void poison.push({ ...row, reason });
-  const task: SinkTask = createSinkTask({
-    ...{ log, registers: memoryRegisters(), sink, stream, logger: silent, onPoison },
-    ...more,
-  });
-  const ended = task.run(stopping.signal);
-  ended.catch(() => undefined);
-  return {
-    task,
-    poison,
-    ended,
-    async stop() {
-      stopping.abort();
-      await ended;
-    },
-  };
-}
-type Poison = (row: PoisonRow, reason: string) => Promise<void>;
 
 t.test("rows of both tables arrive once, over restarts, and soon", async (t) => {
   const clickhouse = await connectClickhouse({ path: await temporaryDirectory(t) });
@@ -353,74 +268,6 @@ t.test("failures: the same block with the same token until it is through", async
   t.equal(again.task.stored("alerts"), 3);
   await again.stop();
 });
-
-t.test("a block of which nothing is left is owed no more", async (t) => {
-  const sink = modelSink();
-  const log = await logWith("accepted");
-  const registers = memoryRegisters();
-  const announcer = await takeOver({ registers, table: "readings", incarnation: INCARNATION, writer: "before" });
-  await announcer.announce({ after: 0, from: 1, to: 2 });
-  await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
-  await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
-  await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
-  const running = run(log, sink, "accepted", { registers });
-  await until("stored", () => running.task.position() === 3);
-  t.same(
-    sink.blocks.map(({ token }) => token),
-    [`readings/${INCARNATION}/3-3`],
-  );
-  t.equal(running.task.wait(), undefined);
-  await running.stop();
-});
-
-t.test(
-  "a database that takes a block and has none of its rows is asked under a few tokens, then with pauses",
-  async (t) => {
-    const sink = modelSink();
-    const log = await logWith("accepted");
-    const { write } = sink;
-    const tokens: string[] = [];
-    sink.write = async (_table, _rows, token) => {
-      tokens.push(token);
-      if (tokens.length === 1) throw new MillraceError("MR_SINK_UNAVAILABLE", "it died in the middle");
-    };
-    await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
-    const running = run(log, sink, "accepted");
-    await until("it says so", () => (running.task.wait()?.failures ?? 0) >= 3);
-    const token = `readings/${INCARNATION}/1-1`;
-    t.same(
-      tokens.slice(0, 6),
-      ["", "", "+", "++", "+++", "+++"].map((more) => token + more),
-    );
-    t.match(running.task.wait()?.reason, /knows the block's token and has none of its rows/);
-    sink.write = write;
-    await until("stored", () => running.task.position() === 1);
-    t.equal(running.task.stored("readings"), 1);
-    t.equal(running.task.wait(), undefined);
-    await running.stop();
-  },
-);
-
-t.test(
-  "a block of which something is left is stored as the same block, as soon as its messages were read",
-  async (t) => {
-    const sink = modelSink();
-    const log = await logWith("accepted");
-    const registers = memoryRegisters();
-    const announcer = await takeOver({ registers, table: "readings", incarnation: INCARNATION, writer: "before" });
-    await announcer.announce({ after: 0, from: 1, to: 3 });
-    await log.publish({ subject: "accepted._at.mine/0", data: Buffer.from("{}") });
-    await log.publish({ subject: "accepted.0.telemetry", data: text(reading(0)) });
-    await log.publish({ subject: "accepted.1.github", data: text(delivery(0)) });
-    const running = run(log, sink, "accepted", { registers });
-    await until("stored", () => running.task.position() === 3);
-    t.same(
-      sink.blocks.filter(({ table }) => table === "readings"),
-      [{ table: "readings", token: `readings/${INCARNATION}/1-3`, rows: 1 }],
-    );
-    await running.stop();
-  },
-);
 
 t.test("the log: outages are waited out, gaps are named", async (t) => {
   const sink = modelSink();
