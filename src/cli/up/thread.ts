@@ -7,9 +7,10 @@ import { type ErrorCode, isMillraceError, MillraceError, reasonOf } from "../../
 /** How long a thread may take to end what it is doing before it is terminated. */
 const STOP_MS = 3_000;
 
-/** What a thread's heap may hold, with what belongs to it outside, before all of it is looked through: a small part of the memory there is. */
-const HEAP_MB = Math.ceil(
-  Math.min(256, totalmem() / 32 / (1 << 20), (process.constrainedMemory() || totalmem()) / 32 / (1 << 20)),
+/** What a thread's heap may hold, with what belongs to it outside, before all of it is looked through: a 32nd of the memory there is, at most this. */
+const HEAP_MB = Math.min(
+  256,
+  Math.ceil(Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 25),
 );
 
 type Request = { readonly id: number; readonly method: string; readonly params: unknown };
