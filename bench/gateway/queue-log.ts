@@ -3,7 +3,7 @@ import type { Log, LogMessage, LogReader } from "../../src/core/index.js";
 /** A log that is only its newest messages, in memory: what a gateway costs, without what a log costs. */
 export interface QueueLog {
   readonly log: Log;
-  append(subject: string, text: string): void;
+  append(subject: string, data: Uint8Array): void;
 }
 
 /** More than is offered while the process is held up. */
@@ -63,8 +63,8 @@ export function queueLog(): QueueLog {
   };
   return {
     log,
-    append(subject, text) {
-      const message = { sequence: ++last, subject, data: Buffer.from(text), header: () => undefined };
+    append(subject, data) {
+      const message = { sequence: ++last, subject, data, header: () => undefined };
       messages.push(message);
       if (messages.length > 2 * KEPT) messages.splice(0, messages.length - KEPT);
       for (const take of readers.get(firstToken(subject)) ?? []) take(message);

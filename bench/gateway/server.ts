@@ -59,7 +59,7 @@ function offer({ rate, bytes, groups, channels }: Extract<Command, { op: "offer"
   const dueMs = () => ((offered - before + 1) * 1_000) / rate;
   const text = (stampUs: number) => {
     const head = `{"t":${stampUs},"severity":"critical","key":"g${offered % groups}","text":"`;
-    return `${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`;
+    return Buffer.from(`${head}${"x".repeat(Math.max(0, bytes - head.length - 2))}"}`);
   };
   const next = () => {
     const elapsedMs = performance.now() - startMs;

@@ -6,10 +6,10 @@ import { CHANNELS } from "../../src/pipelines/channels.js";
 import { createGateway } from "../../src/ws/index.js";
 import { queueLog } from "./queue-log.js";
 
-/** A server under test: hands every text it is given to all who are connected, or to those of one group. */
+/** A server under test: hands every text it is given, as the bytes a log or a socket gives, to all who are connected or to one group. */
 export interface Broadcaster {
   readonly port: number;
-  broadcast(text: string, group?: number): void;
+  broadcast(text: Buffer, group?: number): void;
 }
 
 export const KEY = "0123456789abcdef0123456789abcdef";
@@ -51,7 +51,8 @@ export async function plainWs(): Promise<Broadcaster> {
   return {
     port: (server.address() as AddressInfo).port,
     broadcast(text, group) {
-      for (const client of group === undefined ? server.clients : (groups.get(`/${group}`) ?? [])) client.send(text);
+      for (const client of group === undefined ? server.clients : (groups.get(`/${group}`) ?? []))
+        client.send(text, { binary: false });
     },
   };
 }
@@ -64,7 +65,8 @@ export async function socketIo(): Promise<Broadcaster> {
   await new Promise<void>((resolve) => http.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, resolve));
   return {
     port: (http.address() as AddressInfo).port,
-    broadcast: (text, group) => (group === undefined ? io : io.to(String(group))).emit("event", JSON.parse(text)),
+    broadcast: (text, group) =>
+      (group === undefined ? io : io.to(String(group))).emit("event", JSON.parse(text.toString())),
   };
 }
 

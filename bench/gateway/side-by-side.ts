@@ -55,10 +55,12 @@ export async function sideBySide(
   };
 }
 
-async function startArm({ kind, flushMs = 0 }: Setting, { connections }: Shape): Promise<Arm> {
+async function startArm({ kind, flushMs = 0 }: Setting, shape: Shape): Promise<Arm> {
   const server = await startServer(kind);
   await compileCode(server);
-  return { server, clients: await connectClients(server, { connections, flushMs }), cpuUs: [] };
+  const clients = await connectClients(server, { connections: shape.connections, flushMs });
+  await runSlice({ server, clients, cpuUs: [] }, { ...shape, seconds: shape.warmUpSeconds });
+  return { server, clients, cpuUs: [] };
 }
 
 async function runSlice({ server, clients }: Arm, { ratePerS, bytes, seconds }: Shape): Promise<number> {

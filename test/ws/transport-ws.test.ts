@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import t from "tap";
+import type { WsSocket } from "../../src/ws/transport.js";
 import { KEY, page, poll, sockets, start } from "./conformance.js";
 import { client, TRANSPORTS } from "./support.js";
 
@@ -55,6 +56,46 @@ for (const transport of TRANSPORTS) {
       t.equal(pong.toString(), "now");
       c.ws.close(1000);
       t.equal((await c.closed).code, 1000);
+    });
+
+    await t.test("a topic of many: what is published comes once and in order, to those who are in it", async (t) => {
+      const topic = server.topic(false);
+      const frames = (...texts: string[]) => texts.map((text) => Buffer.from(JSON.stringify({ text })));
+      const members: { c: Awaited<ReturnType<typeof client>>; socket: WsSocket }[] = [];
+      const join = async () => {
+        const c = await client(`${url}?key=${KEY}`);
+        const socket = sockets.last as WsSocket;
+        topic.add(socket);
+        members.push({ c, socket });
+      };
+      // More than there are windows of one block.
+      for (let i = 0; i < 1_100; i++) await join();
+      const each = (them: typeof members, ...texts: string[]) =>
+        Promise.all(
+          them.map(async ({ c }) => {
+            for (const text of texts) if ((await c.next())["text"] !== text) throw new Error(c.log.join());
+          }),
+        );
+      topic.publish(frames("a", "b"));
+      await t.resolves(each(members, "a", "b"));
+      const leaving = members.splice(10, 50);
+      for (const { socket } of leaving.slice(0, 20)) {
+        topic.remove(socket);
+        topic.remove(socket);
+      }
+      for (const { c, socket } of leaving.slice(20)) {
+        socket.terminate();
+        await c.closed;
+        topic.remove(socket);
+        topic.add(socket);
+      }
+      await join();
+      topic.publish(frames("c", "d"));
+      for (const { socket } of leaving.slice(0, 20)) socket.send(Buffer.from('{"text":"last"}'));
+      await t.resolves(each(members, "c", "d"));
+      await t.resolves(each(leaving.slice(0, 20), "last"), "nothing but what was for them alone");
+      for (const { c } of [...members, ...leaving]) c.ws.terminate();
+      await poll(() => server.connections() === 0);
     });
 
     const closing: { name: string; send: (ws: WebSocketLike) => void; codes: number[] }[] = [
