@@ -11,9 +11,10 @@ import { type Comparison, sideBySide } from "./side-by-side.js";
  * npm run bench:gateway -- --json [--rounds 3] [--seconds 4] [--only fan-out,close-call,channels,filters,held,memory,overload,slow,relay,resilience]
  *
  * The gateway (key, filter and offsets on) beside `ws`, Socket.IO and a bare uWebSockets.js server, each in a process of its own on core
- * 0, a C load client on core 1. Rounds are interleaved and their order turned round each time; what is judged is the median of ratios
- * within a round. CPU is that of the whole server process. Absolute figures depend on the machine; ratios hardly do. Where a server was
- * held up by other programs for more than a tenth of the time, latencies are theirs, and ratios are blurred too.
+ * 0, a C load client on core 1. Texts come to each as bytes, which spares `ws` encoding them for every client. Rounds are interleaved
+ * and their order turned round each time; what is judged is the median of ratios within a round. CPU is that of the whole server process.
+ * Absolute figures depend on the machine; ratios hardly do. Where a server was held up by other programs for more than a tenth of the time,
+ * latencies are theirs, and ratios are blurred too.
  */
 
 const { values } = parseArgs({
