@@ -59,8 +59,9 @@ async function startArm({ kind, flushMs = 0 }: Setting, shape: Shape): Promise<A
   const server = await startServer(kind);
   await compileCode(server);
   const clients = await connectClients(server, { connections: shape.connections, flushMs });
-  await runSlice({ server, clients, cpuUs: [] }, { ...shape, seconds: shape.warmUpSeconds });
-  return { server, clients, cpuUs: [] };
+  const arm: Arm = { server, clients, cpuUs: [] };
+  await runSlice(arm, { ...shape, seconds: shape.warmUpSeconds });
+  return arm;
 }
 
 async function runSlice({ server, clients }: Arm, { ratePerS, bytes, seconds }: Shape): Promise<number> {

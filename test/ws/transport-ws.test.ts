@@ -68,7 +68,6 @@ for (const transport of TRANSPORTS) {
         topic.add(socket);
         members.push({ c, socket });
       };
-      // More than there are windows of one block.
       for (let i = 0; i < 1_100; i++) await join();
       const each = (them: typeof members, ...texts: string[]) =>
         Promise.all(

@@ -7,7 +7,7 @@ import { type ErrorCode, isMillraceError, MillraceError, reasonOf } from "../../
 /** How long a thread may take to end what it is doing before it is terminated. */
 const STOP_MS = 3_000;
 
-/** What a thread's heap may hold, with what belongs to it outside, before all of it is looked through: a 32nd of the memory there is, at most this. */
+/** What a thread's heap may hold, with what belongs to it outside, before all of it is looked through: 256, or a 32nd of the memory there is. */
 const HEAP_MB = Math.min(
   256,
   Math.ceil(Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 25),

@@ -71,20 +71,19 @@ export function createLane(options: {
   let stored = options.stored;
   let wait: SinkWait | undefined;
 
-  /** The block that is owed, else the longest one allowed: whole messages, at least one. */
-  function takeBlock(): Waiting[] {
+  /** Everything up to message `to`, else the longest block allowed: whole messages, at least one. */
+  function takeBlock(to: number | undefined): Waiting[] {
     let bytes = 0;
     let end = 0;
     while (end < waiting.length) {
       const sequence = waiting[end]?.row._seq as number;
       const isFull = end > 0 && (end >= limits.maxRows || bytes >= limits.maxBytes);
-      if (owed === undefined ? isFull : sequence > owed.to) break;
+      if (to === undefined ? isFull : sequence > to) break;
       while (end < waiting.length && waiting[end]?.row._seq === sequence) bytes += waiting[end++]?.bytes ?? 0;
     }
     const block = waiting.slice(0, end);
     waiting = waiting.slice(end);
     waitingBytes -= bytes;
-    owed = undefined;
     return block;
   }
 
@@ -170,9 +169,10 @@ export function createLane(options: {
 
   function start(lastAttempt: boolean): void {
     // Nothing is left of it: purged since, or no rows of this table to the program as it is now.
-    if (owed !== undefined && (waiting[0]?.row._seq ?? 0) > owed.to) owed = undefined;
-    const before = owed;
-    const block = takeBlock();
+    const isGone = owed !== undefined && (waiting[0]?.row._seq ?? 0) > owed.to;
+    const before = isGone ? undefined : owed;
+    owed = undefined;
+    const block = takeBlock(before?.to);
     sendingBytes = block.reduce((sum, { bytes }) => sum + bytes, 0);
     sendingFrom = block[0]?.row._seq;
     sending = send(block, before, lastAttempt)

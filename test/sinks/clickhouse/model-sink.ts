@@ -19,6 +19,8 @@ export async function logWith(stream: string): Promise<MemoryLog> {
   return log;
 }
 
+export type Poison = (row: PoisonRow, reason: string) => Promise<void>;
+
 type Stored = { readonly _seq: number; readonly _index: number; readonly [column: string]: unknown };
 
 /** A sink in memory that keeps the promises of ClickHouse: blocks whole, tokens remembered, positions by the largest `_seq`. */
@@ -89,4 +91,3 @@ export function run(
     },
   };
 }
-export type Poison = (row: PoisonRow, reason: string) => Promise<void>;
